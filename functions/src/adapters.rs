@@ -1,0 +1,8 @@
+//! What stands behind the ports that `shared` declares: SQS, SES, S3, Secrets Manager.
+
+pub mod aws;
+pub mod identities;
+pub mod object_store;
+pub mod secrets;
+pub mod ses;
+pub mod sqs;

@@ -1,0 +1,134 @@
+//! S3: the files that clients upload, and the mails that SES keeps.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
+
+use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::presigning::PresigningConfig;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use futures_util::future::BoxFuture;
+use shared::audience::imports::{ObjectHead, ObjectStore, PresignedPut};
+use shared::{Error, Result};
+
+use super::aws::Aws;
+
+/// One bucket.
+pub struct S3Store {
+    client: aws_sdk_s3::Client,
+    bucket: String,
+}
+
+impl S3Store {
+    /// The bucket named `bucket`.
+    #[must_use]
+    pub fn new(aws: &Aws, bucket: String) -> Self {
+        let config = aws_sdk_s3::config::Builder::from(&aws.config)
+            // An endpoint of our own is the local stack's, where buckets have no host names.
+            .force_path_style(aws.config.endpoint_url().is_some())
+            // The SDK would else sign a checksum of the body into an upload whose body it never sees.
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            // There is none for a range.
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+            .build();
+        Self { client: aws_sdk_s3::Client::from_conf(config), bucket }
+    }
+
+    /// The first `limit` bytes of an object, or all of a smaller one; `None` when there is none.
+    pub async fn read_start(&self, key: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+        let range = format!("bytes=0-{}", limit.saturating_sub(1));
+        let request = self.client.get_object().bucket(&self.bucket).key(key).range(range);
+        match found(request.send().await)? {
+            Some(answer) => Ok(Some(body(answer).await?)),
+            None => Ok(None),
+        }
+    }
+}
+
+impl ObjectStore for S3Store {
+    fn presign_put<'a>(&'a self, key: &'a str, valid: Duration) -> BoxFuture<'a, Result<PresignedPut>> {
+        Box::pin(async move {
+            let config = PresigningConfig::expires_in(valid).map_err(Error::internal)?;
+            let request = self.client.put_object().bucket(&self.bucket).key(key).presigned(config).await;
+            let request = request.map_err(Error::internal)?;
+            let headers: BTreeMap<String, String> =
+                request.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            Ok(PresignedPut { url: request.uri().to_owned(), headers })
+        })
+    }
+
+    fn head<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<ObjectHead>>> {
+        Box::pin(async move {
+            let answer = found(self.client.head_object().bucket(&self.bucket).key(key).send().await)?;
+            answer
+                .map(|answer| {
+                    let size = answer.content_length().and_then(|size| u64::try_from(size).ok());
+                    let etag = answer.e_tag().map(str::to_owned);
+                    match (size, etag) {
+                        (Some(size), Some(etag)) => Ok(ObjectHead { size, etag }),
+                        _ => Err(Error::internal("the store tells neither size nor etag of an object")),
+                    }
+                })
+                .transpose()
+        })
+    }
+
+    fn read_range<'a>(
+        &'a self,
+        key: &'a str,
+        etag: &'a str,
+        range: Range<u64>,
+    ) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
+        Box::pin(async move {
+            // A range of HTTP names its last byte.
+            let bytes = format!("bytes={}-{}", range.start, range.end.saturating_sub(1));
+            let request = self.client.get_object().bucket(&self.bucket).key(key).if_match(etag).range(bytes);
+            match found(request.send().await)? {
+                Some(answer) => Ok(Some(body(answer).await?)),
+                None => Ok(None),
+            }
+        })
+    }
+
+    fn put<'a>(&'a self, key: &'a str, body: Vec<u8>) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let request = self.client.put_object().bucket(&self.bucket).key(key).body(ByteStream::from(body));
+            request.send().await.map_err(failed)?;
+            Ok(())
+        })
+    }
+}
+
+async fn body(answer: GetObjectOutput) -> Result<Vec<u8>> {
+    let bytes = answer.body.collect().await.map_err(|error| Error::Unavailable(Box::new(error)))?;
+    Ok(bytes.into_bytes().into())
+}
+
+/// The answer, unless the object is not there (404) or not the one that was asked for (412, and 416 for a shorter one).
+fn found<T, E>(answer: Result<T, SdkError<E, HttpResponse>>) -> Result<Option<T>>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if matches!(status(&error), Some(404 | 412 | 416)) => Ok(None),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+fn failed<E>(error: SdkError<E, HttpResponse>) -> Error
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    match status(&error) {
+        Some(400..=428 | 430..=499) => Error::internal(error),
+        _ => Error::Unavailable(Box::new(error)),
+    }
+}
+
+fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
+    error.raw_response().map(|response| response.status().as_u16())
+}

@@ -1,0 +1,128 @@
+//! SQS: queues of hints. A message holds ids alone; the database is the truth.
+
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use futures_util::future::{BoxFuture, try_join_all};
+use serde::Serialize;
+use shared::audience::imports::ImportQueue;
+use shared::db::Stage;
+use shared::delivery::scheduling::{Hint, SendQueue};
+use shared::platform::jobs::JobQueue;
+use shared::{Error, ImportId, JobId, OrganizationId, Result};
+
+use super::aws::Aws;
+
+/// SQS takes ten messages a call.
+const BATCH: usize = 10;
+/// SQS delays a message by fifteen minutes at most; ours are spaced within the scheduler's horizon.
+const LONGEST_DELAY_SECONDS: u64 = 900;
+
+/// One queue.
+pub struct SqsQueue {
+    client: aws_sdk_sqs::Client,
+    url: String,
+}
+
+impl SqsQueue {
+    /// The queue at `url`.
+    #[must_use]
+    pub fn new(aws: &Aws, url: String) -> Self {
+        Self { client: aws_sdk_sqs::Client::new(&aws.config), url }
+    }
+
+    async fn send(&self, hint: &impl Serialize) -> Result<()> {
+        let body = serde_json::to_string(hint).map_err(Error::internal)?;
+        self.client
+            .send_message()
+            .queue_url(&self.url)
+            .message_body(body)
+            .send()
+            .await
+            .map_err(|error| Error::Unavailable(Box::new(error)))?;
+        Ok(())
+    }
+}
+
+/// What the queue of jobs holds.
+#[derive(Debug, Clone, Copy, Serialize, serde::Deserialize)]
+pub struct JobHint {
+    /// Whose job.
+    pub organization_id: OrganizationId,
+    /// The job.
+    pub job_id: JobId,
+}
+
+impl JobQueue for SqsQueue {
+    fn enqueue(&self, organization: OrganizationId, job: JobId) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move { self.send(&JobHint { organization_id: organization, job_id: job }).await })
+    }
+}
+
+/// What the queue of imports holds.
+#[derive(Debug, Clone, Copy, Serialize, serde::Deserialize)]
+pub struct ImportHint {
+    /// Whose import.
+    pub organization_id: OrganizationId,
+    /// The import.
+    pub import_id: ImportId,
+}
+
+impl ImportQueue for SqsQueue {
+    fn enqueue(&self, organization: OrganizationId, import: ImportId) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move { self.send(&ImportHint { organization_id: organization, import_id: import }).await })
+    }
+}
+
+/// The queue of messages to send. On the local stack nothing is delayed: its time stands still between two steps.
+pub struct SqsSendQueue {
+    queue: SqsQueue,
+    stage: Stage,
+}
+
+impl SqsSendQueue {
+    /// The queue at `url`.
+    #[must_use]
+    pub fn new(aws: &Aws, url: String, stage: Stage) -> Self {
+        Self { queue: SqsQueue::new(aws, url), stage }
+    }
+
+    fn delay(&self, hint: &Hint) -> i32 {
+        match self.stage {
+            Stage::Local => 0,
+            Stage::Deployed => i32::try_from(hint.delay.as_secs().min(LONGEST_DELAY_SECONDS)).unwrap_or_default(),
+        }
+    }
+
+    async fn send_batch(&self, hints: &[Hint]) -> Result<usize> {
+        let entries = hints
+            .iter()
+            .enumerate()
+            .map(|(n, hint)| {
+                SendMessageBatchRequestEntry::builder()
+                    .id(n.to_string())
+                    .message_body(serde_json::to_string(&hint.message).map_err(Error::internal)?)
+                    .delay_seconds(self.delay(hint))
+                    .build()
+                    .map_err(Error::internal)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let answer = self
+            .queue
+            .client
+            .send_message_batch()
+            .queue_url(&self.queue.url)
+            .set_entries(Some(entries))
+            .send()
+            .await
+            .map_err(|error| Error::Unavailable(Box::new(error)))?;
+        Ok(answer.successful.len())
+    }
+}
+
+impl SendQueue for SqsSendQueue {
+    fn enqueue<'a>(&'a self, hints: &'a [Hint]) -> BoxFuture<'a, Result<usize>> {
+        Box::pin(async move {
+            let taken = try_join_all(hints.chunks(BATCH).map(|batch| self.send_batch(batch))).await?;
+            Ok(taken.into_iter().sum())
+        })
+    }
+}

@@ -1,0 +1,50 @@
+//! `/v1/campaigns/{id}/settings`: when and how fast the campaign sends.
+
+use axum::Json;
+use serde::Deserialize;
+use serde_json::json;
+use shared::CampaignId;
+use shared::outreach::settings::{self, Settings, SettingsPatch};
+
+use crate::http::{ApiResult, Body, Caller, Id};
+
+/// The settings.
+pub(super) async fn find(caller: Caller, Id(campaign): Id<CampaignId>) -> ApiResult<Json<Settings>> {
+    let settings = settings::show(&caller.tx, campaign).await?;
+    caller.commit().await?;
+    Ok(Json(settings))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SettingsBody {
+    window_start: Option<String>,
+    window_end: Option<String>,
+    send_days: Option<Vec<String>>,
+    timezone: Option<String>,
+    daily_limit: Option<i32>,
+    gap_seconds: Option<i32>,
+    maximum_lateness_seconds: Option<i32>,
+}
+
+/// Changes the settings of a draft or a paused campaign. What a paused campaign's people are due for is not moved: the
+/// claim checks the window again, and whoever is due outside of it waits until it opens.
+pub(super) async fn update(
+    caller: Caller,
+    Id(campaign): Id<CampaignId>,
+    Body(body): Body<SettingsBody>,
+) -> ApiResult<Json<Settings>> {
+    let patch = SettingsPatch {
+        window_start: body.window_start,
+        window_end: body.window_end,
+        send_days: body.send_days,
+        timezone: body.timezone,
+        daily_limit: body.daily_limit,
+        gap_seconds: body.gap_seconds,
+        maximum_lateness_seconds: body.maximum_lateness_seconds,
+    };
+    let settings = settings::update(&caller.tx, campaign, patch).await?;
+    caller.record("campaign.settings_changed", campaign.0, &json!(settings)).await?;
+    caller.commit().await?;
+    Ok(Json(settings))
+}

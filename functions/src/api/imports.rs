@@ -1,0 +1,131 @@
+//! `/v1/imports`: files of contacts, uploaded by a signed URL and read by the importer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::{FromRef, State};
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use shared::audience::imports::{
+    self, ColumnMapping, Import, ImportError, ImportQueue, NewImport, ObjectStore, PresignedPut, UPLOAD_WINDOW,
+};
+use shared::{Database, ImportId, ListId};
+
+use crate::http::{ApiResult, Body, Caller, Id, Listing, Page, created};
+
+/// What the routes work with.
+#[derive(Clone, FromRef)]
+pub struct Imports {
+    /// As the role of tenant work.
+    pub db: Database,
+    /// Where clients put their files.
+    pub store: Arc<dyn ObjectStore>,
+    /// Where started imports wait for the importer.
+    pub queue: Arc<dyn ImportQueue>,
+}
+
+/// The routes.
+pub fn router(state: Imports) -> Router {
+    Router::new()
+        .route("/v1/imports", get(list).post(create))
+        .route("/v1/imports/{id}", get(find))
+        .route("/v1/imports/{id}/start", post(start))
+        .route("/v1/imports/{id}/errors", get(list_errors))
+        .with_state(state)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CreateBody {
+    file_name: String,
+    list_id: Option<ListId>,
+    column_mapping: Option<BTreeMap<String, Option<String>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StartBody {
+    column_mapping: Option<BTreeMap<String, Option<String>>>,
+}
+
+#[derive(Serialize)]
+struct CreatedView {
+    #[serde(flatten)]
+    import: Import,
+    upload: UploadView,
+}
+
+/// The request that uploads the file, to be sent as it is.
+#[derive(Serialize)]
+struct UploadView {
+    method: &'static str,
+    url: String,
+    headers: BTreeMap<String, String>,
+    #[serde(serialize_with = "shared::timestamps::millis")]
+    expires_at: DateTime<Utc>,
+}
+
+impl UploadView {
+    fn new(put: PresignedPut, now: DateTime<Utc>) -> Self {
+        let expires_at = now + TimeDelta::from_std(UPLOAD_WINDOW).unwrap_or_default();
+        Self { method: "PUT", url: put.url, headers: put.headers, expires_at }
+    }
+}
+
+/// Makes an import, and says where its file goes.
+async fn create(
+    State(state): State<Imports>,
+    caller: Caller,
+    Body(body): Body<CreateBody>,
+) -> ApiResult<impl IntoResponse> {
+    let column_mapping = body.column_mapping.map(ColumnMapping::parse).transpose()?;
+    let new = NewImport { file_name: body.file_name, list_id: body.list_id, column_mapping };
+    let (import, put) = imports::create(&caller.tx, &*state.store, new).await?;
+    let (id, upload) = (import.id, UploadView::new(put, caller.now()));
+    caller.record("import.created", id.0, &json!({})).await?;
+    caller.commit().await?;
+    Ok(created(format!("/v1/imports/{id}"), CreatedView { import, upload }))
+}
+
+/// Starts an import whose file has been uploaded.
+async fn start(
+    State(state): State<Imports>,
+    caller: Caller,
+    Id(id): Id<ImportId>,
+    body: Option<Body<StartBody>>,
+) -> ApiResult<(StatusCode, Json<Import>)> {
+    let given = body.and_then(|Body(body)| body.column_mapping);
+    let mapping = given.map(ColumnMapping::parse).transpose()?;
+    caller.record("import.started", id.0, &json!({})).await?;
+    let import = imports::start(&caller.tx, &*state.store, &*state.queue, id, mapping).await?;
+    caller.commit().await?;
+    Ok((StatusCode::ACCEPTED, Json(import)))
+}
+
+/// The newest imports first.
+async fn list(caller: Caller, listing: Listing) -> ApiResult<Json<Page<Import>>> {
+    let (_, page) = listing.read(caller.organization())?;
+    let rows = imports::list(&caller.tx, page.before.map(ImportId), page.fetch).await?;
+    caller.commit().await?;
+    Ok(Json(page.page(rows, |import| import.id.0)))
+}
+
+/// One import with its progress.
+async fn find(caller: Caller, Id(id): Id<ImportId>) -> ApiResult<Json<Import>> {
+    let import = imports::find(&caller.tx, id).await?;
+    caller.commit().await?;
+    Ok(Json(import))
+}
+
+/// The rows that could not be taken, in the order of the file.
+async fn list_errors(caller: Caller, Id(id): Id<ImportId>, listing: Listing) -> ApiResult<Json<Page<ImportError>>> {
+    let (_, page) = listing.read(caller.organization())?;
+    let rows = imports::list_errors(&caller.tx, id, page.before, page.fetch).await?;
+    caller.commit().await?;
+    Ok(Json(page.page(rows, |error| error.line)))
+}

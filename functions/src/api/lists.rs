@@ -1,0 +1,94 @@
+//! `/v1/lists`: named groups of contacts.
+
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::routing::{delete as deleting, get};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::json;
+use shared::audience::contacts::Contact;
+use shared::audience::lists::{self, Added, List, ListFields};
+use shared::{ContactId, Database, ListId};
+
+use crate::http::{ApiResult, Body, Caller, Id, Listing, Page, created};
+
+/// The routes.
+pub fn router(db: Database) -> Router {
+    Router::new()
+        .route("/v1/lists", get(list).post(create))
+        .route("/v1/lists/{id}", get(find).patch(update).delete(delete))
+        .route("/v1/lists/{id}/members", get(members).post(add_members))
+        .route("/v1/lists/{id}/members/{contact_id}", deleting(remove_member))
+        .with_state(db)
+}
+
+/// The newest lists first.
+async fn list(caller: Caller, listing: Listing) -> ApiResult<Json<Page<List>>> {
+    let (_, page) = listing.read(caller.organization())?;
+    let rows = lists::list(&caller.tx, page.before.map(ListId), page.fetch).await?;
+    caller.commit().await?;
+    Ok(Json(page.page(rows, |list| list.id.0)))
+}
+
+/// Makes a list.
+async fn create(caller: Caller, Body(fields): Body<ListFields>) -> ApiResult<impl IntoResponse> {
+    let list = lists::create(&caller.tx, fields).await?;
+    caller.record("list.created", list.id.0, &json!({})).await?;
+    caller.commit().await?;
+    Ok(created(format!("/v1/lists/{}", list.id), list))
+}
+
+/// One list.
+async fn find(caller: Caller, Id(id): Id<ListId>) -> ApiResult<Json<List>> {
+    let list = lists::find(&caller.tx, id).await?;
+    caller.commit().await?;
+    Ok(Json(list))
+}
+
+/// Changes the fields that are given.
+async fn update(caller: Caller, Id(id): Id<ListId>, Body(fields): Body<ListFields>) -> ApiResult<Json<List>> {
+    let details = json!({"fields": fields.names()});
+    let list = lists::update(&caller.tx, id, fields).await?;
+    caller.record("list.updated", id.0, &details).await?;
+    caller.commit().await?;
+    Ok(Json(list))
+}
+
+/// Deletes a list that nothing is about to use; its contacts stay.
+async fn delete(caller: Caller, Id(id): Id<ListId>) -> ApiResult<StatusCode> {
+    lists::delete(&caller.tx, id).await?;
+    caller.record("list.deleted", id.0, &json!({})).await?;
+    caller.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The newest members first.
+async fn members(caller: Caller, Id(id): Id<ListId>, listing: Listing) -> ApiResult<Json<Page<Contact>>> {
+    let (_, page) = listing.read(caller.organization())?;
+    let rows = lists::members(&caller.tx, id, page.before.map(ContactId), page.fetch).await?;
+    caller.commit().await?;
+    Ok(Json(page.page(rows, |contact| contact.id.0)))
+}
+
+/// The contacts to put on a list.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Members {
+    contact_ids: Vec<ContactId>,
+}
+
+/// Puts contacts on a list.
+async fn add_members(caller: Caller, Id(id): Id<ListId>, Body(members): Body<Members>) -> ApiResult<Json<Added>> {
+    let added = lists::add_members(&caller.tx, id, &members.contact_ids).await?;
+    caller.record("list.members_added", id.0, &json!({"added": added.added})).await?;
+    caller.commit().await?;
+    Ok(Json(added))
+}
+
+/// Takes a contact off a list.
+async fn remove_member(caller: Caller, Id((id, contact)): Id<(ListId, ContactId)>) -> ApiResult<StatusCode> {
+    lists::remove_member(&caller.tx, id, contact).await?;
+    caller.record("list.member_removed", id.0, &json!({"contact_id": contact})).await?;
+    caller.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}

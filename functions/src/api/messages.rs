@@ -1,0 +1,28 @@
+//! `/v1/messages`: the ledger, read.
+
+use axum::routing::get;
+use axum::{Json, Router};
+use shared::delivery::messages::{self, Filter, Message, MessageWithEvents};
+use shared::{Database, MessageId};
+
+use crate::http::{ApiResult, Caller, Id, Listing, Page};
+
+/// The routes.
+pub fn router(db: Database) -> Router {
+    Router::new().route("/v1/messages", get(list)).route("/v1/messages/{id}", get(find)).with_state(db)
+}
+
+/// The newest messages first, of one campaign, contact or state where asked for.
+async fn list(caller: Caller, listing: Listing<Filter>) -> ApiResult<Json<Page<Message>>> {
+    let (filter, page) = listing.read(caller.organization())?;
+    let rows = messages::list(&caller.tx, &filter, page.before.map(MessageId), page.fetch).await?;
+    caller.commit().await?;
+    Ok(Json(page.page(rows, |message| message.id.0)))
+}
+
+/// One message with what was reported of it.
+async fn find(caller: Caller, Id(id): Id<MessageId>) -> ApiResult<Json<MessageWithEvents>> {
+    let message = messages::find(&caller.tx, id).await?;
+    caller.commit().await?;
+    Ok(Json(message))
+}

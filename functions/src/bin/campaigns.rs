@@ -1,0 +1,13 @@
+//! Serves `ANY /v1/campaigns` and everything below it.
+
+use std::sync::Arc;
+
+use functions::adapters::sqs::SqsQueue;
+use functions::environment::required;
+
+fn main() -> Result<(), lambda_http::Error> {
+    functions::serve::api(async |environment| {
+        let queue = SqsQueue::new(&environment.aws, required("JOB_QUEUE_URL")?);
+        Ok(functions::api::campaigns::router(environment.database().await?, Arc::new(queue)))
+    })
+}

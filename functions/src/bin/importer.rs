@@ -1,0 +1,24 @@
+//! Reads imported files, chunk by chunk, as the queue of imports asks for it.
+
+use std::sync::Arc;
+
+use functions::adapters::object_store::S3Store;
+use functions::adapters::sqs::SqsQueue;
+use functions::environment::required;
+use functions::events::importer::handle;
+use shared::audience::imports::Pace;
+use shared::audience::imports::importing::Importer;
+
+fn main() -> Result<(), lambda_runtime::Error> {
+    functions::serve::events(
+        async |environment| {
+            Ok(Importer {
+                db: environment.database().await?,
+                store: Arc::new(S3Store::new(&environment.aws, required("UPLOADS_BUCKET")?)),
+                queue: Arc::new(SqsQueue::new(&environment.aws, required("IMPORT_QUEUE_URL")?)),
+                pace: Pace::default(),
+            })
+        },
+        handle,
+    )
+}

@@ -1,0 +1,17 @@
+//! Runs long work chunk by chunk, driven by the queue of jobs.
+
+use std::sync::Arc;
+
+use functions::adapters::sqs::SqsQueue;
+use functions::environment::required;
+use functions::events::job_runner::{self, JobRunner};
+
+fn main() -> Result<(), lambda_runtime::Error> {
+    functions::serve::events(
+        async |environment| {
+            let queue = SqsQueue::new(&environment.aws, required("JOB_QUEUE_URL")?);
+            Ok(JobRunner::new(environment.database().await?, Arc::new(queue)))
+        },
+        async |runner, event| job_runner::handle(runner, event).await,
+    )
+}

@@ -1,0 +1,12 @@
+//! Serves `ANY /u/{token}`, for everybody.
+
+use functions::api::tracking::{self, Tracking};
+
+fn main() -> Result<(), lambda_http::Error> {
+    functions::serve::api(async |environment| {
+        Ok(tracking::router(Tracking {
+            db: environment.database().await?,
+            keys: environment.token_keys().await?.into(),
+        }))
+    })
+}

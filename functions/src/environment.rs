@@ -1,0 +1,78 @@
+//! The environment that template.yaml gives a function, read once when it starts.
+
+use shared::db::{Config, Stage, Tls};
+use shared::delivery::tokens::KeyRing;
+use shared::{Database, Error, Result};
+
+use crate::adapters::{aws, secrets};
+
+/// What every function finds around it.
+pub struct Environment {
+    /// How to reach AWS.
+    pub aws: aws::Aws,
+    stage: Stage,
+}
+
+impl Environment {
+    /// Reads the settings that all functions share.
+    pub async fn load() -> Self {
+        let stage = if optional("LOCAL_STACK").is_some() { Stage::Local } else { Stage::Deployed };
+        Self { aws: aws::Aws::load().await, stage }
+    }
+
+    /// Whether this is the local stack.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// The database, as the role whose secret this function may read.
+    pub async fn database(&self) -> Result<Database> {
+        Database::new(&self.database_config().await?)
+    }
+
+    /// The keys of the tokens in mails.
+    pub async fn token_keys(&self) -> Result<KeyRing> {
+        let text = secrets::text(&self.aws, &required("TOKEN_SECRET_ARN")?).await?;
+        KeyRing::from_json(&text).map_err(Error::internal)
+    }
+
+    /// How to log in as the role whose secret this function may read.
+    pub async fn database_config(&self) -> Result<Config> {
+        let login = secrets::login(&self.aws, &required("DATABASE_SECRET_ARN")?).await?;
+        Ok(Config {
+            host: required("DATABASE_HOST")?,
+            port: required("DATABASE_PORT")?.parse().map_err(Error::internal)?,
+            dbname: required("DATABASE_NAME")?,
+            user: login.username,
+            password: login.password,
+            tls: match required("DATABASE_TLS")?.as_str() {
+                "verify-full" => Tls::VerifyFull,
+                "disable" => Tls::Disable,
+                other => return Err(Error::internal(format!("DATABASE_TLS is {other}, not verify-full or disable"))),
+            },
+            ca_bundle: match optional("DATABASE_CA_SECRET_ARN") {
+                Some(secret) => Some(secrets::text(&self.aws, &secret).await?),
+                None => None,
+            },
+            stage: self.stage,
+        })
+    }
+}
+
+/// A setting that must be there.
+///
+/// Errors: [`Error::Internal`], naming it.
+#[expect(clippy::disallowed_methods, reason = "this is the one home of the environment")]
+pub fn required(name: &str) -> Result<String> {
+    match std::env::var(name) {
+        Ok(value) if !value.is_empty() => Ok(value),
+        _ => Err(Error::internal(format!("the environment has no {name}"))),
+    }
+}
+
+/// A setting that may be absent; empty counts as absent.
+#[must_use]
+pub fn optional(name: &str) -> Option<String> {
+    required(name).ok()
+}

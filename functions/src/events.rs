@@ -1,0 +1,10 @@
+//! What queues, schedules and deployments bring, one module per function.
+
+pub mod batch;
+pub mod feedback;
+pub mod importer;
+pub mod inbound;
+pub mod job_runner;
+pub mod migrate;
+pub mod scheduler;
+pub mod sender;

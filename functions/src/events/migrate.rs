@@ -1,0 +1,104 @@
+//! Deployment: brings the database to this release and makes what has no other maker yet.
+//!
+//! Invoked by whoever deploys, never by the internet: organizations and their first key come from here.
+
+use serde::{Deserialize, Serialize};
+use shared::db::Config;
+use shared::db::migrations;
+use shared::platform::{api_keys, organizations};
+use shared::{Database, Error, OrganizationId, Result};
+
+use crate::adapters::aws::Aws;
+use crate::adapters::secrets;
+
+/// What the function holds while it is warm.
+pub struct Migrate {
+    /// How to reach the secrets of the run-time roles.
+    pub aws: Aws,
+    /// The owner's login.
+    pub owner: Config,
+    /// The secrets of the run-time roles.
+    pub role_secrets: Vec<String>,
+}
+
+/// What to do.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// Bring the database to this release and set the passwords of the run-time roles. Run before new code takes traffic.
+    Migrate,
+    /// Make an organization with a first API key.
+    CreateOrganization {
+        /// Its name.
+        name: String,
+        /// Its short name, unique.
+        slug: String,
+    },
+    /// Make an API key.
+    CreateApiKey {
+        /// Whose.
+        organization_id: OrganizationId,
+        /// What it is for.
+        name: String,
+    },
+}
+
+/// What was done.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// The names of the migrations applied.
+    Migrated {
+        /// In order; empty when the database was up to date.
+        migrations_applied: Vec<String>,
+        /// How many roles got their password.
+        roles: usize,
+    },
+    /// An organization and its key.
+    Organization {
+        /// Its id.
+        organization_id: OrganizationId,
+        /// Shown here and never again.
+        api_key: String,
+    },
+    /// A key.
+    Key {
+        /// Shown here and never again.
+        api_key: String,
+    },
+}
+
+/// Does one thing.
+pub async fn handle(migrate: &Migrate, request: Request) -> Result<Answer> {
+    match request {
+        Request::Migrate => bring_up(migrate).await,
+        Request::CreateOrganization { name, slug } => {
+            let id = OrganizationId::fresh();
+            let tx = Database::new(&migrate.owner)?.begin(id).await?;
+            organizations::create(&tx, id, &slug, &name).await?;
+            let key = api_keys::create(&tx, id, "first key").await?;
+            tx.commit().await?;
+            Ok(Answer::Organization { organization_id: id, api_key: key.text })
+        }
+        Request::CreateApiKey { organization_id, name } => {
+            let tx = Database::new(&migrate.owner)?.begin(organization_id).await?;
+            let key = api_keys::create(&tx, organization_id, &name).await?;
+            tx.commit().await?;
+            Ok(Answer::Key { api_key: key.text })
+        }
+    }
+}
+
+async fn bring_up(migrate: &Migrate) -> Result<Answer> {
+    let mut client = shared::db::connect_as_owner(&migrate.owner).await?;
+    let migrations_applied = migrations::migrate(&mut client).await?;
+    for secret in &migrate.role_secrets {
+        let login = secrets::login(&migrate.aws, secret).await?;
+        migrations::set_password(&client, &login.username, &login.password).await?;
+    }
+    let roles = migrate.role_secrets.len();
+    if roles != migrations::RUN_TIME_ROLES.len() {
+        return Err(Error::internal("there is not one secret for every run-time role"));
+    }
+    Ok(Answer::Migrated { migrations_applied, roles })
+}

@@ -1,0 +1,44 @@
+//! Every minute: what is due gets its slots and is enqueued; what was lost is found again.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use shared::db::Stage;
+use shared::delivery::scheduling::{self, Planned, SendQueue};
+use shared::delivery::sweeping::{self, Swept};
+use shared::{Database, Result};
+use tokio::time::Instant;
+
+/// A run ends well before the next one begins and before the function's timeout of 55 s.
+const LONGEST_RUN: Duration = Duration::from_secs(45);
+
+/// What the function holds while it is warm.
+pub struct Scheduler {
+    /// Logged in as martlet_scheduler.
+    pub db: Database,
+    /// Where planned messages wait.
+    pub queue: Box<dyn SendQueue>,
+    /// Decides how far ahead is planned.
+    pub stage: Stage,
+}
+
+/// What a run has done.
+#[derive(Debug, Serialize)]
+pub struct Run {
+    /// What was planned.
+    pub planned: Planned,
+    /// What was found again.
+    pub swept: Swept,
+}
+
+/// Runs once. What the event says does not matter: a retried event can be hours old, so time is the database's.
+pub async fn handle(scheduler: &Scheduler, _event: serde_json::Value) -> Result<Run> {
+    let Scheduler { db, queue, stage } = scheduler;
+    let deadline = Instant::now() + LONGEST_RUN;
+    let planned = scheduling::enqueue_due(db, &**queue, scheduling::horizon(*stage), deadline).await;
+    // What went wrong with one does not keep the other from its work.
+    let swept = sweeping::sweep(db, &**queue).await;
+    let (planned, swept) = (planned?, swept?);
+    tracing::info!(?planned, ?swept, "the run is over");
+    Ok(Run { planned, swept })
+}

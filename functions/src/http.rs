@@ -1,0 +1,60 @@
+//! What every HTTP route shares: who calls, what they sent, and how an answer or an error is written.
+
+pub mod answers;
+pub mod caller;
+pub mod pages;
+pub mod parts;
+pub mod problem;
+
+pub use answers::created;
+pub use caller::Caller;
+pub use pages::{Listing, Page};
+pub use parts::{Body, Id, patched};
+pub use problem::{ApiError, ApiResult};
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::HeaderValue;
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use lambda_http::request::RequestContext;
+
+/// Bodies beyond this are refused; files go to S3 by a presigned URL.
+const BODY_LIMIT: usize = 1 << 20;
+
+/// The id of a request, in its answer, its errors, its log line and its audit entries.
+#[derive(Clone)]
+pub struct RequestId(pub String);
+
+/// Puts what all routes share around a router: limits, request ids, error bodies and the log line.
+pub fn finish(router: Router) -> Router {
+    router
+        .fallback(async || ApiError::from(shared::Error::not_found("route")))
+        .method_not_allowed_fallback(async || problem::method_not_allowed())
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::from_fn(around))
+}
+
+async fn around(mut request: Request, next: Next) -> Response {
+    let id = RequestId(request_id(&request));
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    request.extensions_mut().insert(id.clone());
+    let response = next.run(request).await;
+    let mut response = problem::complete(response, &id.0).await;
+    // Ids in the path tell which thing was asked for; a token in it would be a credential and is left out.
+    let shown = if path.starts_with("/v1/") { path.as_str() } else { "(public)" };
+    tracing::info!(request_id = id.0, %method, path = shown, status = response.status().as_u16(), "the request is answered");
+    if let Ok(value) = HeaderValue::from_str(&id.0) {
+        response.headers_mut().insert("x-request-id", value);
+    }
+    response
+}
+
+fn request_id(request: &Request) -> String {
+    match request.extensions().get::<RequestContext>() {
+        Some(RequestContext::ApiGatewayV2(context)) if context.request_id.is_some() => {
+            context.request_id.clone().unwrap_or_default()
+        }
+        _ => shared::ids::fresh().to_string(),
+    }
+}

@@ -1,0 +1,145 @@
+//! Errors as RFC 9457 problem documents, mapped once for every route.
+
+use axum::body::Body;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use shared::{Error, FieldError};
+
+use shared::error::describe;
+
+/// How long a caller waits before it tries again while the database is away, in seconds.
+const RETRY_AFTER: &str = "5";
+
+/// What a handler returns.
+pub type ApiResult<T> = Result<T, ApiError>;
+
+/// An error on its way to the caller. The request id is added when the response is complete.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    // Boxed: it is much larger than what a handler returns when all goes well.
+    problem: Box<Problem>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Problem {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        let problem = Problem {
+            r#type: format!("urn:martlet:problem:{code}"),
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: detail.into(),
+            code,
+            request_id: None,
+            errors: Vec::new(),
+        };
+        Self { status, problem: Box::new(problem) }
+    }
+
+    /// The request can't be read.
+    pub fn malformed(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed_request", detail)
+    }
+}
+
+/// A route that exists answers other methods.
+pub fn method_not_allowed() -> ApiError {
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this route does not answer this method")
+}
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        let text = error.to_string();
+        match error {
+            Error::NotFound(_) => Self::new(StatusCode::NOT_FOUND, "not_found", text),
+            Error::Conflict { code, message } => Self::new(StatusCode::CONFLICT, code, message),
+            Error::Invalid(errors) => {
+                let mut invalid = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_fields", text);
+                invalid.problem.errors = errors;
+                invalid
+            }
+            Error::Unauthorized => Self::new(StatusCode::UNAUTHORIZED, "unauthorized", text),
+            Error::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, "forbidden", text),
+            Error::Unavailable(cause) => {
+                tracing::error!(error = describe(&*cause), "the database is not available");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "try again in a moment")
+            }
+            Error::Internal(cause) => {
+                tracing::error!(error = describe(&*cause), "internal error");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the request failed for a reason on our side")
+            }
+        }
+    }
+}
+
+impl From<JsonRejection> for ApiError {
+    fn from(rejection: JsonRejection) -> Self {
+        match rejection.status() {
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "send the body as application/json",
+            ),
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "a body has 1 MiB at most")
+            }
+            StatusCode::UNPROCESSABLE_ENTITY => {
+                let message = rejection.body_text();
+                let message = message.rsplit_once("target type: ").map_or(message.as_str(), |(_, rest)| rest);
+                let field = message.split_once(": ").map_or("", |(path, _)| path);
+                let field = if field.contains(' ') { "" } else { field };
+                Self::from(Error::invalid(field, "invalid", message))
+            }
+            _ => Self::malformed("the body is not valid JSON"),
+        }
+    }
+}
+
+impl From<QueryRejection> for ApiError {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::malformed(rejection.body_text())
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(*self.problem);
+        response
+    }
+}
+
+/// Writes the problem document of a failed response, now that its request id is known.
+pub(super) async fn complete(mut response: Response, request_id: &str) -> Response {
+    let Some(mut problem) = response.extensions_mut().remove::<Problem>() else { return response };
+    problem.request_id = Some(request_id.to_owned());
+    let body = serde_json::to_vec(&problem).unwrap_or_default();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    match problem.status {
+        401 => {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        503 => {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+        }
+        _ => {}
+    }
+    *response.body_mut() = Body::from(body);
+    response
+}

@@ -1,0 +1,53 @@
+//! How a binary becomes a Lambda function: one runtime thread, one log line an invocation.
+
+use axum::Router;
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use shared::error::describe;
+
+use crate::environment::Environment;
+use crate::http;
+
+/// Serves an API function: `build` makes its router from the environment.
+pub fn api<F>(build: F) -> Result<(), lambda_http::Error>
+where
+    F: AsyncFnOnce(&Environment) -> shared::Result<Router>,
+{
+    block_on(async {
+        let environment = Environment::load().await;
+        let router = http::finish(build(&environment).await?);
+        lambda_http::run(router).await
+    })
+}
+
+/// Serves a function that events invoke: `build` makes its state, `handle` answers one event.
+pub fn events<S, E, A>(
+    build: impl AsyncFnOnce(&Environment) -> shared::Result<S>,
+    handle: impl AsyncFn(&S, E) -> shared::Result<A>,
+) -> Result<(), lambda_runtime::Error>
+where
+    E: DeserializeOwned,
+    A: Serialize,
+{
+    block_on(async {
+        let environment = Environment::load().await;
+        let state = build(&environment).await?;
+        lambda_runtime::run(service_fn(async |event: LambdaEvent<E>| {
+            let answer = handle(&state, event.payload).await;
+            match &answer {
+                Ok(_) => tracing::info!(request_id = event.context.request_id, "the event is handled"),
+                Err(error) => {
+                    tracing::error!(request_id = event.context.request_id, error = describe(error), "the event failed");
+                }
+            }
+            answer.map_err(lambda_runtime::Error::from)
+        }))
+        .await
+    })
+}
+
+fn block_on<T, E: From<std::io::Error>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    lambda_runtime::tracing::init_default_subscriber();
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}

@@ -1,0 +1,159 @@
+//! Preflight: each code, and nothing else, for what is wrong.
+
+use serde_json::{Value, json};
+use testkit::scene::CampaignScene;
+
+use crate::campaigns::Desk;
+
+/// The codes of the errors, then those of the warnings.
+fn codes(preflight: &Value) -> (Vec<&str>, Vec<&str>) {
+    let of = |kind: &str| -> Vec<&str> {
+        preflight[kind].as_array().unwrap().iter().map(|finding| finding["code"].as_str().unwrap()).collect()
+    };
+    (of("errors"), of("warnings"))
+}
+
+impl Desk {
+    async fn preflight(&self, scene: &CampaignScene) -> Value {
+        let answer = self.sample("preflight", &[("CAMPAIGN_ID", &scene.campaign.to_string())]).await.expect(200);
+        let errors = answer.body["errors"].as_array().unwrap();
+        assert_eq!(answer.body["can_activate"], json!(errors.is_empty()));
+        answer.body
+    }
+
+    async fn write(&self, scene: &CampaignScene, subject: &str, body: &str) {
+        self.app
+            .scene
+            .run(
+                "update steps set subject_template = $2, body_template = $3 where id = $1",
+                &[&scene.steps[0], &subject, &body],
+            )
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn an_empty_campaign_lacks_everything() {
+    let desk = Desk::new().await;
+    let mut scene = desk.app.scene.draft_campaign(0, &[], 0, 50).await;
+    let preflight = desk.preflight(&scene).await;
+    assert_eq!(codes(&preflight), (vec!["no_steps", "no_senders", "empty_audience"], vec![]));
+    let bare = desk.send(axum::http::Method::POST, "/v1/campaigns", Some(json!({"name": "Bare"}))).await.expect(201);
+    scene.campaign = bare.text("/id").parse().unwrap();
+    let preflight = desk.preflight(&scene).await;
+    assert_eq!(codes(&preflight), (vec!["no_steps", "no_senders", "empty_audience"], vec![]), "without a list");
+    assert_eq!(preflight["audience"], 0);
+}
+
+#[tokio::test]
+async fn senders_must_be_able_to_send() {
+    let desk = Desk::new().await;
+    let scene = desk.draft(1).await;
+    assert_eq!(codes(&desk.preflight(&scene).await), (vec![], vec![]));
+    let set = async |sql: &str| desk.app.scene.run(&format!("update senders set {sql}"), &[]).await;
+
+    desk.app.scene.run("update senders set status = 'paused' where id = $1", &[&scene.senders[0]]).await;
+    let preflight = desk.preflight(&scene).await;
+    assert_eq!(codes(&preflight), (vec![], vec!["sender_paused"]));
+    assert_eq!(preflight["warnings"][0]["sender_ids"], json!([scene.senders[0]]));
+    set("status = 'pending'").await;
+    let preflight = desk.preflight(&scene).await;
+    assert_eq!(codes(&preflight), (vec!["sender_paused"], vec![]));
+    assert_eq!(preflight["errors"][0]["sender_ids"].as_array().unwrap().len(), 2);
+    set("status = 'warming', daily_limit = 0").await;
+    assert_eq!(codes(&desk.preflight(&scene).await), (vec!["no_sending_capacity"], vec![]));
+    set("status = 'active', daily_limit = 40").await;
+    let preflight = desk.preflight(&scene).await;
+    assert_eq!(codes(&preflight), (vec![], vec!["daily_limit_out_of_reach"]));
+    assert_eq!(preflight["warnings"][0]["count"], 80);
+    // Nine hours hold ten mails an hour apart, the last at the closing time itself, which is outside.
+    set("daily_limit = 600, gap_seconds = 3600").await;
+    assert_eq!(desk.preflight(&scene).await["warnings"][0]["count"], 18);
+    set("gap_seconds = 0").await;
+    desk.app.scene.run("update domains set status = 'pending'", &[]).await;
+    assert_eq!(codes(&desk.preflight(&scene).await), (vec!["domain_not_verified"], vec![]));
+}
+
+#[tokio::test]
+async fn a_mail_needs_a_postal_address() {
+    let desk = Desk::new().await;
+    let scene = desk.draft(1).await;
+    for address in [None, Some("  ")] {
+        desk.app.scene.run("update organizations set postal_address = $1", &[&address]).await;
+        assert_eq!(codes(&desk.preflight(&scene).await), (vec!["missing_postal_address"], vec![]));
+    }
+}
+
+#[tokio::test]
+async fn suppressed_members_are_counted_and_left_out() {
+    let desk = Desk::new().await;
+    let scene = desk.draft(3).await;
+    let suppress = "insert into suppressions (organization_id, id, email_lower, campaign_id, reason)
+                    select organization_id, gen_random_uuid(), email_lower, $2, 'unsubscribe' from contacts where id = $1";
+    desk.app.scene.run(suppress, &[&scene.contacts[0], &None::<shared::CampaignId>]).await;
+    desk.app.scene.run(suppress, &[&scene.contacts[0], &Some(scene.campaign)]).await;
+    desk.app.scene.run(suppress, &[&scene.contacts[1], &Some(scene.campaign)]).await;
+    // Another organization's suppression of the same address says nothing here.
+    let (other, _) = desk.app.scene.another_organization("other").await;
+    desk.app
+        .scene
+        .run(
+            "insert into suppressions (organization_id, id, email_lower, reason)
+             values ($1, gen_random_uuid(), 'person3@people.test', 'manual')",
+            &[&other],
+        )
+        .await;
+    let preflight = desk.preflight(&scene).await;
+    assert_eq!(codes(&preflight), (vec![], vec!["suppressed_contacts"]));
+    assert_eq!((&preflight["warnings"][0]["count"], &preflight["audience"]), (&json!(2), &json!(1)));
+    desk.app.scene.run(suppress, &[&scene.contacts[2], &None::<shared::CampaignId>]).await;
+    assert_eq!(codes(&desk.preflight(&scene).await), (vec!["empty_audience"], vec!["suppressed_contacts"]));
+}
+
+#[tokio::test]
+async fn a_variable_that_nothing_can_fill_refuses_the_activation() {
+    let desk = Desk::new().await;
+    let scene = desk.draft(2).await;
+    desk.write(&scene, "{{ email }} {{ sender.name }} {{ sender.email }}", "{{ unsubscribe_url }}").await;
+    desk.app.scene.run("update senders set display_name = 'Ada'", &[]).await;
+    assert_eq!(codes(&desk.preflight(&scene).await), (vec![], vec![]));
+    desk.app.scene.run("update senders set display_name = null where id = $1", &[&scene.senders[1]]).await;
+    let preflight = desk.preflight(&scene).await;
+    assert_eq!(codes(&preflight), (vec![], vec!["missing_sender_name"]));
+    assert_eq!(preflight["warnings"][0]["sender_ids"], json!([scene.senders[1]]));
+    desk.write(&scene, "Hello {{ frist_name }}", "{{ custom.city }}").await;
+    let preflight = desk.preflight(&scene).await;
+    assert_eq!(codes(&preflight), (vec!["undefined_variable", "undefined_variable"], vec![]));
+    assert_eq!(preflight["errors"][0]["variable"], "frist_name");
+    assert_eq!(preflight["errors"][0]["step_id"], json!(scene.steps[0]));
+    assert_eq!(preflight["errors"][1]["variable"], "custom.city");
+    desk.app.scene.run("update contacts set custom = '{\"city\": \"Ulm\"}' where id = $1", &[&scene.contacts[0]]).await;
+    desk.write(&scene, "Hello", "{{ custom.city }}").await;
+    let preflight = desk.preflight(&scene).await;
+    assert_eq!(codes(&preflight), (vec![], vec!["missing_values"]));
+    assert_eq!(preflight["warnings"][0]["contact_ids"], json!([scene.contacts[1]]));
+}
+
+#[tokio::test]
+async fn empty_values_are_counted_with_examples_unless_there_is_a_default() {
+    let desk = Desk::new().await;
+    let scene = desk.draft(8).await;
+    desk.write(&scene, "{{ first_name }}", "{{ company }} {{ last_name | default('friend') }} {% if name %}{{ name }}{% endif %}{{ custom.a | default('') }}").await;
+    desk.app.scene.run("update contacts set company = 'ACME'", &[]).await;
+    desk.app.scene.run("update contacts set company = ' ' where id = any ($1)", &[&&scene.contacts[1..]]).await;
+    let preflight = desk.preflight(&scene).await;
+    assert_eq!(codes(&preflight), (vec![], vec!["missing_values"]));
+    let warning = &preflight["warnings"][0];
+    assert_eq!((&warning["variable"], &warning["count"]), (&json!("company"), &json!(7)));
+    assert_eq!(warning["contact_ids"], json!(scene.contacts[1..6]));
+}
+
+#[tokio::test]
+async fn a_template_that_became_unreadable_is_an_error() {
+    let desk = Desk::new().await;
+    let scene = desk.draft(1).await;
+    desk.write(&scene, "Hello {{ first_name", "Body").await;
+    let preflight = desk.preflight(&scene).await;
+    assert_eq!(codes(&preflight), (vec!["invalid_template"], vec![]));
+    assert_eq!(preflight["errors"][0]["step_id"], json!(scene.steps[0]));
+}

@@ -1,0 +1,232 @@
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::Method;
+use functions::api::imports::{self, Imports};
+use functions::events::importer;
+use serde_json::{Value, json};
+use shared::audience::imports::Pace;
+use shared::audience::imports::importing::Importer;
+use shared::db::Config;
+use shared::{Database, Error, ListId};
+use testkit::{FakeImportQueue, FakeObjectStore};
+
+use crate::app::{Answer, App};
+
+/// The API and the importer around one store and one queue.
+struct Desk {
+    app: App,
+    db: Database,
+    store: Arc<FakeObjectStore>,
+    queue: Arc<FakeImportQueue>,
+}
+
+impl Desk {
+    async fn new() -> Self {
+        let app = App::new().await;
+        let db = app.scene.db.app();
+        Self { app, db, store: Arc::default(), queue: Arc::default() }
+    }
+
+    fn router(&self) -> Router {
+        imports::router(Imports { db: self.db.clone(), store: self.store.clone(), queue: self.queue.clone() })
+    }
+
+    fn importer(&self) -> Importer {
+        let db = self.app.scene.db.app();
+        Importer { db, store: self.store.clone(), queue: self.queue.clone(), pace: Pace::default() }
+    }
+
+    async fn list(&self) -> ListId {
+        let id = ListId::fresh();
+        let sql = "insert into lists (organization_id, id, name) values ($1, $2, 'Imported')";
+        self.app.scene.run(sql, &[&self.app.scene.organization, &id]).await;
+        id
+    }
+
+    async fn post(&self, path: &str, body: Option<Value>) -> Answer {
+        self.app.send(self.router(), Method::POST, path, body).await
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.app.send(self.router(), Method::GET, path, None).await
+    }
+
+    /// Makes an import and uploads a file for it.
+    async fn uploaded(&self, file: &str) -> String {
+        let created = self.post("/v1/imports", Some(json!({"file_name": "people.csv"}))).await.expect(201);
+        let id = created.text("/id").to_owned();
+        self.store.upload(&format!("uploads/{}/{id}", self.app.scene.organization), file);
+        id
+    }
+
+    /// Hands the sample of the queue's event to the importer.
+    async fn deliver(&self, import: &str) -> shared::Result<()> {
+        self.deliver_to(&self.importer(), import).await
+    }
+
+    async fn deliver_to(&self, worker: &Importer, import: &str) -> shared::Result<()> {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../events/importer/chunk.json");
+        let organization = self.app.scene.organization.to_string();
+        let text = std::fs::read_to_string(path).unwrap();
+        let text = text.replace("${ORGANIZATION_ID}", &organization).replace("${IMPORT_ID}", import);
+        importer::handle(worker, serde_json::from_str(&text).unwrap()).await
+    }
+}
+
+#[tokio::test]
+async fn a_file_goes_from_the_first_request_to_the_contacts() {
+    let desk = Desk::new().await;
+    let list = desk.list().await.to_string();
+    let created = desk.app.sample(desk.router(), "imports/create", &[("LIST_ID", &list)]).await.expect(201);
+    let id = created.text("/id").to_owned();
+    let key = format!("uploads/{}/{id}", desk.app.scene.organization);
+    assert_eq!(created.headers["location"], format!("/v1/imports/{id}"));
+    assert_eq!(
+        created.body["upload"],
+        json!({"method": "PUT", "url": format!("https://uploads.example.test/{key}?expires=900"), "headers": {},
+               "expires_at": "2026-03-04T10:15:00.000Z"})
+    );
+
+    let fill = [("IMPORT_ID", id.as_str())];
+    let start = || desk.app.sample(desk.router(), "imports/start", &fill);
+    let missing = start().await.expect(409);
+    assert_eq!(missing.text("/code"), "file_missing");
+    desk.store.upload(&key, "Adresse;Plan\nada@people.test;pro\nADA@people.test;\nnobody;x\nbob@people.test;a;b\n");
+    let started = start().await.expect(202);
+    assert_eq!((started.text("/status"), started.text("/started_at")), ("processing", "2026-03-04T10:00:00.000Z"));
+    assert_eq!(start().await.expect(409).text("/code"), "already_started");
+
+    desk.deliver(&id).await.unwrap();
+    let found = desk.app.sample(desk.router(), "imports/find", &[("IMPORT_ID", &id)]).await.expect(200);
+    let mut body = found.body.clone();
+    body.as_object_mut().unwrap().remove("created_at");
+    assert_eq!(
+        body,
+        json!({"id": id, "file_name": "people.csv", "list_id": list, "status": "completed", "progress": 100,
+               "column_mapping": {"Adresse": "email", "Plan": "custom.plan"}, "bytes_done": 79, "bytes_total": 79,
+               "rows_total": 4, "rows_created": 1, "rows_updated": 0, "rows_unchanged": 1, "rows_failed": 2,
+               "error_code": null, "error": null, "started_at": "2026-03-04T10:00:00.000Z",
+               "completed_at": "2026-03-04T10:00:00.000Z"})
+    );
+
+    let page = desk.app.sample(desk.router(), "imports/list_errors", &[("IMPORT_ID", &id)]).await.expect(200);
+    let error = json!({"line": 4, "code": "email_no_at", "reason": "the address has no @", "raw": "nobody;x"});
+    assert_eq!(page.body["data"], json!([error]));
+    let cursor = page.text("/next_cursor");
+    let rest = desk.get(&format!("/v1/imports/{id}/errors?limit=1&cursor={cursor}")).await.expect(200);
+    assert_eq!((&rest.body["data"][0]["line"], &rest.body["next_cursor"]), (&json!(5), &Value::Null));
+    assert_eq!(rest.text("/data/0/code"), "too_many_fields");
+
+    let imports = desk.app.sample(desk.router(), "imports/list", &[]).await.expect(200);
+    assert_eq!(imports.body, json!({"data": [found.body], "next_cursor": null}));
+    let acts = desk.app.scene.rows("select action from audit_log order by id", &[]).await;
+    let acts: Vec<&str> = acts.iter().map(|row| row.get(0)).collect();
+    assert_eq!(acts, ["import.created", "import.started"], "a start that was refused is no act");
+}
+
+#[tokio::test]
+async fn imports_are_listed_in_pages_and_a_cursor_belongs_to_its_list() {
+    let desk = Desk::new().await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(desk.uploaded("email\n").await);
+    }
+    let page = desk.get("/v1/imports?limit=2").await.expect(200);
+    assert_eq!((page.text("/data/0/id"), page.text("/data/1/id")), (ids[2].as_str(), ids[1].as_str()));
+    let cursor = page.text("/next_cursor");
+    let rest = desk.get(&format!("/v1/imports?limit=2&cursor={cursor}")).await.expect(200);
+    assert_eq!((rest.text("/data/0/id"), &rest.body["next_cursor"]), (ids[0].as_str(), &Value::Null));
+    desk.get(&format!("/v1/imports/{}/errors?cursor={cursor}", ids[0])).await.expect(400);
+    desk.get("/v1/imports?limit=0").await.expect(422);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_request_is_named() {
+    let desk = Desk::new().await;
+    let name = |name: &str| json!({"file_name": name});
+    let long = "x".repeat(256);
+    let cases = [
+        (name(" "), "file_name", "required"),
+        (name("a\nb"), "file_name", "control_character"),
+        (name(&long), "file_name", "too_long"),
+        (json!({"file_name": "a", "list_id": ListId::fresh()}), "list_id", "not_found"),
+        (json!({"file_name": "a", "column_mapping": {"A": "status"}}), "column_mapping.A", "unknown_target"),
+        (json!({"file_name": "a", "column_mapping": {"A": "email", "B": "email"}}), "column_mapping.B", "target_taken"),
+        (json!({"file_name": "a", "organization_id": ListId::fresh()}), "", "invalid"),
+    ];
+    for (body, field, code) in cases {
+        let refused = desk.post("/v1/imports", Some(body)).await.expect(422);
+        let error = &refused.body["errors"][0];
+        assert_eq!(error["code"], code, "{error:#}");
+        assert!(field.is_empty() || error["field"] == field, "{error:#}");
+    }
+    let id = desk.uploaded("").await;
+    let start = format!("/v1/imports/{id}/start");
+    let empty = desk.post(&start, None).await.expect(422);
+    assert_eq!(empty.text("/errors/0/code"), "file_empty");
+    let unknown = desk.post(&start, Some(json!({"column_mapping": {"A": "raw_data"}}))).await.expect(422);
+    assert_eq!(unknown.text("/errors/0/field"), "column_mapping.A");
+    desk.post(&start, Some(json!({"status": "completed"}))).await.expect(422);
+    assert!(desk.queue.is_empty());
+}
+
+#[tokio::test]
+async fn a_start_needs_no_body_and_is_undone_where_it_cannot_be_queued() {
+    let desk = Desk::new().await;
+    let id = desk.uploaded("email\nada@people.test\n").await;
+    let start = format!("/v1/imports/{id}/start");
+    desk.queue.go_away();
+    desk.post(&start, None).await.expect(503);
+    desk.queue.come_back();
+    desk.post(&start, None).await.expect(202);
+    desk.deliver(&id).await.unwrap();
+    assert_eq!(desk.get(&format!("/v1/imports/{id}")).await.expect(200).text("/status"), "completed");
+}
+
+#[tokio::test]
+async fn another_organizations_import_is_not_found_and_without_a_key_nothing_is() {
+    let desk = Desk::new().await;
+    let id = desk.uploaded("email\nada@people.test\n").await;
+    let (other, _) = desk.app.scene.another_organization("other").await;
+    let key = desk.app.scene.api_key_of(other).await;
+    let routes = [
+        (Method::GET, format!("/v1/imports/{id}")),
+        (Method::GET, format!("/v1/imports/{id}/errors")),
+        (Method::POST, format!("/v1/imports/{id}/start")),
+    ];
+    for (method, path) in &routes {
+        desk.app.send_as(desk.router(), method.clone(), path, None, Some(&key)).await.expect(404);
+    }
+    let list = desk.list().await;
+    let body = json!({"file_name": "a.csv", "list_id": list});
+    let refused =
+        desk.app.send_as(desk.router(), Method::POST, "/v1/imports", Some(body), Some(&key)).await.expect(422);
+    assert_eq!(refused.text("/errors/0/field"), "list_id");
+    let seen = desk.app.send_as(desk.router(), Method::GET, "/v1/imports", None, Some(&key)).await.expect(200);
+    assert_eq!(seen.body["data"], json!([]));
+
+    let lists = [(Method::GET, "/v1/imports".to_owned()), (Method::POST, "/v1/imports".to_owned())];
+    for (method, path) in routes.into_iter().chain(lists) {
+        desk.app.send_as(desk.router(), method, &path, None, None).await.expect(401);
+    }
+    assert!(desk.queue.is_empty());
+}
+
+#[tokio::test]
+async fn the_importer_fails_the_event_only_where_another_delivery_helps() {
+    let desk = Desk::new().await;
+    let id = desk.uploaded("email\nada@people.test\n").await;
+    desk.post(&format!("/v1/imports/{id}/start"), None).await.expect(202);
+    // Port 1 of the loopback interface refuses.
+    let nowhere = Database::new(&Config { port: 1, ..desk.app.scene.db.config("martlet_app") }).unwrap();
+    let cut_off = Importer { db: nowhere, ..desk.importer() };
+    assert!(matches!(desk.deliver_to(&cut_off, &id).await, Err(Error::Unavailable(_))));
+    assert!(desk.deliver("no id").await.is_err(), "a hint that nobody can read goes to the dead letters");
+
+    desk.store.remove(&format!("uploads/{}/{id}", desk.app.scene.organization));
+    desk.deliver(&id).await.unwrap();
+    let failed = desk.get(&format!("/v1/imports/{id}")).await.expect(200);
+    assert_eq!((failed.text("/status"), failed.text("/error_code")), ("failed", "file_missing"));
+    assert_eq!(failed.text("/error"), "the file is gone, or was replaced after the import was started");
+}

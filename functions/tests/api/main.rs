@@ -1,0 +1,19 @@
+//! The API through its routers: samples from `events/`, the real PostgreSQL behind.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod app;
+mod campaigns;
+mod campaigns_activation;
+mod campaigns_preflight;
+mod campaigns_statistics;
+mod contacts;
+mod domains;
+mod imports;
+mod isolation;
+mod jobs;
+mod lists;
+mod messages;
+mod organizations;
+mod senders;
+mod tracking;

@@ -1,0 +1,7 @@
+//! The people an organization writes to: contacts, lists, imported files, and who must not be written to.
+
+pub mod contacts;
+pub mod email_address;
+pub mod imports;
+pub mod lists;
+pub mod suppressions;

@@ -1,0 +1,1 @@
+select id from contacts where email_lower = $1;

@@ -1,0 +1,190 @@
+//! The address of a mailbox on the internet, checked once at the edge.
+//!
+//! The grammar is the `Mailbox` of RFC 5321 section 4.1.2 without what no person types and no importer means: comments,
+//! folding white space, address literals and obsolete forms. Whether the mailbox exists is not known here.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Longest address in octets: a path of 256 (RFC 5321 section 4.5.3.1.3) less its two angle brackets.
+pub const MAX_ADDRESS: usize = 254;
+/// Longest local part in octets (RFC 5321 section 4.5.3.1.1).
+pub const MAX_LOCAL_PART: usize = 64;
+/// Longest domain in octets as written, without the root's dot (RFC 1035 section 2.3.4).
+pub const MAX_DOMAIN: usize = 253;
+/// Longest label of a domain in octets (RFC 1035 section 2.3.4).
+const MAX_LABEL: usize = 63;
+
+/// An address that mail can be sent to.
+///
+/// It keeps the spelling that it was given, and two spellings are two values: compare [`EmailAddress::lower`] to find
+/// the same mailbox. `Debug` shows no address, so that no log has one by accident.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EmailAddress {
+    text: String,
+    domain: String,
+}
+
+/// Why a text is not an address that mail can be sent to. The text itself is not repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidEmailAddress {
+    /// There is nothing, or only white space.
+    #[error("the address is empty")]
+    Empty,
+    /// It has more than [`MAX_ADDRESS`] octets.
+    #[error("the address is longer than 254 characters")]
+    TooLong,
+    /// It has no `@`.
+    #[error("the address has no @")]
+    NoAt,
+    /// What stands before the `@` is missing, too long, or has a character that needs quotes.
+    #[error("the part before the @ is not valid")]
+    LocalPart,
+    /// What stands after the `@` is not the name of a domain on the internet.
+    #[error("the part after the @ is not the name of a domain")]
+    Domain,
+    /// It has a character outside ASCII. Such mailboxes (RFC 6531) exist, but not every server on the way takes them.
+    #[error("the address has a character outside ASCII, which is not supported yet")]
+    NotAscii,
+}
+
+impl InvalidEmailAddress {
+    /// Stable name of what is wrong.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::TooLong => "too_long",
+            Self::NoAt => "no_at",
+            Self::LocalPart => "local_part",
+            Self::Domain => "domain",
+            Self::NotAscii => "not_ascii",
+        }
+    }
+}
+
+impl EmailAddress {
+    /// Reads an address. ASCII white space around it is dropped, since cells and forms often have some.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidEmailAddress`] names the first thing that is wrong.
+    pub fn parse(text: &str) -> Result<Self, InvalidEmailAddress> {
+        let text = text.trim_matches(|c: char| c.is_ascii_whitespace());
+        if text.is_empty() {
+            return Err(InvalidEmailAddress::Empty);
+        }
+        if !text.is_ascii() {
+            return Err(InvalidEmailAddress::NotAscii);
+        }
+        // The last one divides, because a quoted local part may have others.
+        let (local_part, domain) = text.rsplit_once('@').ok_or(InvalidEmailAddress::NoAt)?;
+        if text.len() > MAX_ADDRESS {
+            return Err(InvalidEmailAddress::TooLong);
+        }
+        if local_part.len() > MAX_LOCAL_PART || !(is_dot_atom(local_part) || is_quoted_string(local_part)) {
+            return Err(InvalidEmailAddress::LocalPart);
+        }
+        if !is_domain(domain) {
+            return Err(InvalidEmailAddress::Domain);
+        }
+        Ok(Self { text: text.to_owned(), domain: domain.to_ascii_lowercase() })
+    }
+
+    /// The address as it was given, without the white space around it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The address with A to Z made small and nothing else changed, as SQL `lower(x collate "C")` has it.
+    #[must_use]
+    pub fn lower(&self) -> String {
+        self.text.to_ascii_lowercase()
+    }
+
+    /// The domain in lower case.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+}
+
+/// `Dot-string` of RFC 5321 section 4.1.2.
+fn is_dot_atom(text: &str) -> bool {
+    text.split('.').all(|atom| !atom.is_empty() && atom.bytes().all(is_atext))
+}
+
+/// `atext` of RFC 5322 section 3.2.3.
+fn is_atext(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte)
+}
+
+/// `Quoted-string` of RFC 5321 section 4.1.2: printable characters and spaces, quote and backslash escaped.
+fn is_quoted_string(text: &str) -> bool {
+    let Some(inner) = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else { return false };
+    let mut bytes = inner.bytes();
+    while let Some(byte) = bytes.next() {
+        let content = match byte {
+            b'"' => return false,
+            b'\\' => bytes.next(),
+            other => Some(other),
+        };
+        // A backslash at the end escapes the closing quote, so the string has no end.
+        if !content.is_some_and(|byte| matches!(byte, b' '..=b'~')) {
+            return false;
+        }
+    }
+    true
+}
+
+/// Two or more labels of letters, digits and hyphens (RFC 5321 section 2.3.5), the last one not a number.
+fn is_domain(text: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=MAX_LABEL).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    // A last label of digits is a mistyped IP address; no top-level domain is one (RFC 3696 section 2).
+    text.len() <= MAX_DOMAIN
+        && text.split('.').all(is_label)
+        && text.rsplit_once('.').is_some_and(|(_, last)| !last.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+impl fmt::Display for EmailAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.text)
+    }
+}
+
+impl fmt::Debug for EmailAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EmailAddress(hidden)")
+    }
+}
+
+impl FromStr for EmailAddress {
+    type Err = InvalidEmailAddress;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+impl Serialize for EmailAddress {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+impl<'de> Deserialize<'de> for EmailAddress {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests;

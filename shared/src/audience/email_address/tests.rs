@@ -1,0 +1,190 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// The code that the text is refused with, or `ok`.
+fn check(text: &str) -> &'static str {
+    EmailAddress::parse(text).map_or_else(InvalidEmailAddress::code, |_| "ok")
+}
+
+#[test]
+fn accepts_mailboxes() {
+    let longest_local = format!("{}@example.com", "a".repeat(64));
+    let longest_label = format!("a@{}.com", "a".repeat(63));
+    for text in [
+        "ada@example.com",
+        "  ada@example.com\r\n",
+        "Ada.Lovelace+news@Mail.Example.co.uk",
+        "o'neil@example.com",
+        "a@b.cd",
+        "1@2.three",
+        "a@xn--bcher-kva.example",
+        "\"\"@example.com",
+        "\"a b\"@example.com",
+        "\"a@b\"@example.com",
+        "\"a\\\"b\\\\\"@example.com",
+        "a@1.2.3.4d",
+        longest_local.as_str(),
+        longest_label.as_str(),
+    ] {
+        assert_eq!(check(text), "ok", "{text:?}");
+    }
+}
+
+#[test]
+fn says_what_is_wrong() {
+    let cases: [(&str, &[&str]); 6] = [
+        ("empty", &["", " \t\r\n"]),
+        ("too_long", &[&format!("a@{}com", "abcdefgh.".repeat(28))]),
+        ("no_at", &["ada", "ada.example.com"]),
+        (
+            "local_part",
+            &[
+                "@example.com",
+                ".a@example.com",
+                "a.@example.com",
+                "a..b@example.com",
+                "a b@example.com",
+                "a@b@example.com",
+                "a(comment)@example.com",
+                "<a@example.com",
+                "a\0b@example.com",
+                "a\nb@example.com",
+                "\"a@example.com",
+                "\"a\\\"@example.com",
+                "\"a\"b\"@example.com",
+                "\"a\"b@example.com",
+                "\"a\".b@example.com",
+                "\"a\tb\"@example.com",
+                "\"a\u{7f}\"@example.com",
+                &format!("{}@example.com", "a".repeat(65)),
+            ],
+        ),
+        (
+            "domain",
+            &[
+                "a@",
+                "a@localhost",
+                "a@example.com.",
+                "a@.example.com",
+                "a@example..com",
+                "a@-example.com",
+                "a@example-.com",
+                "a@exa_mple.com",
+                "a@example.com>",
+                "a@example.123",
+                "a@192.0.2.1",
+                "a@[192.0.2.1]",
+                "a@example.com (comment)",
+                "a@ example.com",
+                "a@example.com\0",
+                &format!("a@{}.com", "a".repeat(64)),
+            ],
+        ),
+        ("not_ascii", &["ä@example.com", "a@exämple.com", "a@example.com\u{a0}"]),
+    ];
+    for (code, texts) in cases {
+        for text in texts {
+            assert_eq!(check(text), code, "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn parts_and_spellings() {
+    let address = EmailAddress::parse(" Ada@Example.COM ").unwrap();
+    assert_eq!(address.as_str(), "Ada@Example.COM");
+    assert_eq!(address.to_string(), "Ada@Example.COM");
+    assert_eq!(address.lower(), "ada@example.com");
+    assert_eq!(address.domain(), "example.com");
+    assert_eq!("Ada@Example.COM".parse::<EmailAddress>().unwrap(), address);
+}
+
+#[test]
+fn debug_hides_the_address() {
+    let shown = format!("{:?}", Some(EmailAddress::parse("ada@example.com").unwrap()));
+    assert_eq!(shown, "Some(EmailAddress(hidden))");
+}
+
+#[test]
+fn serde_validates_and_repeats_nothing() {
+    let address: EmailAddress = serde_json::from_str("\" Ada@example.com\"").unwrap();
+    assert_eq!(serde_json::to_string(&address).unwrap(), "\"Ada@example.com\"");
+    let error = serde_json::from_str::<EmailAddress>("\"secret at example.com\"").unwrap_err().to_string();
+    assert!(error.contains("no @") && !error.contains("secret"), "{error}");
+}
+
+/// Accepted categories, and the cases in them that we refuse on purpose.
+const ACCEPTED: [&str; 3] = ["ISEMAIL_VALID_CATEGORY", "ISEMAIL_DNSWARN", "ISEMAIL_RFC5321"];
+const REFUSED: [&str; 4] = ["ISEMAIL_ERR", "ISEMAIL_RFC5322", "ISEMAIL_CFWS", "ISEMAIL_DEPREC"];
+
+/// Why a case of an accepted category is refused, if it is.
+fn refused_on_purpose(address: &str, diagnosis: &str) -> Option<&'static str> {
+    match diagnosis {
+        "ISEMAIL_RFC5321_ADDRESSLITERAL" => Some("address literals name a machine, not a person's mailbox"),
+        "ISEMAIL_RFC5321_TLDNUMERIC" => Some("no top-level domain is a number"),
+        "ISEMAIL_RFC5321_TLD" => Some("mail to a top-level domain itself is not deliverable in practice"),
+        _ if !address.rsplit('@').next().is_some_and(|domain| domain.contains('.')) => {
+            Some("a domain on the internet has two labels")
+        }
+        _ => None,
+    }
+}
+
+#[test]
+fn the_is_email_set() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/addresses/isemail.json");
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        println!("skipped: the is_email set is not at {}", path.display());
+        return;
+    };
+    let cases: Vec<BTreeMap<String, serde_json::Value>> = serde_json::from_str(&text).unwrap();
+    println!("reads the {} addresses of the is_email set at {}", cases.len(), path.display());
+    for case in cases {
+        // The set writes control characters as their pictures.
+        let address: String = case["address"]
+            .as_str()
+            .unwrap()
+            .chars()
+            .map(|c| match u32::from(c) {
+                picture @ 0x2400..=0x241f => char::from_u32(picture - 0x2400).unwrap(),
+                0x2421 => '\u{7f}',
+                _ => c,
+            })
+            .collect();
+        let category = case["category"].as_str().unwrap();
+        let diagnosis = case["diagnosis"].as_str().unwrap();
+        let expected = if ACCEPTED.contains(&category) {
+            refused_on_purpose(&address, diagnosis).is_none()
+        } else {
+            assert!(REFUSED.contains(&category), "{category} is in neither list");
+            // White space around an address is no part of it: it comes from the cell or the form.
+            let trimmed = address.trim_matches(|c: char| c.is_ascii_whitespace());
+            trimmed != address && trimmed == "test@iana.org"
+        };
+        assert_eq!(check(&address) == "ok", expected, "{address:?} {category} {diagnosis}: {}", check(&address));
+    }
+}
+
+proptest! {
+    #[test]
+    fn never_panics_and_never_lets_a_header_break(text in "\\PC{0,80}|[ -~\\x00-\\x1f@.\"\\\\]{0,80}") {
+        if let Ok(address) = EmailAddress::parse(&text) {
+            prop_assert!(address.as_str().bytes().all(|byte| matches!(byte, b' '..=b'~')));
+            prop_assert_eq!(EmailAddress::parse(address.as_str()), Ok(address.clone()));
+            prop_assert_eq!(EmailAddress::parse(&address.lower()).unwrap().lower(), address.lower());
+            prop_assert!(address.lower().ends_with(address.domain()));
+        }
+    }
+
+    #[test]
+    fn accepts_every_ordinary_address(
+        local in "[a-z0-9!#$%&'*+/=?^_`{|}~-]{1,20}(\\.[a-z0-9]{1,20}){0,2}",
+        domain in "([a-zA-Z0-9]([a-zA-Z0-9-]{0,20}[a-zA-Z0-9])?\\.){1,4}[a-z]{2,10}",
+    ) {
+        prop_assert_eq!(check(&format!("{local}@{domain}")), "ok");
+    }
+}

@@ -1,0 +1,277 @@
+//! Imports: a file of contacts that a client uploads, and how far it has been read.
+//!
+//! The client makes an import, puts the file where the signed URL says and starts it. From then on the importer reads it
+//! chunk by chunk ([`importing`]), in an invocation that queues the next one until the file is done.
+
+mod chunks;
+mod columns;
+pub mod importing;
+mod merging;
+mod objects;
+mod parsing;
+mod rows;
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+use serde_json::Value;
+use tokio_postgres::Row;
+
+pub use columns::ColumnMapping;
+pub use objects::{ObjectHead, ObjectStore, PresignedPut};
+
+use crate::error::violated_constraint;
+use crate::fields::Fields;
+use crate::timestamps::{millis, millis_or_null};
+use crate::{Error, ImportId, ListId, OrganizationId, Result, Tx};
+
+/// How long a client may take to begin its upload.
+pub const UPLOAD_WINDOW: Duration = Duration::from_secs(15 * 60);
+/// Bytes of a file at most: about five million rows.
+pub const FILE_MAXIMUM: u64 = 512 << 20;
+/// Characters of a file's name, as file systems have it.
+const FILE_NAME_MAXIMUM: usize = 255;
+
+/// Where imports wait for the importer. A hint: the row is the truth.
+pub trait ImportQueue: Send + Sync {
+    /// Asks for the next chunks of an import.
+    fn enqueue(&self, organization: OrganizationId, import: ImportId) -> BoxFuture<'_, Result<()>>;
+}
+
+/// How much of a file is done at once, which bounds memory and how long locks are held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Rows of a chunk at most.
+    pub rows: usize,
+    /// Bytes of a chunk, column names counted with each row; the row that passes it is the last.
+    pub bytes: usize,
+    /// Bytes asked of the store at once.
+    pub piece: u64,
+}
+
+impl Default for Pace {
+    /// A chunk of some tens of milliseconds; pieces that are large beside the time a request takes.
+    fn default() -> Self {
+        Self { rows: 1_000, bytes: 4 << 20, piece: 4 << 20 }
+    }
+}
+
+/// Why a file can't be imported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct FileError {
+    code: &'static str,
+    message: String,
+}
+
+impl FileError {
+    fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    fn row_too_long(line: u64) -> Self {
+        Self::new(
+            "row_too_long",
+            format!("the row that starts on line {line} has more than 1 MiB; a quote may not be closed"),
+        )
+    }
+}
+
+/// An import as the API shows it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Import {
+    /// Its id.
+    pub id: ImportId,
+    /// The file's name on the client's side.
+    pub file_name: String,
+    /// The list that the contacts are put on.
+    pub list_id: Option<ListId>,
+    /// Column by column, by header: where the values go, null for a column that is left out. What the caller said until
+    /// the header has been read.
+    pub column_mapping: Option<Value>,
+    /// `pending`, `processing`, `completed` or `failed`.
+    pub status: String,
+    /// Per cent of the file that is done, by bytes.
+    pub progress: i64,
+    /// Bytes that are done.
+    pub bytes_done: i64,
+    /// Bytes of the file, once it is started.
+    pub bytes_total: Option<i64>,
+    /// Rows that are done: the sum of the four that follow.
+    pub rows_total: i64,
+    /// Rows that made a contact.
+    pub rows_created: i64,
+    /// Rows that changed one.
+    pub rows_updated: i64,
+    /// Rows that said nothing new.
+    pub rows_unchanged: i64,
+    /// Rows that could not be taken; see the import's errors.
+    pub rows_failed: i64,
+    /// Stable name of why the file can't be imported.
+    pub error_code: Option<String>,
+    /// The same for people.
+    pub error: Option<String>,
+    /// When it was made.
+    #[serde(serialize_with = "millis")]
+    pub created_at: DateTime<Utc>,
+    /// When it was last started.
+    #[serde(serialize_with = "millis_or_null")]
+    pub started_at: Option<DateTime<Utc>>,
+    /// When the file was done.
+    #[serde(serialize_with = "millis_or_null")]
+    pub completed_at: Option<DateTime<Utc>>,
+}
+
+/// A row that could not be taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ImportError {
+    /// Line of the file on which the row starts; the file's first is 1.
+    pub line: i64,
+    /// Stable name of what is wrong.
+    pub code: String,
+    /// The same for people.
+    pub reason: String,
+    /// The row's text, cut at 1,000 characters.
+    pub raw: String,
+}
+
+/// What is asked for with a new import.
+#[derive(Debug, Clone, Default)]
+pub struct NewImport {
+    /// The file's name on the client's side.
+    pub file_name: String,
+    /// The list to put the contacts on.
+    pub list_id: Option<ListId>,
+    /// Where columns go that the header doesn't tell, or tells wrongly.
+    pub column_mapping: Option<ColumnMapping>,
+}
+
+/// Makes an import and signs the request that uploads its file within [`UPLOAD_WINDOW`].
+///
+/// Errors: [`Error::Invalid`] for a name that is none, or a list that this organization doesn't have.
+pub async fn create(tx: &Tx, store: &dyn ObjectStore, new: NewImport) -> Result<(Import, PresignedPut)> {
+    let mut fields = Fields::default();
+    let file_name = fields.required_line("file_name", &new.file_name, FILE_NAME_MAXIMUM);
+    fields.finish()?;
+    let (organization, id) = (tx.organization()?, ImportId::fresh());
+    let object_key = format!("uploads/{organization}/{id}");
+    let mapping = new.column_mapping.map(|mapping| mapping.to_json());
+    let inserted = tx
+        .query_one(
+            include_str!("imports/insert.sql"),
+            &[&organization, &id, &file_name, &object_key, &mapping, &new.list_id],
+        )
+        .await;
+    let import = match inserted {
+        Ok(row) => from_row(&row)?,
+        Err(error) if violated_constraint(&error) == Some("import_batches_list_fkey") => {
+            return Err(Error::invalid("list_id", "not_found", "there is no such list"));
+        }
+        Err(error) => return Err(error),
+    };
+    Ok((import, store.presign_put(&object_key, UPLOAD_WINDOW).await?))
+}
+
+/// One import.
+///
+/// Errors: [`Error::NotFound`].
+pub async fn find(tx: &Tx, id: ImportId) -> Result<Import> {
+    from_row(&find_row(tx, id).await?)
+}
+
+/// The newest imports, at most `limit`, older than `before`.
+pub async fn list(tx: &Tx, before: Option<ImportId>, limit: i64) -> Result<Vec<Import>> {
+    tx.query(include_str!("imports/list.sql"), &[&before, &limit]).await?.iter().map(from_row).collect()
+}
+
+/// The rows of an import that could not be taken, in the order of the file, at most `limit`, beyond the line `after`.
+///
+/// Errors: [`Error::NotFound`].
+pub async fn list_errors(tx: &Tx, id: ImportId, after: Option<i64>, limit: i64) -> Result<Vec<ImportError>> {
+    find_row(tx, id).await?;
+    let rows = tx.query(include_str!("imports/list_errors.sql"), &[&id, &after.unwrap_or_default(), &limit]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(ImportError {
+                line: row.try_get("line")?,
+                code: row.try_get("code")?,
+                reason: row.try_get("reason")?,
+                raw: row.try_get("raw")?,
+            })
+        })
+        .collect()
+}
+
+/// Starts an import whose file has been uploaded, or one that failed, from the file's beginning. A mapping given here takes
+/// the place of the one given before.
+///
+/// It is queued before it is committed: a hint that comes early waits for the commit, and one whose start is rolled back
+/// finds nothing to do, whereas a committed start without a hint would never begin.
+///
+/// Errors: [`Error::NotFound`], [`Error::Conflict`] (`already_started`, `file_missing`), [`Error::Invalid`] (`file_empty`,
+/// `file_too_large`), [`Error::Unavailable`] when the store or the queue is.
+pub async fn start(
+    tx: &Tx,
+    store: &dyn ObjectStore,
+    queue: &dyn ImportQueue,
+    id: ImportId,
+    mapping: Option<ColumnMapping>,
+) -> Result<Import> {
+    let row = find_row(tx, id).await?;
+    if !matches!(row.try_get("status")?, "pending" | "failed") {
+        return Err(already_started());
+    }
+    let object_key: &str = row.try_get("object_key")?;
+    let Some(object) = store.head(object_key).await? else {
+        return Err(Error::conflict("file_missing", "the file has not been uploaded"));
+    };
+    if object.size == 0 {
+        return Err(Error::invalid("file", "file_empty", "the uploaded file is empty"));
+    }
+    if object.size > FILE_MAXIMUM {
+        return Err(Error::invalid("file", "file_too_large", "a file has 512 MiB at most"));
+    }
+    let size = i64::try_from(object.size).map_err(Error::internal)?;
+    let mapping = mapping.map(|mapping| mapping.to_json());
+    let started =
+        tx.query_opt(include_str!("imports/start.sql"), &[&id, &mapping, &object.etag, &size, &tx.now()]).await?;
+    let import = from_row(&started.ok_or_else(already_started)?)?;
+    tx.execute(include_str!("imports/delete_errors.sql"), &[&id]).await?;
+    queue.enqueue(tx.organization()?, id).await?;
+    Ok(import)
+}
+
+fn already_started() -> Error {
+    Error::conflict("already_started", "the import has been started; only one that failed can be started again")
+}
+
+async fn find_row(tx: &Tx, id: ImportId) -> Result<Row> {
+    tx.query_opt(include_str!("imports/find.sql"), &[&id]).await?.ok_or(Error::not_found("import"))
+}
+
+fn from_row(row: &Row) -> Result<Import> {
+    let (used, requested): (Option<Value>, Option<Value>) =
+        (row.try_get("column_mapping")?, row.try_get("requested_mapping")?);
+    let (bytes_done, bytes_total): (i64, Option<i64>) = (row.try_get("bytes_done")?, row.try_get("bytes_total")?);
+    Ok(Import {
+        id: row.try_get("id")?,
+        file_name: row.try_get("file_name")?,
+        list_id: row.try_get("list_id")?,
+        column_mapping: used.or(requested),
+        status: row.try_get("status")?,
+        progress: bytes_total.filter(|total| *total > 0).map_or(0, |total| bytes_done.saturating_mul(100) / total),
+        bytes_done,
+        bytes_total,
+        rows_total: row.try_get("rows_total")?,
+        rows_created: row.try_get("rows_created")?,
+        rows_updated: row.try_get("rows_updated")?,
+        rows_unchanged: row.try_get("rows_unchanged")?,
+        rows_failed: row.try_get("rows_failed")?,
+        error_code: row.try_get("error_code")?,
+        error: row.try_get("error")?,
+        created_at: row.try_get("created_at")?,
+        started_at: row.try_get("started_at")?,
+        completed_at: row.try_get("completed_at")?,
+    })
+}

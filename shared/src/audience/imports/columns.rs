@@ -1,0 +1,487 @@
+//! Which column of a file holds what: found from the header, or said by the caller.
+
+use std::collections::{BTreeMap, HashSet};
+
+use serde_json::{Map, Value};
+
+use super::FileError;
+use crate::audience::contacts::{CUSTOM_KEY_MAXIMUM, is_custom_key};
+use crate::{Error, FieldError, Result};
+
+/// Columns of a file at most.
+const COLUMNS_MAXIMUM: usize = 500;
+/// Bytes of all column names together: they are kept with every contact beside the values.
+const HEADER_MAXIMUM: usize = 64 * 1024;
+/// Memory that a column may take in a row that has been read, beside its name and value.
+const CELL_OVERHEAD: usize = 96;
+/// Column names shown in an error.
+const SHOWN_NAMES: usize = 30;
+/// Characters of each of them.
+const SHOWN_NAME: usize = 60;
+
+/// A field of a contact other than its custom ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Field {
+    Email,
+    Name,
+    FirstName,
+    LastName,
+    Company,
+    Timezone,
+}
+
+impl Field {
+    const ALL: [Self; 6] = [Self::Email, Self::Name, Self::FirstName, Self::LastName, Self::Company, Self::Timezone];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Name => "name",
+            Self::FirstName => "first_name",
+            Self::LastName => "last_name",
+            Self::Company => "company",
+            Self::Timezone => "timezone",
+        }
+    }
+
+    /// What programs call it, without spaces and punctuation, the surest first.
+    fn known_names(self) -> &'static [&'static str] {
+        match self {
+            Self::Email => &[
+                "email",
+                "emailaddress",
+                "mail",
+                "mailaddress",
+                "email1value",
+                "primaryemail",
+                "primaryemailaddress",
+                "workemail",
+                "workemailaddress",
+                "businessemail",
+                "companyemail",
+                "contactemail",
+                "email1",
+                "emailwork",
+                "emailvalue",
+                "personalemail",
+                "homeemail",
+            ],
+            Self::Name => &["name", "fullname", "contactname", "displayname", "contactfullname", "personname"],
+            Self::FirstName => &["firstname", "givenname", "forename", "first", "fname", "contactfirstname"],
+            Self::LastName => &["lastname", "surname", "familyname", "last", "lname", "contactlastname"],
+            Self::Company => &[
+                "company",
+                "companyname",
+                "organization",
+                "organisation",
+                "organizationname",
+                "organisationname",
+                "organization1name",
+                "accountname",
+                "account",
+                "associatedcompany",
+                "primarycompany",
+                "employer",
+                "businessname",
+            ],
+            Self::Timezone => &["timezone", "ianatimezone", "timezoneid", "tz"],
+        }
+    }
+}
+
+/// Where the values of a column go, beside the row as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Target {
+    Field(Field),
+    Custom(String),
+    Nothing,
+}
+
+impl Target {
+    fn parse(text: &str) -> Option<Self> {
+        if let Some(field) = Field::ALL.into_iter().find(|field| field.name() == text) {
+            return Some(Self::Field(field));
+        }
+        let key = text.strip_prefix("custom.")?;
+        is_custom_key(key).then(|| Self::Custom(key.to_owned()))
+    }
+
+    fn to_json(&self) -> Value {
+        match self {
+            Self::Field(field) => Value::from(field.name()),
+            Self::Custom(key) => Value::from(format!("custom.{key}")),
+            Self::Nothing => Value::Null,
+        }
+    }
+}
+
+/// What a caller says about columns, by header as written. Columns that it doesn't name are found by their header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnMapping(BTreeMap<String, Target>);
+
+impl ColumnMapping {
+    /// Checks what a caller gave: a contact's field, `custom.<key>`, or `None` for a column to leave out.
+    ///
+    /// Errors: [`Error::Invalid`] naming each column whose target is unknown or taken already.
+    pub fn parse(given: BTreeMap<String, Option<String>>) -> Result<Self> {
+        if given.len() > COLUMNS_MAXIMUM {
+            return Err(Error::invalid("column_mapping", "too_many_columns", "a file has 500 columns at most"));
+        }
+        let (mut columns, mut errors, mut taken) = (BTreeMap::new(), Vec::new(), HashSet::new());
+        for (header, target) in given {
+            let mut refuse = |code, message: String| {
+                errors.push(FieldError { field: format!("column_mapping.{header}"), code, message });
+            };
+            let target = match target.as_deref() {
+                None => Some(Target::Nothing),
+                Some(text) if !taken.insert(text.to_owned()) => {
+                    refuse("target_taken", format!("two columns go to {text}"));
+                    None
+                }
+                Some(text) => {
+                    let target = Target::parse(text);
+                    if target.is_none() {
+                        refuse(
+                            "unknown_target",
+                            "a column goes to email, name, first_name, last_name, company, timezone, custom.<key> or null"
+                                .to_owned(),
+                        );
+                    }
+                    target
+                }
+            };
+            // jsonb holds no NUL, and no header with one is ever read.
+            if header.contains('\0') {
+                errors.push(FieldError {
+                    field: "column_mapping".to_owned(),
+                    code: "control_character",
+                    message: "a header has no NUL character".to_owned(),
+                });
+            }
+            if let Some(target) = target {
+                columns.insert(header.trim().to_owned(), target);
+            }
+        }
+        if errors.is_empty() { Ok(Self(columns)) } else { Err(Error::Invalid(errors)) }
+    }
+
+    /// Reads what [`ColumnMapping::to_json`] wrote.
+    pub(super) fn from_json(json: Value) -> Result<Self> {
+        Self::parse(serde_json::from_value(json).map_err(Error::internal)?)
+    }
+
+    /// The mapping as it is stored and shown.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        Value::Object(self.0.iter().map(|(header, target)| (header.clone(), target.to_json())).collect())
+    }
+}
+
+/// A column of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Column {
+    /// Its header, made unique.
+    pub(super) name: String,
+    pub(super) target: Target,
+}
+
+/// The columns of a file, in their order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Columns {
+    pub(super) columns: Vec<Column>,
+    /// Memory that a row may take beside its values, in bytes.
+    pub(super) row_cost: usize,
+}
+
+impl Columns {
+    /// Decides about every column of the header.
+    ///
+    /// Errors: a header that can't be read, or in which no column holds addresses.
+    pub(super) fn find<'a>(
+        header: impl ExactSizeIterator<Item = &'a [u8]>,
+        requested: Option<&ColumnMapping>,
+    ) -> Result<Self, FileError> {
+        if header.len() > COLUMNS_MAXIMUM {
+            let message = format!("the header has {} columns; a file has 500 at most", header.len());
+            return Err(FileError::new("too_many_columns", message));
+        }
+        let names = unique_names(header)?;
+        if names.iter().map(String::len).sum::<usize>() > HEADER_MAXIMUM {
+            return Err(FileError::new("header_too_long", "the column names have 64 KiB together at most"));
+        }
+        let targets = find_targets(&names, requested)?;
+        if !targets.contains(&Target::Field(Field::Email)) {
+            let message = format!("no column holds email addresses; the file has {}", shown(&names));
+            return Err(FileError::new("no_email_column", message));
+        }
+        let row_cost = names.iter().map(|name| name.len() + CELL_OVERHEAD).sum();
+        let columns = names.into_iter().zip(targets).map(|(name, target)| Column { name, target }).collect();
+        Ok(Self { columns, row_cost })
+    }
+
+    /// The mapping in the form in which a caller gives one.
+    pub(super) fn to_json(&self) -> Value {
+        let columns = self.columns.iter().map(|column| (column.name.clone(), column.target.to_json()));
+        Value::Object(columns.collect::<Map<_, _>>())
+    }
+}
+
+fn unique_names<'a>(header: impl Iterator<Item = &'a [u8]>) -> Result<Vec<String>, FileError> {
+    let mut names: Vec<String> = Vec::new();
+    let mut taken = HashSet::new();
+    for (n, field) in header.enumerate() {
+        let text = std::str::from_utf8(field)
+            .map_err(|_| FileError::new("not_utf8", "the header is not UTF-8 text; save the file as CSV in UTF-8"))?;
+        if text.contains('\0') {
+            return Err(FileError::new("nul_byte", "the header holds a NUL byte; save the file as CSV in UTF-8"));
+        }
+        let text = match text.trim() {
+            "" => format!("Column {}", n + 1),
+            text => text.to_owned(),
+        };
+        let name = first_free(&text, &taken, |n| format!("{text} ({n})"));
+        taken.insert(name.clone());
+        names.push(name);
+    }
+    Ok(names)
+}
+
+fn find_targets(names: &[String], requested: Option<&ColumnMapping>) -> Result<Vec<Target>, FileError> {
+    let mut targets: Vec<Option<Target>> = vec![None; names.len()];
+    for (header, target) in requested.iter().flat_map(|mapping| &mapping.0) {
+        let Some(n) = names.iter().position(|name| name == header) else {
+            let message = format!("the mapping names the column {:?}; the file has {}", cut(header), shown(names));
+            return Err(FileError::new("unknown_column", message));
+        };
+        targets[n] = Some(target.clone());
+    }
+    let known: Vec<String> = names.iter().map(|name| letters(name)).collect();
+    for field in Field::ALL {
+        if targets.contains(&Some(Target::Field(field))) {
+            continue;
+        }
+        let best = field
+            .known_names()
+            .iter()
+            .find_map(|alias| (0..names.len()).find(|&n| targets[n].is_none() && known[n] == *alias));
+        if let Some(n) = best {
+            targets[n] = Some(Target::Field(field));
+        }
+    }
+    let mut taken: HashSet<String> = targets
+        .iter()
+        .filter_map(|target| match target {
+            Some(Target::Custom(key)) => Some(key.clone()),
+            _ => None,
+        })
+        .collect();
+    let custom = |n: usize, name: &str| {
+        let key = custom_key(name).unwrap_or_else(|| format!("column_{}", n + 1));
+        let free = first_free(&key, &taken, |n| {
+            let suffix = format!("_{n}");
+            format!("{}{suffix}", &key[..key.len().min(CUSTOM_KEY_MAXIMUM - suffix.len())])
+        });
+        taken.insert(free.clone());
+        Target::Custom(free)
+    };
+    let mut custom = custom;
+    Ok(targets.into_iter().enumerate().map(|(n, target)| target.unwrap_or_else(|| custom(n, &names[n]))).collect())
+}
+
+/// The name itself where it is free, or else its first variant that is.
+fn first_free(name: &str, taken: &HashSet<String>, variant: impl Fn(usize) -> String) -> String {
+    if !taken.contains(name) {
+        return name.to_owned();
+    }
+    // There are fewer names than numbers to try.
+    (2..).map(variant).find(|name| !taken.contains(name)).unwrap_or_default()
+}
+
+/// Lower-case letters and digits alone, so that `E-mail 1 - Value` is `email1value`.
+fn letters(name: &str) -> String {
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// A header as an identifier in snake case: `Job Title`, `jobTitle` and `JOB-TITLE` are `job_title`.
+fn custom_key(name: &str) -> Option<String> {
+    let mut key = String::new();
+    let mut previous_lower = false;
+    for c in name.chars() {
+        if c.is_ascii_alphanumeric() {
+            if c.is_ascii_uppercase() && previous_lower && !key.ends_with('_') {
+                key.push('_');
+            }
+            key.push(c.to_ascii_lowercase());
+        } else if !key.is_empty() && !key.ends_with('_') && c != '\'' {
+            key.push('_');
+        }
+        previous_lower = c.is_ascii_lowercase() || c.is_ascii_digit();
+    }
+    if key.starts_with(|c: char| c.is_ascii_digit()) {
+        key.insert_str(0, "column_");
+    }
+    key.truncate(CUSTOM_KEY_MAXIMUM);
+    key.truncate(key.trim_end_matches('_').len());
+    (!key.is_empty()).then_some(key)
+}
+
+fn shown(names: &[String]) -> String {
+    let mut text = String::from("the columns ");
+    for (n, name) in names.iter().take(SHOWN_NAMES).enumerate() {
+        let comma = if n == 0 { "" } else { ", " };
+        text.push_str(&format!("{comma}{:?}", cut(name)));
+    }
+    if names.len() > SHOWN_NAMES {
+        text.push_str(&format!(" and {} more", names.len() - SHOWN_NAMES));
+    }
+    text
+}
+
+fn cut(name: &str) -> String {
+    name.chars().take(SHOWN_NAME).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(header: &[&str], requested: &[(&str, Option<&str>)]) -> Result<Vec<(String, Value)>, FileError> {
+        let requested = requested.iter().map(|(name, target)| ((*name).to_owned(), target.map(str::to_owned)));
+        let requested = ColumnMapping::parse(requested.collect()).unwrap();
+        let columns = Columns::find(header.iter().map(|name| name.as_bytes()), Some(&requested))?;
+        Ok(columns.columns.into_iter().map(|column| (column.name, column.target.to_json())).collect())
+    }
+
+    #[track_caller]
+    fn expect(header: &[&str], requested: &[(&str, Option<&str>)], targets: &[Option<&str>]) {
+        let found: Vec<Value> = find(header, requested).unwrap().into_iter().map(|(_, target)| target).collect();
+        let targets: Vec<Value> = targets.iter().map(|target| Value::from(*target)).collect();
+        assert_eq!(found, targets);
+    }
+
+    #[test]
+    fn the_headers_of_known_programs_are_found() {
+        let (email, first, last) = (Some("email"), Some("first_name"), Some("last_name"));
+        let (name, company) = (Some("name"), Some("company"));
+        // A CRM, a newsletter tool, an address book, a business network.
+        expect(
+            &["Record ID", "First Name", "Last Name", "Email", "Phone Number", "Company Name", "Time Zone"],
+            &[],
+            &[Some("custom.record_id"), first, last, email, Some("custom.phone_number"), company, Some("timezone")],
+        );
+        expect(
+            &["Email Address", "First Name", "Last Name", "MEMBER_RATING"],
+            &[],
+            &[email, first, last, Some("custom.member_rating")],
+        );
+        expect(
+            &["Name", "Given Name", "Family Name", "E-mail 1 - Type", "E-mail 1 - Value", "Organization 1 - Name"],
+            &[],
+            &[name, first, last, Some("custom.e_mail_1_type"), email, company],
+        );
+        expect(
+            &["First Name", "Last Name", "URL", "Email Address", "Company", "Connected On"],
+            &[],
+            &[first, last, Some("custom.url"), email, company, Some("custom.connected_on")],
+        );
+    }
+
+    #[test]
+    fn case_and_punctuation_do_not_matter_and_the_surest_name_wins() {
+        expect(
+            &["WORK EMAIL", "e-mail", "Company Name for Emails", "full_name"],
+            &[],
+            &[Some("custom.work_email"), Some("email"), Some("custom.company_name_for_emails"), Some("name")],
+        );
+        expect(&["Email", "Email"], &[], &[Some("email"), Some("custom.email_2")]);
+    }
+
+    #[test]
+    fn custom_keys_are_unique_identifiers() {
+        let keys = |names: &[&str]| -> Vec<String> {
+            let header: Vec<&str> = std::iter::once("email").chain(names.iter().copied()).collect();
+            let found = find(&header, &[]).unwrap().into_iter().skip(1);
+            found.map(|(_, target)| target.as_str().unwrap().strip_prefix("custom.").unwrap().to_owned()).collect()
+        };
+        assert_eq!(
+            keys(&["Job Title", "jobTitle", "JOB-TITLE", " job  title? "]),
+            ["job_title", "job_title_2", "job_title_3", "job_title_4"]
+        );
+        assert_eq!(
+            keys(&["2nd Phone", "%", "", "会社", "Don't call", "Größe"]),
+            ["column_2nd_phone", "column_3", "column_4", "column_5", "dont_call", "gr_e"]
+        );
+        let long = "x".repeat(100);
+        let long_keys = keys(&[&long, &format!("{long}!")]);
+        assert_eq!(long_keys, ["x".repeat(64), format!("{}_2", "x".repeat(62))]);
+        assert!(long_keys.iter().all(|key| is_custom_key(key)));
+    }
+
+    #[test]
+    fn headers_as_written_are_made_unique() {
+        let names: Vec<String> = find(&[" Email ", "Phone", "Phone", "", "Phone (2)", "Phone"], &[])
+            .unwrap()
+            .into_iter()
+            .map(|c| c.0)
+            .collect();
+        assert_eq!(names, ["Email", "Phone", "Phone (2)", "Column 4", "Phone (2) (2)", "Phone (3)"]);
+    }
+
+    #[test]
+    fn what_the_caller_says_wins() {
+        expect(
+            &["Email", "Private", "Company", "Notes", "Phone"],
+            &[("Private", Some("email")), ("Company", Some("custom.employer")), ("Notes", None)],
+            &[Some("custom.email"), Some("email"), Some("custom.employer"), None, Some("custom.phone")],
+        );
+        let error = find(&["Email", "Phone"], &[("Mail", Some("email"))]).unwrap_err();
+        assert_eq!(error.code, "unknown_column");
+        assert_eq!(error.message, r#"the mapping names the column "Mail"; the file has the columns "Email", "Phone""#);
+    }
+
+    #[test]
+    fn a_file_without_addresses_names_the_headers_seen() {
+        let error = find(&["Name", "Phone"], &[]).unwrap_err();
+        assert_eq!(error.code, "no_email_column");
+        assert_eq!(error.message, r#"no column holds email addresses; the file has the columns "Name", "Phone""#);
+        assert_eq!(find(&["Email"], &[("Email", None)]).unwrap_err().code, "no_email_column");
+    }
+
+    #[test]
+    fn hostile_headers_are_refused() {
+        let code = |header: &[&[u8]]| Columns::find(header.iter().copied(), None).unwrap_err().code;
+        assert_eq!(code(&[b"email".as_slice(); 501]), "too_many_columns");
+        assert_eq!(code(&[b"email", b"\xff\xfe"]), "not_utf8");
+        assert_eq!(code(&[b"e\0m\0a\0i\0l\0"]), "nul_byte");
+        assert_eq!(code(&[b"email", "x".repeat(HEADER_MAXIMUM).as_bytes()]), "header_too_long");
+    }
+
+    #[test]
+    fn a_mapping_is_checked() {
+        let parse = |given: &[(&str, Option<&str>)]| {
+            let given = given.iter().map(|(name, target)| ((*name).to_owned(), target.map(str::to_owned)));
+            match ColumnMapping::parse(given.collect()) {
+                Ok(mapping) => Ok(mapping.to_json()),
+                Err(Error::Invalid(errors)) => {
+                    Err(errors.into_iter().map(|error| format!("{} {}", error.field, error.code)).collect::<Vec<_>>())
+                }
+                Err(other) => panic!("{other}"),
+            }
+        };
+        let stored = parse(&[("A", Some("email")), ("B", Some("custom.Plan_2")), ("C", None)]).unwrap();
+        assert_eq!(stored, serde_json::json!({"A": "email", "B": "custom.Plan_2", "C": null}));
+        assert_eq!(ColumnMapping::from_json(stored.clone()).unwrap().to_json(), stored);
+        for broken in ["e-mail", "Email", "status", "custom.", "custom.2x", "custom.a-b", "raw_data", "custom.a\0"] {
+            assert_eq!(
+                parse(&[("A", Some(broken))]),
+                Err(vec!["column_mapping.A unknown_target".to_owned()]),
+                "{broken}"
+            );
+        }
+        assert_eq!(
+            parse(&[("A", Some("email")), ("B", Some("email"))]),
+            Err(vec!["column_mapping.B target_taken".to_owned()])
+        );
+        assert!(parse(&[("A\0", None)]).is_err());
+    }
+}

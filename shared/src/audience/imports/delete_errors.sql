@@ -1,0 +1,1 @@
+delete from import_errors where import_batch_id = $1;

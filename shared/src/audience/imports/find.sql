@@ -1,0 +1,1 @@
+select * from import_batches where id = $1;

@@ -1,0 +1,251 @@
+//! Importing: from a hint in the queue to the contacts, chunk by chunk.
+//!
+//! Each chunk is one transaction that also moves the place in the file and the counters, so that whatever is killed, and
+//! wherever, is done again from the last chunk that was committed, with the same result.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+use super::chunks::{Chunk, Failure, File, FileKey};
+use super::columns::ColumnMapping;
+use super::merging::{self, Counts, Origin};
+use super::objects::ObjectStore;
+use super::parsing::Position;
+use super::rows::RowError;
+use super::{FileError, ImportQueue, Pace};
+use crate::{Database, Error, ImportId, ListId, OrganizationId, Result, Tx};
+
+/// Errors kept of one import. A file with more of them has one thing wrong throughout; the counter still counts each row.
+const KEPT_ERRORS: i64 = 100_000;
+/// How many contacts an ending import forgets in one transaction.
+const FORGOTTEN_AT_ONCE: i64 = 20_000;
+
+/// The importer and what it works with.
+pub struct Importer {
+    /// As the role of tenant work.
+    pub db: Database,
+    /// Where the files lie.
+    pub store: Arc<dyn ObjectStore>,
+    /// Where an import waits for its next turn.
+    pub queue: Arc<dyn ImportQueue>,
+    /// How much is done at once.
+    pub pace: Pace,
+}
+
+/// What became of a hint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// The import has completed or failed.
+    Ended,
+    /// It is queued for the rest.
+    Queued,
+    /// Nothing to do, or somebody else is doing it.
+    Left,
+}
+
+impl Importer {
+    /// Works on an import until it has ended or the deadline has passed, but one chunk at least; what remains is queued.
+    ///
+    /// Errors: the database, the store or the queue is not available. The hint is to be delivered again then.
+    pub async fn run(&self, organization: OrganizationId, import: ImportId, deadline: Instant) -> Result<Progress> {
+        let Some(mut batch) = self.read(organization, import).await? else { return Ok(Progress::Left) };
+        let mut file = None;
+        loop {
+            let next = if batch.is_read() {
+                self.end(&batch).await?
+            } else {
+                let chunk = self.next_chunk(&batch, &mut file).await?;
+                let mapping = file.as_ref().map(|file| file.columns.to_json());
+                self.apply(&mut batch, chunk, mapping).await?
+            };
+            match next {
+                Next::Ended => return Ok(Progress::Ended),
+                Next::Left => return Ok(Progress::Left),
+                Next::GoOn if Instant::now() < deadline => {}
+                Next::GoOn => {
+                    self.queue.enqueue(organization, import).await?;
+                    return Ok(Progress::Queued);
+                }
+            }
+        }
+    }
+
+    async fn read(&self, organization: OrganizationId, import: ImportId) -> Result<Option<Batch>> {
+        let (tx, rows) =
+            self.db.begin_with(organization, include_str!("await_start.sql"), &[(&import, Type::UUID)]).await?;
+        let batch = match rows.first() {
+            Some(row) if row.try_get::<_, &str>("status")? == "processing" => Some(Batch::from_row(row)?),
+            _ => None,
+        };
+        tx.commit().await?;
+        Ok(batch)
+    }
+
+    /// Reads on in the file, opening it first where nothing was read yet. No transaction is open meanwhile.
+    async fn next_chunk<'a>(&'a self, batch: &Batch, file: &mut Option<File<'a>>) -> Result<Chunk> {
+        let open = match file {
+            Some(open) => open,
+            None => {
+                let opened =
+                    File::open(&*self.store, batch.file.clone(), batch.requested.as_ref(), batch.done, self.pace).await;
+                match opened {
+                    Ok(opened) => file.insert(opened),
+                    Err(Failure::File(error)) => return Ok(Chunk::unreadable(batch.done, error)),
+                    Err(Failure::Other(error)) => return Err(error),
+                }
+            }
+        };
+        open.next_chunk().await
+    }
+
+    /// Brings a chunk into the database and moves the import's place, both or neither.
+    async fn apply(&self, batch: &mut Batch, chunk: Chunk, mapping: Option<Value>) -> Result<Next> {
+        let Some((tx, list)) = self.lock(batch).await? else { return Ok(Next::Left) };
+        let Chunk { rows, mut errors, end, file_error } = chunk;
+        let mut counts = Counts::default();
+        if !rows.is_empty() {
+            tx.query(include_str!("take_turn.sql"), &[&batch.organization]).await?;
+            let origin = Origin { import: batch.id, list, run_started_at: batch.run_started_at };
+            let (merged, refused) = merging::merge(&tx, origin, rows).await?;
+            counts = merged;
+            errors.extend(refused);
+        }
+        let failed = i64::try_from(errors.len()).map_err(Error::internal)?;
+        insert_errors(&tx, batch, errors).await?;
+        tx.execute(
+            include_str!("advance.sql"),
+            &[
+                &batch.id,
+                &integer(end.offset)?,
+                &integer(end.lines)?,
+                &counts.created,
+                &counts.updated,
+                &counts.unchanged,
+                &failed,
+                &mapping.filter(|_| batch.done.offset == 0),
+                &file_error.as_ref().map(|error| error.code),
+                &file_error.as_ref().map(|error| error.message.as_str()),
+            ],
+        )
+        .await?;
+        tx.commit().await?;
+        tracing::info!(
+            import_id = %batch.id, bytes_done = end.offset, bytes_total = batch.file.size, created = counts.created,
+            updated = counts.updated, unchanged = counts.unchanged, failed, "a chunk is imported"
+        );
+        batch.done = end;
+        batch.rows_failed += failed;
+        batch.file_error = file_error;
+        Ok(Next::GoOn)
+    }
+
+    /// Forgets what was remembered for the import, then gives it its final status.
+    async fn end(&self, batch: &Batch) -> Result<Next> {
+        let Some((tx, _)) = self.lock(batch).await? else { return Ok(Next::Left) };
+        let forgotten = tx.execute(include_str!("forget_matches.sql"), &[&batch.id, &FORGOTTEN_AT_ONCE]).await?;
+        let ended = integer(forgotten)? < FORGOTTEN_AT_ONCE;
+        if ended {
+            tx.execute(include_str!("finish.sql"), &[&batch.id, &tx.now()]).await?;
+        }
+        tx.commit().await?;
+        Ok(if ended { Next::Ended } else { Next::GoOn })
+    }
+
+    /// Locks the import where this worker believes it to stand; `None` when it stands elsewhere or somebody else is on it.
+    async fn lock(&self, batch: &Batch) -> Result<Option<(Tx, Option<ListId>)>> {
+        let (tx, _) =
+            self.db.begin_with(batch.organization, include_str!("hold_list.sql"), &[(&batch.id, Type::UUID)]).await?;
+        let locked = tx
+            .query_opt(
+                include_str!("lock_for_chunk.sql"),
+                &[&batch.id, &batch.run_started_at, &integer(batch.done.offset)?, &batch.file_error.is_none()],
+            )
+            .await?;
+        match locked {
+            Some(row) => Ok(Some((tx, row.try_get("list_id")?))),
+            None => {
+                tx.rollback().await?;
+                Ok(None)
+            }
+        }
+    }
+}
+
+enum Next {
+    GoOn,
+    Ended,
+    Left,
+}
+
+/// An import that is under way, and where it stands.
+struct Batch {
+    organization: OrganizationId,
+    id: ImportId,
+    file: FileKey,
+    requested: Option<ColumnMapping>,
+    run_started_at: DateTime<Utc>,
+    done: Position,
+    rows_failed: i64,
+    file_error: Option<FileError>,
+}
+
+impl Batch {
+    fn from_row(row: &Row) -> Result<Self> {
+        let missing = |column: &str| Error::internal(format!("an import under way has no {column}"));
+        let size: Option<i64> = row.try_get("bytes_total")?;
+        let etag: Option<String> = row.try_get("object_etag")?;
+        let run_started_at: Option<DateTime<Utc>> = row.try_get("run_started_at")?;
+        let requested: Option<Value> = row.try_get("requested_mapping")?;
+        let error_code: Option<String> = row.try_get("error_code")?;
+        Ok(Self {
+            organization: row.try_get("organization_id")?,
+            id: row.try_get("id")?,
+            file: FileKey {
+                key: row.try_get("object_key")?,
+                etag: etag.ok_or_else(|| missing("etag"))?,
+                size: natural(size.ok_or_else(|| missing("size"))?)?,
+            },
+            requested: requested.map(ColumnMapping::from_json).transpose()?,
+            run_started_at: run_started_at.ok_or_else(|| missing("start"))?,
+            done: Position {
+                offset: natural(row.try_get("bytes_done")?)?,
+                lines: natural(row.try_get("lines_done")?)?,
+            },
+            rows_failed: row.try_get("rows_failed")?,
+            file_error: error_code.map(|_| FileError::new("stored", String::new())),
+        })
+    }
+
+    /// Whether nothing of the file will be read any more.
+    fn is_read(&self) -> bool {
+        self.file_error.is_some() || self.done.offset >= self.file.size
+    }
+}
+
+async fn insert_errors(tx: &Tx, batch: &Batch, mut errors: Vec<RowError>) -> Result<()> {
+    errors.sort_unstable_by_key(|error| error.line);
+    errors.truncate(usize::try_from(KEPT_ERRORS - batch.rows_failed).unwrap_or_default());
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let lines = errors.iter().map(|error| integer(error.line)).collect::<Result<Vec<i64>>>()?;
+    let codes: Vec<&str> = errors.iter().map(|error| error.code).collect();
+    let reasons: Vec<&str> = errors.iter().map(|error| error.reason.as_str()).collect();
+    let raw: Vec<&str> = errors.iter().map(|error| error.raw.as_str()).collect();
+    tx.execute(include_str!("insert_errors.sql"), &[&batch.organization, &batch.id, &lines, &codes, &reasons, &raw])
+        .await?;
+    Ok(())
+}
+
+fn integer(number: u64) -> Result<i64> {
+    i64::try_from(number).map_err(Error::internal)
+}
+
+fn natural(number: i64) -> Result<u64> {
+    u64::try_from(number).map_err(Error::internal)
+}

@@ -1,0 +1,48 @@
+//! Where uploaded files lie.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use crate::Result;
+
+/// A request that a client may make by itself: the signature is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PresignedPut {
+    /// Where to.
+    pub url: String,
+    /// Headers that are part of the signature and must be sent as they are.
+    pub headers: BTreeMap<String, String>,
+}
+
+/// What is known of an object without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectHead {
+    /// Bytes.
+    pub size: u64,
+    /// Changes with the content.
+    pub etag: String,
+}
+
+/// A store of objects by key.
+pub trait ObjectStore: Send + Sync {
+    /// Signs a request that puts an object under `key`, good for `valid` from now on.
+    fn presign_put<'a>(&'a self, key: &'a str, valid: Duration) -> BoxFuture<'a, Result<PresignedPut>>;
+
+    /// What lies under `key`, if anything does.
+    fn head<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<ObjectHead>>>;
+
+    /// The bytes of a range, fewer where the object ends before it; `None` when the object is gone or is no longer the one
+    /// with this `etag`.
+    fn read_range<'a>(
+        &'a self,
+        key: &'a str,
+        etag: &'a str,
+        range: Range<u64>,
+    ) -> BoxFuture<'a, Result<Option<Vec<u8>>>>;
+
+    /// Puts an object under `key`, in place of what is there.
+    fn put<'a>(&'a self, key: &'a str, body: Vec<u8>) -> BoxFuture<'a, Result<()>>;
+}

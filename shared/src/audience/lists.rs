@@ -1,0 +1,204 @@
+//! Lists: named groups of contacts, the audience of a campaign until it is activated.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use tokio_postgres::Row;
+
+use super::contacts::{self, Contact};
+use crate::error::violated_constraint;
+use crate::fields::{Fields, patched};
+use crate::{ContactId, Error, ListId, Result, Tx};
+
+/// Characters of a list's name.
+const NAME_MAXIMUM: usize = 200;
+/// Characters of a list's description.
+const DESCRIPTION_MAXIMUM: usize = 2_000;
+/// Contacts that one request may add.
+pub const ADD_MAXIMUM: usize = 1_000;
+
+/// A list as the API shows it.
+#[derive(Debug, Clone, Serialize)]
+pub struct List {
+    /// Its id.
+    pub id: ListId,
+    /// Its name, which no other list of the organization has.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// How many contacts are on it.
+    pub member_count: i64,
+    /// When it was made.
+    #[serde(serialize_with = "crate::timestamps::millis")]
+    pub created_at: DateTime<Utc>,
+    /// When its name or description was last changed.
+    #[serde(serialize_with = "crate::timestamps::millis")]
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A list's fields as a caller gives them, not checked yet: absent ones are `None`, those that are null `Some(None)`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ListFields {
+    /// The name. Needed for a new list.
+    #[serde(deserialize_with = "patched")]
+    pub name: Option<Option<String>>,
+    /// What it is for.
+    #[serde(deserialize_with = "patched")]
+    pub description: Option<Option<String>>,
+}
+
+/// What became of the contacts that were to be added.
+#[derive(Debug, Serialize)]
+pub struct Added {
+    /// How many are on the list now and were not before.
+    pub added: usize,
+    /// How many were on it already.
+    pub already: usize,
+    /// Ids that no contact of the organization has.
+    pub unknown: Vec<ContactId>,
+}
+
+/// Makes a list.
+///
+/// Errors: [`Error::Invalid`], [`Error::Conflict`] (`list_name_taken`).
+pub async fn create(tx: &Tx, given: ListFields) -> Result<List> {
+    let (name, description) = given.check()?;
+    let Some(name) = name else {
+        return Err(Error::invalid("name", "required", "name is needed"));
+    };
+    let row = tx
+        .query_opt(
+            include_str!("lists/insert.sql"),
+            &[&tx.organization()?, &ListId::fresh(), &name, &description.flatten()],
+        )
+        .await?;
+    row.ok_or_else(name_taken).and_then(|row| from_row(&row))
+}
+
+/// One list.
+///
+/// Errors: [`Error::NotFound`].
+pub async fn find(tx: &Tx, id: ListId) -> Result<List> {
+    let row = tx.query_opt(include_str!("lists/find.sql"), &[&id]).await?.ok_or(Error::not_found("list"))?;
+    from_row(&row)
+}
+
+/// The newest lists, at most `limit`, older than `before`.
+pub async fn list(tx: &Tx, before: Option<ListId>, limit: i64) -> Result<Vec<List>> {
+    tx.query(include_str!("lists/list.sql"), &[&before, &limit]).await?.iter().map(from_row).collect()
+}
+
+/// Changes the fields that are given.
+///
+/// Errors: [`Error::NotFound`], [`Error::Invalid`], [`Error::Conflict`] (`list_name_taken`).
+pub async fn update(tx: &Tx, id: ListId, given: ListFields) -> Result<List> {
+    let (name, description) = given.check()?;
+    let updated = tx
+        .execute(include_str!("lists/update.sql"), &[&id, &name, &description.is_some(), &description.flatten()])
+        .await;
+    match updated {
+        Ok(_) => find(tx, id).await,
+        Err(error) if violated_constraint(&error) == Some("lists_name_key") => Err(name_taken()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Deletes a list; its contacts stay.
+///
+/// A campaign takes its audience from the list when it is activated, and never looks at it again. So a list is in use
+/// while a campaign that names it is a draft or being activated, and while a file is being imported into it.
+///
+/// Errors: [`Error::NotFound`], [`Error::Conflict`] (`list_in_use`).
+pub async fn delete(tx: &Tx, id: ListId) -> Result<()> {
+    tx.query_opt(include_str!("lists/lock.sql"), &[&id]).await?.ok_or(Error::not_found("list"))?;
+    // Looked at after the lock: who wants to use the list from here on waits, and finds it gone.
+    if tx.query_one(include_str!("lists/is_in_use.sql"), &[&id]).await?.try_get("is_in_use")? {
+        return Err(Error::conflict(
+            "list_in_use",
+            "a campaign that is not activated yet, or an import, uses this list",
+        ));
+    }
+    tx.execute(include_str!("lists/delete.sql"), &[&id]).await?;
+    Ok(())
+}
+
+/// The newest members of a list, at most `limit`, older than `before`.
+///
+/// Errors: [`Error::NotFound`] for the list.
+pub async fn members(tx: &Tx, id: ListId, before: Option<ContactId>, limit: i64) -> Result<Vec<Contact>> {
+    ensure(tx, id).await?;
+    let filter = contacts::Filter { list_id: Some(id), ..contacts::Filter::default() };
+    contacts::list(tx, &filter, before, limit).await
+}
+
+/// Puts contacts on a list, at most [`ADD_MAXIMUM`] at once. An id that is named twice counts once.
+///
+/// Errors: [`Error::NotFound`] for the list, [`Error::Invalid`].
+pub async fn add_members(tx: &Tx, id: ListId, contacts: &[ContactId]) -> Result<Added> {
+    if !(1..=ADD_MAXIMUM).contains(&contacts.len()) {
+        return Err(Error::invalid("contact_ids", "out_of_range", "contact_ids has 1 to 1000 ids"));
+    }
+    ensure(tx, id).await?;
+    let mut asked = contacts.to_vec();
+    asked.sort_unstable();
+    asked.dedup();
+    let rows = tx.query(include_str!("lists/add_members.sql"), &[&tx.organization()?, &id, &asked]).await?;
+    let mut known = HashSet::new();
+    let mut added = 0;
+    for row in &rows {
+        known.insert(row.try_get::<_, ContactId>("id")?);
+        added += usize::from(row.try_get::<_, bool>("is_added")?);
+    }
+    asked.retain(|id| !known.contains(id));
+    Ok(Added { added, already: rows.len() - added, unknown: asked })
+}
+
+/// Takes a contact off a list.
+///
+/// Errors: [`Error::NotFound`] when it is not on it.
+pub async fn remove_member(tx: &Tx, id: ListId, contact: ContactId) -> Result<()> {
+    match tx.execute(include_str!("lists/remove_member.sql"), &[&id, &contact]).await? {
+        0 => Err(Error::not_found("member of the list")),
+        _ => Ok(()),
+    }
+}
+
+/// Keeps a list from being deleted while its members change.
+async fn ensure(tx: &Tx, id: ListId) -> Result<()> {
+    tx.query_opt(include_str!("lists/keep.sql"), &[&id]).await?.ok_or(Error::not_found("list"))?;
+    Ok(())
+}
+
+fn name_taken() -> Error {
+    Error::conflict("list_name_taken", "another list has this name")
+}
+
+impl ListFields {
+    /// The names of the fields that are given.
+    #[must_use]
+    pub fn names(&self) -> Vec<&'static str> {
+        let given = [("name", self.name.is_some()), ("description", self.description.is_some())];
+        given.into_iter().filter_map(|(name, is_given)| is_given.then_some(name)).collect()
+    }
+
+    fn check(self) -> Result<(Option<String>, Option<Option<String>>)> {
+        let mut fields = Fields::default();
+        let name = self.name.map(|name| fields.required_line("name", &name.unwrap_or_default(), NAME_MAXIMUM));
+        let description = self.description.map(|text| fields.text("description", text.as_deref(), DESCRIPTION_MAXIMUM));
+        fields.finish()?;
+        Ok((name, description))
+    }
+}
+
+fn from_row(row: &Row) -> Result<List> {
+    Ok(List {
+        id: row.try_get("id")?,
+        name: row.try_get("name")?,
+        description: row.try_get("description")?,
+        member_count: row.try_get("member_count")?,
+        created_at: row.try_get("created_at")?,
+        updated_at: row.try_get("updated_at")?,
+    })
+}

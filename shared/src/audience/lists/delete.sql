@@ -1,0 +1,1 @@
+delete from lists where id = $1;

@@ -1,0 +1,1 @@
+select id from lists where id = $1 for update;

@@ -1,0 +1,1 @@
+delete from list_members where list_id = $1 and contact_id = $2;

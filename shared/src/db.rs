@@ -1,0 +1,341 @@
+//! The way to the database: one pool, and transactions that know their tenant.
+//!
+//! Every statement on tenant data runs inside a [`Tx`]. Opening one sends `BEGIN`, the tenant and the clock as one
+//! simple message; with [`Database::begin_with`] the first statement travels in the same flight. A `Tx` dropped
+//! unfinished takes its connection with it: an open transaction handed on would be committed by the next tenant.
+
+pub mod migrations;
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Row, SimpleQueryMessage};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::{Error, OrganizationId, Result};
+
+/// A function serves one event at a time, so a second connection would only stand idle and count against the server.
+const CONNECTIONS: usize = 1;
+/// A frozen environment's connection may be dead without knowing it; older than this it is not trusted.
+const IDLE_LIMIT: Duration = Duration::from_secs(30);
+/// Longer than this the caller is better served by an answer that says to come back.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// People's and the machine's clock may differ by this much before simulated time is suspected.
+const CLOCK_TOLERANCE: chrono::Duration = chrono::Duration::seconds(1);
+
+/// How the server proves who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tls {
+    /// The certificate is verified against the web's roots, or the given bundle, and the host name.
+    VerifyFull,
+    /// No encryption: for a server on the loopback interface.
+    Disable,
+}
+
+/// Where the function runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Deployed to AWS: simulated time is refused.
+    Deployed,
+    /// On the local stack or in a test, where the clock may be shifted.
+    Local,
+}
+
+/// How to reach the database, as one role.
+#[derive(Clone)]
+pub struct Config {
+    /// Host name, verified against the certificate.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Database name.
+    pub dbname: String,
+    /// The role to log in as.
+    pub user: String,
+    /// Its password.
+    pub password: String,
+    /// How the server proves who it is.
+    pub tls: Tls,
+    /// Certificates (PEM) that are trusted beside the web's roots, for instance the RDS bundle.
+    pub ca_bundle: Option<String>,
+    /// Where the function runs.
+    pub stage: Stage,
+}
+
+/// A pool of connections as one role.
+#[derive(Clone)]
+pub struct Database {
+    pool: Pool,
+    stage: Stage,
+}
+
+impl Database {
+    /// Prepares the pool; nothing is connected before the first use.
+    ///
+    /// Errors: [`Error::Internal`] when the certificates of the bundle can't be read.
+    pub fn new(config: &Config) -> Result<Self> {
+        let postgres = login(config);
+        let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = match config.tls {
+            Tls::VerifyFull => Manager::from_config(postgres, tls(config)?, manager_config),
+            Tls::Disable => Manager::from_config(postgres, tokio_postgres::NoTls, manager_config),
+        };
+        let pool = Pool::builder(manager)
+            .max_size(CONNECTIONS)
+            .runtime(Runtime::Tokio1)
+            .create_timeout(Some(CONNECT_TIMEOUT))
+            .wait_timeout(Some(CONNECT_TIMEOUT))
+            .pre_recycle(Hook::sync_fn(|_, metrics| {
+                if metrics.last_used() > IDLE_LIMIT {
+                    return Err(HookError::message("idle for too long"));
+                }
+                Ok(())
+            }))
+            .build()
+            .map_err(Error::internal)?;
+        Ok(Self { pool, stage: config.stage })
+    }
+
+    /// Opens a transaction that sees one organization.
+    pub async fn begin(&self, organization: OrganizationId) -> Result<Tx> {
+        let (tx, _) = self.open(Tenants::One(organization), None).await?;
+        Ok(tx)
+    }
+
+    /// Opens a transaction that sees one organization and asks its first question in the same round trip.
+    ///
+    /// The types of the parameters are given, so that nothing needs to be prepared first: a statement that is prepared
+    /// beside `BEGIN` would run before the tenant is set and silently find nothing.
+    pub async fn begin_with(
+        &self,
+        organization: OrganizationId,
+        sql: &str,
+        params: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<(Tx, Vec<Row>)> {
+        self.open(Tenants::One(organization), Some((sql, params))).await
+    }
+
+    /// Opens a transaction that sees the given organizations, for the roles that work on several.
+    pub async fn begin_for(&self, organizations: &[OrganizationId]) -> Result<Tx> {
+        let (tx, _) = self.open(Tenants::Batch(organizations), None).await?;
+        Ok(tx)
+    }
+
+    async fn open(&self, tenants: Tenants<'_>, first: Option<FirstStatement<'_>>) -> Result<(Tx, Vec<Row>)> {
+        let client = self.pool.get().await.map_err(|error| match error {
+            deadpool_postgres::PoolError::Backend(error) => Error::from(error),
+            other => Error::Unavailable(Box::new(other)),
+        })?;
+        // From here on the connection is thrown away unless the transaction is finished.
+        let mut tx = Tx { client: Some(client), now: DateTime::UNIX_EPOCH, organization: tenants.single() };
+        let begin = tenants.begin();
+        let (opened, rows) = match first {
+            None => (tx.client()?.simple_query(&begin).await, Ok(Vec::new())),
+            Some((sql, params)) => {
+                let client = tx.client()?;
+                tokio::join!(client.simple_query(&begin), client.query_typed(sql, params))
+            }
+        };
+        tx.now = read_clock(&opened?, self.stage)?;
+        Ok((tx, rows?))
+    }
+}
+
+/// A statement and its parameters with their types.
+type FirstStatement<'a> = (&'a str, &'a [(&'a (dyn ToSql + Sync), Type)]);
+
+enum Tenants<'a> {
+    One(OrganizationId),
+    Batch(&'a [OrganizationId]),
+}
+
+impl Tenants<'_> {
+    fn single(&self) -> Option<OrganizationId> {
+        match self {
+            Self::One(organization) => Some(*organization),
+            Self::Batch(_) => None,
+        }
+    }
+
+    /// The opening message. What is put into the text are uuids, whose form leaves no room for anything else.
+    fn begin(&self) -> String {
+        let (name, value) = match self {
+            Self::One(organization) => ("app.organization_id", organization.to_string()),
+            Self::Batch(organizations) => {
+                let ids: Vec<String> = organizations.iter().map(ToString::to_string).collect();
+                ("app.organization_ids", ids.join(","))
+            }
+        };
+        format!(
+            "BEGIN; SELECT set_config('{name}', '{value}', true), \
+             extract(epoch from clock_now())::text, extract(epoch from now())::text"
+        )
+    }
+}
+
+/// Reads people's time from the answer to the opening message, refusing a shifted clock outside the local stack.
+fn read_clock(answer: &[SimpleQueryMessage], stage: Stage) -> Result<DateTime<Utc>> {
+    let row = answer
+        .iter()
+        .find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        })
+        .ok_or_else(|| Error::internal("the opening message returned no clock"))?;
+    let instant = |column| -> Result<DateTime<Utc>> {
+        let text: &str = row.try_get(column)?.unwrap_or_default();
+        let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let seconds: i64 = seconds.parse().map_err(Error::internal)?;
+        let micros: u32 = format!("{fraction:0<6}").parse().map_err(Error::internal)?;
+        DateTime::from_timestamp(seconds, micros * 1000).ok_or_else(|| Error::internal("the clock is out of range"))
+    };
+    let (people, machine) = (instant(1)?, instant(2)?);
+    if stage == Stage::Deployed && (people - machine).abs() > CLOCK_TOLERANCE {
+        return Err(Error::internal("clock_now() differs from now(): simulated time is for the local stack alone"));
+    }
+    Ok(people)
+}
+
+fn login(config: &Config) -> tokio_postgres::Config {
+    let mut postgres = tokio_postgres::Config::new();
+    postgres
+        .host(&config.host)
+        .port(config.port)
+        .dbname(&config.dbname)
+        .user(&config.user)
+        .password(&config.password)
+        .application_name("martlet")
+        .connect_timeout(CONNECT_TIMEOUT)
+        .ssl_mode(match config.tls {
+            Tls::VerifyFull => SslMode::Require,
+            Tls::Disable => SslMode::Disable,
+        });
+    postgres
+}
+
+fn tls(config: &Config) -> Result<MakeRustlsConnect> {
+    Ok(MakeRustlsConnect::new(client_config(config.ca_bundle.as_deref())?))
+}
+
+/// One connection outside any pool and any tenant, for the migrator.
+pub async fn connect_as_owner(config: &Config) -> Result<tokio_postgres::Client> {
+    // The connection's own future ends with the client; a failure shows in the client's next call.
+    match config.tls {
+        Tls::VerifyFull => {
+            let (client, connection) = login(config).connect(tls(config)?).await?;
+            tokio::spawn(connection);
+            Ok(client)
+        }
+        Tls::Disable => {
+            let (client, connection) = login(config).connect(tokio_postgres::NoTls).await?;
+            tokio::spawn(connection);
+            Ok(client)
+        }
+    }
+}
+
+fn client_config(ca_bundle: Option<&str>) -> Result<rustls::ClientConfig> {
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject;
+
+    let mut roots = rustls::RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    if let Some(bundle) = ca_bundle {
+        for certificate in CertificateDer::pem_slice_iter(bundle.as_bytes()) {
+            roots.add(certificate.map_err(Error::internal)?).map_err(Error::internal)?;
+        }
+    }
+    let provider = rustls::crypto::ring::default_provider();
+    Ok(rustls::ClientConfig::builder_with_provider(provider.into())
+        .with_safe_default_protocol_versions()
+        .map_err(Error::internal)?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}
+
+/// An open transaction that sees one organization, or the organizations of a batch.
+///
+/// It ends by [`Tx::commit`] or [`Tx::rollback`]; dropped before that, its connection is closed.
+pub struct Tx {
+    client: Option<Object>,
+    now: DateTime<Utc>,
+    organization: Option<OrganizationId>,
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one home of the driver's query methods")]
+impl Tx {
+    /// People's time at the start of the transaction: due times, windows, caps and lateness are measured by it.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.now
+    }
+
+    /// The organization whose rows this transaction sees.
+    ///
+    /// Errors: [`Error::Internal`] in a transaction on a batch of organizations.
+    pub fn organization(&self) -> Result<OrganizationId> {
+        self.organization.ok_or_else(|| Error::internal("this transaction has no single organization"))
+    }
+
+    /// Runs a statement, prepared once a connection, and returns its rows.
+    pub async fn query(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
+        let client = self.client()?;
+        let statement = client.prepare_cached(sql).await?;
+        Ok(client.query(&statement, params).await?)
+    }
+
+    /// Runs a statement that returns exactly one row.
+    pub async fn query_one(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Row> {
+        let client = self.client()?;
+        let statement = client.prepare_cached(sql).await?;
+        Ok(client.query_one(&statement, params).await?)
+    }
+
+    /// Runs a statement that returns one row or none.
+    pub async fn query_opt(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Option<Row>> {
+        let client = self.client()?;
+        let statement = client.prepare_cached(sql).await?;
+        Ok(client.query_opt(&statement, params).await?)
+    }
+
+    /// Runs a statement and returns how many rows it touched.
+    pub async fn execute(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<u64> {
+        let client = self.client()?;
+        let statement = client.prepare_cached(sql).await?;
+        Ok(client.execute(&statement, params).await?)
+    }
+
+    /// Makes what was done visible and durable, and gives the connection back.
+    ///
+    /// Errors: also when a statement before has failed. To a bare COMMIT the server would then answer with ROLLBACK and
+    /// no error; the SELECT in front of it fails instead.
+    pub async fn commit(self) -> Result<()> {
+        self.finish("SELECT; COMMIT").await
+    }
+
+    /// Undoes what was done and gives the connection back.
+    pub async fn rollback(self) -> Result<()> {
+        self.finish("ROLLBACK").await
+    }
+
+    async fn finish(mut self, how: &str) -> Result<()> {
+        self.client()?.batch_execute(how).await?;
+        // Only now may the pool have the connection again.
+        drop(self.client.take());
+        Ok(())
+    }
+
+    fn client(&self) -> Result<&Object> {
+        self.client.as_ref().ok_or_else(|| Error::internal("the transaction is over"))
+    }
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        if let Some(client) = self.client.take() {
+            drop(Object::take(client));
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The circuit breaker of the provider account: while it is open nothing is handed over, so that an outage does not turn a
+//! backlog into sends whose outcome nobody knows.
+//!
+//! It opens when the account is paused, suspended or out of quota, and after several answers in a row that leave the
+//! outcome unknown. Open, it lets a single probe through from time to time; the probe's success closes it.
+
+use std::time::Duration;
+
+use crate::platform::config;
+use crate::{Result, Tx};
+
+/// The one account of this installation.
+const ACCOUNT: &str = "ses";
+
+/// What may be handed over now.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Admission {
+    /// Everything.
+    All,
+    /// One message, to see whether the account answers again. It is this caller's probe alone.
+    Probe {
+        /// When the next probe may follow: machine time, in seconds.
+        retry_after: f64,
+    },
+    /// Nothing before this many seconds have passed.
+    Nothing {
+        /// Machine time, in seconds.
+        retry_after: f64,
+    },
+}
+
+/// Asks before a batch is claimed, by a caller who has something to hand over: taking the probe moves the time of the next.
+pub(crate) async fn admit(tx: &Tx) -> Result<Admission> {
+    let row = tx.query_one(include_str!("breaker/read.sql"), &[&ACCOUNT]).await?;
+    if row.try_get::<_, &str>("breaker")? == "closed" {
+        return Ok(Admission::All);
+    }
+    let pause = pause(tx).await?.as_secs_f64();
+    match tx.query_opt(include_str!("breaker/take_probe.sql"), &[&ACCOUNT, &pause]).await? {
+        Some(_) => Ok(Admission::Probe { retry_after: pause }),
+        None => Ok(Admission::Nothing { retry_after: row.try_get::<_, f64>("retry_after")?.max(1.0) }),
+    }
+}
+
+/// What a batch has told of the account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Report {
+    /// The last answer was definite: the account works.
+    Works,
+    /// The last answers of the batch left the outcome unknown.
+    Silent {
+        /// How many in a row.
+        answers: i32,
+        /// Whether a definite answer of the same batch came before them, which ends an earlier row.
+        after_definite: bool,
+    },
+    /// The account refuses to send for anybody.
+    Closed(String),
+}
+
+/// Tells the breaker what a batch has met.
+pub(crate) async fn report(tx: &Tx, report: &Report) -> Result<()> {
+    match report {
+        Report::Works => {
+            tx.execute(include_str!("breaker/close.sql"), &[&ACCOUNT]).await?;
+        }
+        Report::Silent { answers, after_definite } => {
+            let settings = config::read(tx, "sending").await?;
+            let limit = i32::try_from(settings.number("breaker_failures")?).unwrap_or(i32::MAX);
+            let pause = settings.duration("breaker_pause")?.as_secs_f64();
+            if *after_definite {
+                tx.execute(include_str!("breaker/close.sql"), &[&ACCOUNT]).await?;
+            }
+            tx.execute(include_str!("breaker/count.sql"), &[&ACCOUNT, answers, &limit, &pause]).await?;
+        }
+        Report::Closed(reason) => {
+            let pause = pause(tx).await?.as_secs_f64();
+            tx.execute(include_str!("breaker/open.sql"), &[&ACCOUNT, reason, &pause]).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn pause(tx: &Tx) -> Result<Duration> {
+    config::read(tx, "sending").await?.duration("breaker_pause")
+}

@@ -1,0 +1,1 @@
+delete from domains where id = $1;

@@ -1,0 +1,1 @@
+select * from domains where id = $1;

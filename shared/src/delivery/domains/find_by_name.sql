@@ -1,0 +1,1 @@
+select id from domains where name = $1;

@@ -1,0 +1,1 @@
+select from enrollments where organization_id = $1 and id = $2 for update;

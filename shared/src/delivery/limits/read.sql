@@ -1,0 +1,11 @@
+-- A sender's gap reaches over midnight, so the latest slot is looked for on the day before as well.
+select k.organization_id, k.scope, k.scope_id, k.day,
+       coalesce(today.used, 0) as used,
+       greatest(today.last_slot_at, yesterday.last_slot_at) as last_slot_at
+  from unnest($1::uuid[], $2::text[], $3::uuid[], $4::date[]) as k (organization_id, scope, scope_id, day)
+  left join limit_usage today
+    on today.organization_id = k.organization_id and today.scope = k.scope
+   and today.scope_id = k.scope_id and today.day = k.day
+  left join limit_usage yesterday
+    on yesterday.organization_id = k.organization_id and yesterday.scope = k.scope
+   and yesterday.scope_id = k.scope_id and yesterday.day = k.day - 1;

@@ -1,0 +1,238 @@
+//! The ledger: one row for anything that leaves, and its states.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+use tokio_postgres::Row;
+
+use crate::{CampaignId, ContactId, EnrollmentId, Error, MessageId, OrganizationId, Result, SenderId, StepId, Tx};
+
+/// Where a message stands. Delivery, bounces, replies and the like are events on a sent message, not states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Planned: it has a slot and waits for its time, or waits for a new slot.
+    Scheduled,
+    /// Handed to the provider at this moment.
+    Sending,
+    /// Accepted by the provider.
+    Sent,
+    /// Refused for good.
+    Failed,
+    /// The provider may or may not have accepted it; an event will tell.
+    Unknown,
+    /// No event has told; a person decides.
+    Review,
+    /// Taken back before it left.
+    Cancelled,
+    /// Not sent because the address must not be written to.
+    Suppressed,
+    /// Not sent because it would have been too late.
+    Expired,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 9] = [
+        Self::Scheduled,
+        Self::Sending,
+        Self::Sent,
+        Self::Failed,
+        Self::Unknown,
+        Self::Review,
+        Self::Cancelled,
+        Self::Suppressed,
+        Self::Expired,
+    ];
+
+    /// The state's name in the database and in the API.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Scheduled => "scheduled",
+            Self::Sending => "sending",
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+            Self::Review => "review",
+            Self::Cancelled => "cancelled",
+            Self::Suppressed => "suppressed",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// Reads a state's name.
+    ///
+    /// Errors: [`Error::Invalid`] on the field `state`.
+    pub fn parse(name: &str) -> Result<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|state| state.name() == name)
+            .ok_or_else(|| Error::invalid("state", "unknown", format!("{name} is not a state of a message")))
+    }
+}
+
+/// A message and whose it is; all that a queue ever holds of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct MessageKey {
+    /// Whose it is.
+    #[serde(rename = "organization_id")]
+    pub organization: OrganizationId,
+    /// Which one.
+    #[serde(rename = "message_id")]
+    pub id: MessageId,
+}
+
+/// A message as the API shows it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Message {
+    /// Its id.
+    pub id: MessageId,
+    /// `campaign`, `direct`, `reply` or `system`.
+    pub kind: String,
+    /// Where it stands.
+    pub state: State,
+    /// Whom it goes to.
+    pub recipient: String,
+    /// The campaign that it belongs to.
+    pub campaign_id: Option<CampaignId>,
+    /// The step that it is.
+    pub step_id: Option<StepId>,
+    /// The person's way through the campaign.
+    pub enrollment_id: Option<EnrollmentId>,
+    /// The contact, while there is one.
+    pub contact_id: Option<ContactId>,
+    /// Whom it comes from.
+    pub sender_id: Option<SenderId>,
+    /// The subject as it was sent.
+    pub subject: Option<String>,
+    /// When it was planned to go.
+    pub send_at: DateTime<Utc>,
+    /// When it may not go any more.
+    pub expires_at: DateTime<Utc>,
+    /// The sender's local day on which it is counted.
+    pub slot_day: Option<NaiveDate>,
+    /// How often it was handed to the provider.
+    pub attempts: i32,
+    /// The provider's id.
+    pub provider_message_id: Option<String>,
+    /// Why it stands where it stands: a stable name.
+    pub outcome_code: Option<String>,
+    /// The same in words, as the provider or the template said it.
+    pub outcome_detail: Option<String>,
+    /// When the provider accepted it.
+    pub sent_at: Option<DateTime<Utc>>,
+    /// When the recipient's server accepted it.
+    pub delivered_at: Option<DateTime<Utc>>,
+    /// When it was reported undeliverable.
+    pub bounced_at: Option<DateTime<Utc>>,
+    /// When it was reported as spam.
+    pub complained_at: Option<DateTime<Utc>>,
+    /// When a person answered.
+    pub replied_at: Option<DateTime<Utc>>,
+    /// When its link was used to unsubscribe.
+    pub unsubscribed_at: Option<DateTime<Utc>>,
+    /// When it was planned.
+    pub created_at: DateTime<Utc>,
+}
+
+/// Something reported of a message.
+#[derive(Debug, Clone, Serialize)]
+pub struct MessageEvent {
+    /// `sent`, `delivered`, `bounced` and so on.
+    pub kind: String,
+    /// When it happened.
+    pub occurred_at: DateTime<Utc>,
+    /// What else was reported.
+    pub details: serde_json::Value,
+}
+
+/// A message with its text and everything that was reported of it, oldest first.
+#[derive(Debug, Clone, Serialize)]
+pub struct MessageWithEvents {
+    /// The message.
+    #[serde(flatten)]
+    pub message: Message,
+    /// The text as it was sent.
+    pub body: Option<String>,
+    /// The reports.
+    pub events: Vec<MessageEvent>,
+}
+
+/// Which messages a list shows.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Filter {
+    /// Of one campaign.
+    pub campaign_id: Option<CampaignId>,
+    /// To one contact.
+    pub contact_id: Option<ContactId>,
+    /// In one state.
+    pub state: Option<State>,
+}
+
+/// The newest messages, at most `limit`, older than `before`.
+pub async fn list(tx: &Tx, filter: &Filter, before: Option<MessageId>, limit: i64) -> Result<Vec<Message>> {
+    let state = filter.state.map(State::name);
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+        [&filter.campaign_id, &filter.contact_id, &state, &before, &limit];
+    tx.query(include_str!("messages/list.sql"), &params).await?.iter().map(from_row).collect()
+}
+
+/// One message with its events.
+///
+/// Errors: [`Error::NotFound`].
+pub async fn find(tx: &Tx, id: MessageId) -> Result<MessageWithEvents> {
+    let row = tx.query_opt(include_str!("messages/find.sql"), &[&id]).await?.ok_or(Error::not_found("message"))?;
+    let events = tx.query(include_str!("messages/events.sql"), &[&id]).await?;
+    let events = events
+        .iter()
+        .map(|row| {
+            Ok(MessageEvent {
+                kind: row.try_get("kind")?,
+                occurred_at: row.try_get("occurred_at")?,
+                details: row.try_get("details")?,
+            })
+        })
+        .collect::<Result<_>>()?;
+    Ok(MessageWithEvents { message: from_row(&row)?, body: row.try_get("body")?, events })
+}
+
+fn from_row(row: &Row) -> Result<Message> {
+    Ok(Message {
+        id: row.try_get("id")?,
+        kind: row.try_get("kind")?,
+        state: State::parse(row.try_get("state")?)?,
+        recipient: row.try_get("recipient")?,
+        campaign_id: row.try_get("campaign_id")?,
+        step_id: row.try_get("step_id")?,
+        enrollment_id: row.try_get("enrollment_id")?,
+        contact_id: row.try_get("contact_id")?,
+        sender_id: row.try_get("sender_id")?,
+        subject: row.try_get("subject")?,
+        send_at: row.try_get("send_at")?,
+        expires_at: row.try_get("expires_at")?,
+        slot_day: row.try_get("slot_day")?,
+        attempts: row.try_get("attempts")?,
+        provider_message_id: row.try_get("provider_message_id")?,
+        outcome_code: row.try_get("outcome_code")?,
+        outcome_detail: row.try_get("outcome_detail")?,
+        sent_at: row.try_get("sent_at")?,
+        delivered_at: row.try_get("delivered_at")?,
+        bounced_at: row.try_get("bounced_at")?,
+        complained_at: row.try_get("complained_at")?,
+        replied_at: row.try_get("replied_at")?,
+        unsubscribed_at: row.try_get("unsubscribed_at")?,
+        created_at: row.try_get("created_at")?,
+    })
+}
+
+/// Keys as the parallel arrays that statements take.
+pub(crate) fn columns(keys: impl IntoIterator<Item = MessageKey>) -> (Vec<OrganizationId>, Vec<MessageId>) {
+    keys.into_iter().map(|key| (key.organization, key.id)).unzip()
+}
+
+/// The organizations of the keys, each once.
+pub(crate) fn organizations(keys: impl IntoIterator<Item = MessageKey>) -> Vec<OrganizationId> {
+    let organizations: std::collections::BTreeSet<_> = keys.into_iter().map(|key| key.organization).collect();
+    organizations.into_iter().collect()
+}

@@ -1,0 +1,14 @@
+-- The campaigns and senders that have somebody due, with every rule that a slot must keep.
+select c.organization_id, c.id as campaign_id, s.id as sender_id,
+       st.window_start, st.window_end, st.send_days, st.timezone, st.daily_limit, st.gap_seconds, st.maximum_lateness_seconds,
+       s.daily_limit as sender_daily_limit, s.gap_seconds as sender_gap_seconds, s.timezone as sender_timezone
+  from campaigns c
+  join campaign_settings st on st.organization_id = c.organization_id and st.campaign_id = c.id
+  join campaign_senders cs on cs.organization_id = c.organization_id and cs.campaign_id = c.id
+  join senders s on s.organization_id = cs.organization_id and s.id = cs.sender_id and s.status in ('warming', 'active')
+  join domains d on d.organization_id = s.organization_id and d.id = s.domain_id and d.status = 'verified'
+ where c.status = 'active'
+   and exists (select
+                 from enrollments e
+                where e.organization_id = c.organization_id and e.campaign_id = c.id and e.sender_id = s.id
+                  and e.next_due_at is not null and e.next_due_at <= $1);

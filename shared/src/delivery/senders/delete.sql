@@ -1,0 +1,1 @@
+delete from senders where id = $1;

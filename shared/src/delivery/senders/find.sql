@@ -1,0 +1,1 @@
+select * from senders where id = $1;

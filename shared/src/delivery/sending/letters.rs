@@ -1,0 +1,189 @@
+//! Letters: everything that a mail says, read and rendered before any lock is taken.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use tokio_postgres::Row;
+
+use super::Letterhead;
+use crate::delivery::mail::{Outgoing, compose};
+use crate::delivery::messages::{MessageKey, columns};
+use crate::outreach::templates::Template;
+use crate::{Result, StepId, Tx};
+
+/// Compiled templates that a warm function keeps; a campaign's steps are few and their mails many.
+const KEPT_TEMPLATES: usize = 200;
+
+/// What a letter is made of.
+pub(super) struct Material {
+    key: MessageKey,
+    step: StepId,
+    step_version: DateTime<Utc>,
+    subject_template: String,
+    body_template: String,
+    recipient: String,
+    person: Person,
+    sender: Sender,
+    postal_address: Option<String>,
+    /// Ids that the provider gave to the earlier mails of this thread, oldest first.
+    thread: Vec<String>,
+    now: DateTime<Utc>,
+}
+
+/// A person as templates see them.
+#[derive(Serialize)]
+struct Person {
+    email: String,
+    name: String,
+    first_name: String,
+    last_name: String,
+    company: String,
+    custom: Value,
+}
+
+/// A sender as templates see it.
+#[derive(Serialize)]
+struct Sender {
+    name: String,
+    email: String,
+    #[serde(skip)]
+    display_name: Option<String>,
+    #[serde(skip)]
+    signature: Option<String>,
+}
+
+/// A letter that is ready, or why there can be none.
+pub(super) struct Letter {
+    pub(super) key: MessageKey,
+    pub(super) content: Result<Content, Unwritable>,
+}
+
+/// A ready mail.
+pub(super) struct Content {
+    pub(super) subject: String,
+    pub(super) body: String,
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) raw: Vec<u8>,
+}
+
+/// Why a letter can't be written: a defect of the step or of what is known of the person.
+pub(super) struct Unwritable {
+    pub(super) code: &'static str,
+    pub(super) detail: String,
+}
+
+/// Reads the material of the messages that are still planned.
+pub(super) async fn read(tx: &Tx, keys: &[MessageKey]) -> Result<Vec<Material>> {
+    let (organizations, ids) = columns(keys.iter().copied());
+    let rows = tx.query(include_str!("read_letters.sql"), &[&organizations, &ids]).await?;
+    rows.iter().map(|row| material(row, tx.now())).collect()
+}
+
+fn material(row: &Row, now: DateTime<Utc>) -> Result<Material> {
+    let text = |column| -> Result<String> { Ok(row.try_get::<_, Option<String>>(column)?.unwrap_or_default()) };
+    let display_name: Option<String> = row.try_get("display_name")?;
+    Ok(Material {
+        key: MessageKey { organization: row.try_get("organization_id")?, id: row.try_get("message_id")? },
+        step: row.try_get("step_id")?,
+        step_version: row.try_get("step_updated_at")?,
+        subject_template: row.try_get("subject_template")?,
+        body_template: row.try_get("body_template")?,
+        recipient: row.try_get("recipient")?,
+        person: Person {
+            email: row.try_get("recipient")?,
+            name: text("name")?,
+            first_name: text("first_name")?,
+            last_name: text("last_name")?,
+            company: text("company")?,
+            custom: row.try_get("custom")?,
+        },
+        sender: Sender {
+            name: display_name.clone().unwrap_or_default(),
+            email: row.try_get("sender_email")?,
+            display_name,
+            signature: row.try_get("signature")?,
+        },
+        postal_address: row.try_get("postal_address")?,
+        thread: row.try_get("thread")?,
+        now,
+    })
+}
+
+/// Writes the letters. Templates are compiled once a step and version, not once a mail.
+pub(super) fn render(materials: Vec<Material>, letterhead: &Letterhead) -> Vec<Letter> {
+    materials.into_iter().map(|material| Letter { key: material.key, content: write(&material, letterhead) }).collect()
+}
+
+fn write(material: &Material, letterhead: &Letterhead) -> Result<Content, Unwritable> {
+    let MessageKey { organization, id } = material.key;
+    let token = letterhead.keys.unsubscribe_token(organization.0, id.0);
+    let unsubscribe_url = format!("{}/u/{token}", letterhead.public_url);
+    let mut context = BTreeMap::new();
+    if let Ok(Value::Object(person)) = serde_json::to_value(&material.person) {
+        // A field that is not known is not defined, so that `default` fills it and a bare use of it is an error.
+        context.extend(person.into_iter().filter(|(_, value)| value.as_str() != Some("")));
+    }
+    context.insert("sender".to_owned(), serde_json::to_value(&material.sender).unwrap_or_default());
+    context.insert("unsubscribe_url".to_owned(), Value::String(unsubscribe_url.clone()));
+    let template = compiled(material).map_err(|error| Unwritable { code: error.code(), detail: error.to_string() })?;
+    let rendered =
+        template.render(&context).map_err(|error| Unwritable { code: error.code(), detail: error.to_string() })?;
+    if [&rendered.subject, &rendered.body].into_iter().any(|text| text.contains('\0')) {
+        // The ledger couldn't keep it.
+        let detail = "the text contains a NUL character".to_owned();
+        return Err(Unwritable { code: "not_composable", detail });
+    }
+    let reply_to = format!("{}@{}", letterhead.keys.reply_token(organization.0, id.0), letterhead.reply_domain);
+    let references: Vec<&str> = material.thread.iter().map(String::as_str).collect();
+    let raw = compose(&Outgoing {
+        from_name: material.sender.display_name.as_deref(),
+        from: &material.sender.email,
+        to: &material.recipient,
+        reply_to: &reply_to,
+        subject: &rendered.subject,
+        body_text: &rendered.body,
+        postal_address: material.postal_address.as_deref(),
+        signature: material.sender.signature.as_deref(),
+        unsubscribe_url: &unsubscribe_url,
+        in_reply_to: references.last().copied(),
+        references: &references,
+        date: material.now,
+        message_ref: id.0,
+    })
+    .map_err(|error| Unwritable { code: "not_composable", detail: error.to_string() })?;
+    Ok(Content {
+        subject: rendered.subject,
+        body: rendered.body,
+        from: material.sender.email.clone(),
+        to: material.recipient.clone(),
+        raw,
+    })
+}
+
+/// Compiled templates by step and version.
+type Templates = HashMap<(StepId, DateTime<Utc>), Rc<Template>>;
+
+thread_local! {
+    /// A function has one thread, and it lives as long as its environment.
+    static TEMPLATES: RefCell<Templates> = RefCell::default();
+}
+
+fn compiled(material: &Material) -> Result<Rc<Template>, crate::outreach::templates::TemplateError> {
+    let version = (material.step, material.step_version);
+    if let Some(template) = TEMPLATES.with_borrow(|templates| templates.get(&version).cloned()) {
+        return Ok(template);
+    }
+    let template = Rc::new(Template::compile(&material.subject_template, &material.body_template)?);
+    TEMPLATES.with_borrow_mut(|templates| {
+        if templates.len() >= KEPT_TEMPLATES {
+            templates.clear();
+        }
+        templates.insert(version, Rc::clone(&template));
+    });
+    Ok(template)
+}

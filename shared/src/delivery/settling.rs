@@ -1,0 +1,95 @@
+//! Settling: what the outcome of a message means for the person it was for.
+//!
+//! The caller has locked the enrollments. Only an enrollment that has not gone past the message's step moves on, so settling
+//! twice does nothing the second time.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use tokio_postgres::Row;
+
+use super::messages::{MessageKey, columns};
+use super::schedule::{StepDelay, due_after};
+use crate::outreach::settings::CampaignSettings;
+use crate::{EnrollmentId, OrganizationId, Result, Tx};
+
+/// How a step ended for somebody who goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The mail was accepted at this time.
+    Sent(DateTime<Utc>),
+    /// The step has another outcome since this time, and the next one follows.
+    Skipped(DateTime<Utc>),
+}
+
+impl Ended {
+    fn at(self) -> DateTime<Utc> {
+        match self {
+            Self::Sent(at) | Self::Skipped(at) => at,
+        }
+    }
+}
+
+/// Locks the enrollments of these messages, in order.
+pub(crate) async fn lock_waiting(tx: &Tx, messages: &[MessageKey]) -> Result<()> {
+    let (organizations, ids) = columns(messages.iter().copied());
+    tx.query(include_str!("settling/lock_waiting.sql"), &[&organizations, &ids]).await?;
+    Ok(())
+}
+
+/// Moves the people on whose step has ended: the next step becomes due, or the sequence is completed.
+pub(crate) async fn move_on(tx: &Tx, ended: &BTreeMap<MessageKey, Ended>) -> Result<()> {
+    if ended.is_empty() {
+        return Ok(());
+    }
+    let (organizations, ids) = columns(ended.keys().copied());
+    let mut moves = Moves::default();
+    for row in tx.query(include_str!("settling/read_next_steps.sql"), &[&organizations, &ids]).await? {
+        let key = MessageKey { organization: row.try_get("organization_id")?, id: row.try_get("message_id")? };
+        if let Some(ended) = ended.get(&key) {
+            moves.push(key.organization, &row, *ended)?;
+        }
+    }
+    let Moves { organizations, enrollments, positions, due, sent, ended } = &moves;
+    tx.execute(include_str!("settling/move_on.sql"), &[organizations, enrollments, positions, due, sent, ended])
+        .await?;
+    Ok(())
+}
+
+/// The moves as the parallel arrays that the statement takes.
+#[derive(Default)]
+struct Moves {
+    organizations: Vec<OrganizationId>,
+    enrollments: Vec<EnrollmentId>,
+    positions: Vec<i32>,
+    due: Vec<Option<DateTime<Utc>>>,
+    sent: Vec<Option<DateTime<Utc>>>,
+    ended: Vec<DateTime<Utc>>,
+}
+
+impl Moves {
+    fn push(&mut self, organization: OrganizationId, row: &Row, ended: Ended) -> Result<()> {
+        let next: Option<(i32, i32)> = match row.try_get::<_, Option<i32>>("next_delay_days")? {
+            Some(days) => Some((days, row.try_get("next_delay_hours")?)),
+            None => None,
+        };
+        let due = match next {
+            Some((days, hours)) => {
+                let settings = CampaignSettings::from_row(row)?;
+                let delay = StepDelay { days: days.unsigned_abs(), hours: hours.unsigned_abs() };
+                Some(due_after(ended.at(), delay, settings.window()))
+            }
+            None => None,
+        };
+        self.organizations.push(organization);
+        self.enrollments.push(row.try_get("enrollment_id")?);
+        self.positions.push(row.try_get("position")?);
+        self.due.push(due);
+        self.sent.push(match ended {
+            Ended::Sent(at) => Some(at),
+            Ended::Skipped(_) => None,
+        });
+        self.ended.push(ended.at());
+        Ok(())
+    }
+}

@@ -1,0 +1,116 @@
+//! Stopping: what ends a person's way through a campaign also takes back what is queued for them.
+//!
+//! The caller holds what decides the stop: the contact locked, or the campaign's gate closed. From there on the order is
+//! enrollments, messages, counters. Messages that a sender has locked at this moment are skipped: their claim looks at
+//! the enrollment after its own locks and sees the stop.
+
+use tokio_postgres::types::ToSql;
+
+use super::limits::{self, Slot};
+use crate::{CampaignId, ContactId, EnrollmentId, OrganizationId, Result, Tx};
+
+/// Why somebody's way ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// A person answered.
+    Replied,
+    /// The address does not exist or refuses for good.
+    Bounced,
+    /// The person asked for it.
+    Unsubscribed,
+    /// The person reported a mail as spam.
+    Complaint,
+    /// The address is suppressed.
+    Suppressed,
+    /// The provider refused the address.
+    AddressFailed,
+    /// The campaign was archived.
+    Archived,
+    /// Somebody took the person out.
+    Removed,
+}
+
+impl Stop {
+    /// The enrollment's status and, where the status does not say it, the reason.
+    fn status(self) -> (&'static str, Option<&'static str>) {
+        match self {
+            Self::Replied => ("replied", None),
+            Self::Bounced => ("bounced", None),
+            Self::Unsubscribed => ("unsubscribed", None),
+            Self::Complaint => ("stopped", Some("complaint")),
+            Self::Suppressed => ("stopped", Some("suppressed")),
+            Self::AddressFailed => ("stopped", Some("address_failed")),
+            Self::Archived => ("stopped", Some("archived")),
+            Self::Removed => ("stopped", Some("removed")),
+        }
+    }
+
+    /// What the ledger says of the messages taken back.
+    fn code(self) -> &'static str {
+        let (status, reason) = self.status();
+        reason.unwrap_or(status)
+    }
+}
+
+/// Stops these contacts in every campaign. The caller has locked the contacts.
+pub async fn stop_contacts(tx: &Tx, contacts: &[(OrganizationId, ContactId)], stop: Stop) -> Result<u64> {
+    stop_enrollments(tx, &find_by_contacts(tx, contacts).await?, stop).await
+}
+
+/// Stops one person in one campaign.
+pub async fn stop_enrollment(tx: &Tx, organization: OrganizationId, id: EnrollmentId, stop: Stop) -> Result<u64> {
+    stop_enrollments(tx, &[(organization, id)], stop).await
+}
+
+/// Stops everybody who is still on the way in `campaign`. The caller has closed the campaign's gate.
+pub async fn archive_campaign(tx: &Tx, campaign: CampaignId) -> Result<u64> {
+    let found = find(tx, include_str!("stopping/find_by_campaign.sql"), &[&campaign]).await?;
+    stop_enrollments(tx, &found, Stop::Archived).await
+}
+
+/// Stops a contact that is about to be deleted. The caller has locked the contact.
+pub async fn remove_contact(tx: &Tx, contact: ContactId) -> Result<u64> {
+    stop_contacts(tx, &[(tx.organization()?, contact)], Stop::Removed).await
+}
+
+/// Stops these enrollments, cancels what is queued for them and gives the slots back; returns how many were on the way.
+async fn stop_enrollments(tx: &Tx, found: &[(OrganizationId, EnrollmentId)], stop: Stop) -> Result<u64> {
+    let (stopped, slots) = stop_and_collect(tx, found, stop).await?;
+    limits::release(tx, &slots).await?;
+    Ok(stopped)
+}
+
+/// The same, leaving the release of the slots to the caller, who has others to release at the end: counters are locked
+/// once and in order.
+pub(crate) async fn stop_and_collect(
+    tx: &Tx,
+    found: &[(OrganizationId, EnrollmentId)],
+    stop: Stop,
+) -> Result<(u64, Vec<Slot>)> {
+    if found.is_empty() {
+        return Ok((0, Vec::new()));
+    }
+    let (organizations, ids): (Vec<_>, Vec<_>) = found.iter().copied().unzip();
+    let (status, reason) = stop.status();
+    tx.query(include_str!("stopping/lock_enrollments.sql"), &[&organizations, &ids]).await?;
+    let stopped = tx
+        .execute(include_str!("stopping/stop_enrollments.sql"), &[&organizations, &ids, &status, &reason, &tx.now()])
+        .await?;
+    let rows = tx.query(include_str!("stopping/cancel_messages.sql"), &[&organizations, &ids, &stop.code()]).await?;
+    let slots = rows.iter().map(Slot::from_row).filter_map(Result::transpose).collect::<Result<_>>()?;
+    Ok((stopped, slots))
+}
+
+/// The enrollments of these contacts that are still on the way. The caller has locked the contacts.
+pub(crate) async fn find_by_contacts(
+    tx: &Tx,
+    contacts: &[(OrganizationId, ContactId)],
+) -> Result<Vec<(OrganizationId, EnrollmentId)>> {
+    let (organizations, ids): (Vec<_>, Vec<_>) = contacts.iter().copied().unzip();
+    find(tx, include_str!("stopping/find_by_contacts.sql"), &[&organizations, &ids]).await
+}
+
+async fn find(tx: &Tx, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<(OrganizationId, EnrollmentId)>> {
+    let rows = tx.query(sql, params).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}

@@ -1,0 +1,60 @@
+//! Sweeping: what was lost on the way is found again.
+//!
+//! A message whose hint was lost is enqueued again; one that has been `sending` for longer than a function lives becomes
+//! `unknown`; an `unknown` that no event has resolved within its grace goes to a person. All of it by the machine's clock.
+
+use futures_util::future::try_join_all;
+
+use super::messages::MessageKey;
+use super::scheduling::{Hint, SendQueue};
+use crate::platform::config;
+use crate::{Database, OrganizationId, Result};
+
+/// Four times what the sender may take: an attempt this old has nobody who could still record it.
+const SENDING_SECONDS: f64 = 120.0;
+/// Rows of one run and kind, so that a backlog is worked off over several minutes and multiplies nothing.
+const BATCH: i64 = 1_000;
+
+/// What one run has found.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Swept {
+    /// Messages enqueued again.
+    pub enqueued_again: usize,
+    /// Attempts that nobody finished.
+    pub now_unknown: u64,
+    /// Messages that a person must look at.
+    pub now_review: u64,
+    /// Campaigns in which everybody has come to an end.
+    pub campaigns_completed: u64,
+}
+
+/// Sweeps the organizations that have anything to sweep.
+pub async fn sweep(db: &Database, queue: &dyn SendQueue) -> Result<Swept> {
+    let (organizations, grace) = organizations(db).await?;
+    if organizations.is_empty() {
+        return Ok(Swept::default());
+    }
+    let tx = db.begin_for(&organizations).await?;
+    let now_unknown = tx.execute(include_str!("sweeping/give_up_sending.sql"), &[&SENDING_SECONDS, &BATCH]).await?;
+    let now_review = tx.execute(include_str!("sweeping/ask_a_person.sql"), &[&grace, &BATCH]).await?;
+    let campaigns_completed = tx.execute(include_str!("sweeping/complete_campaigns.sql"), &[&tx.now()]).await?;
+    let rows = tx.query(include_str!("sweeping/enqueue_again.sql"), &[&BATCH]).await?;
+    tx.commit().await?;
+    let hints: Vec<Hint> = rows
+        .iter()
+        .map(|row| {
+            let message = MessageKey { organization: row.try_get(0)?, id: row.try_get(1)? };
+            Ok(Hint { message, delay: std::time::Duration::ZERO })
+        })
+        .collect::<Result<_>>()?;
+    let enqueued: Vec<usize> = try_join_all(hints.chunks(100).map(|hints| queue.enqueue(hints))).await?;
+    Ok(Swept { enqueued_again: enqueued.iter().sum(), now_unknown, now_review, campaigns_completed })
+}
+
+async fn organizations(db: &Database) -> Result<(Vec<OrganizationId>, f64)> {
+    let tx = db.begin_for(&[]).await?;
+    let grace = config::read(&tx, "sending").await?.duration("unknown_grace")?.as_secs_f64();
+    let rows = tx.query(include_str!("sweeping/organizations.sql"), &[&SENDING_SECONDS, &grace]).await?;
+    tx.commit().await?;
+    Ok((rows.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<_>>()?, grace))
+}

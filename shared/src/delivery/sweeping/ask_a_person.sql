@@ -1,0 +1,11 @@
+update messages m
+   set state = 'review'
+  from (select organization_id, id
+          from messages
+         where state = 'unknown'
+           and attempted_at < now() - make_interval(secs => $1)
+         order by organization_id, id
+         limit $2
+           for update skip locked) as old
+ where m.organization_id = old.organization_id
+   and m.id = old.id;

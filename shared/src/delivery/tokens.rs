@@ -1,0 +1,223 @@
+//! Signed tokens: in unsubscribe links, and in the local part of the address that replies come to.
+//!
+//! A token names an organization and a message and carries an HMAC-SHA256 over its purpose and its content, so that
+//! nobody makes one without a key. It hides nothing, and it does not expire: an unsubscribe link must work for as long
+//! as the mail lies in a mailbox.
+//!
+//! | token | layout | text |
+//! |---|---|---|
+//! | unsubscribe | version 1, key id 1, organization 16, message 16, MAC 16 = 50 bytes | base64url, 67 characters |
+//! | reply | version and key id 1, organization 16, message 16, MAC 7 = 40 bytes | base32, 64 characters |
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use data_encoding::BASE32_NOPAD;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+use uuid::Uuid;
+
+/// Layout of the tokens; another layout gets another number, so that an old token is never read as a new one.
+const VERSION: u8 = 1;
+
+/// Largest key id: a reply token has four bits for it.
+const MAX_KEY_ID: u8 = 15;
+
+/// Shortest key in characters. Hex or base64 of a random secret of this length has 128 bits or more.
+const MIN_KEY: usize = 32;
+
+/// Bytes of MAC in an unsubscribe token: 128 bits, since it stands alone in a public URL.
+const UNSUBSCRIBE_MAC: usize = 16;
+
+/// Bytes of MAC in a reply token.
+///
+/// A local part has 64 characters (RFC 5321 section 4.5.3.1.1), and mail systems change its case, which leaves base32:
+/// 40 bytes, of which the two ids take 32. The 56 bits that remain do here: a guess can only be tried by sending a
+/// mail, the guesser must know both ids besides, and a hit does no more than mark one message as answered.
+const REPLY_MAC: usize = 7;
+
+const UNSUBSCRIBE_LEN: usize = 2 + 16 + 16 + UNSUBSCRIBE_MAC;
+const REPLY_LEN: usize = 1 + 16 + 16 + REPLY_MAC;
+
+/// What a token is for. Its label starts the MAC's input, so that a token for one purpose is none for another.
+#[derive(Clone, Copy)]
+enum Purpose {
+    Unsubscribe,
+    Reply,
+}
+
+impl Purpose {
+    /// No label is the start of another: each ends with the zero that none has inside.
+    fn label(self) -> &'static [u8] {
+        match self {
+            Self::Unsubscribe => b"martlet unsubscribe\0",
+            Self::Reply => b"martlet reply\0",
+        }
+    }
+}
+
+/// The keys that tokens are signed with. New tokens use the current one; tokens of the others still open.
+#[derive(Clone)]
+pub struct KeyRing {
+    current: u8,
+    keys: BTreeMap<u8, Vec<u8>>,
+}
+
+/// Why a text is not a key ring. No key is repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidKeyRing {
+    /// It is not a JSON object with strings under `key_…` and a number under `current`.
+    #[error("the key ring is not an object of the form {{\"current\": 1, \"key_1\": \"…\"}}")]
+    Shape,
+    /// A key id is not a number from 1 to 15 without leading zeros.
+    #[error("a key id is not a number from 1 to 15")]
+    KeyId,
+    /// This key is too short to be a secret.
+    #[error("key {0} has fewer than 32 characters")]
+    TooShort(u8),
+    /// There is no key with the current id.
+    #[error("there is no key {0}, which is the current one")]
+    NoCurrent(u8),
+}
+
+/// Why a token does not open. A caller tells the outside world only that it is not valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadToken {
+    /// It has another length, alphabet or version.
+    #[error("the token is not of a known form")]
+    Malformed,
+    /// It was signed with a key that is no longer in the ring, or never was.
+    #[error("the token's key is not known")]
+    UnknownKey,
+    /// Its MAC is not ours.
+    #[error("the token's signature is wrong")]
+    WrongSignature,
+}
+
+impl KeyRing {
+    /// Reads `{"current": 1, "key_1": "…", "key_2": "…"}`: each key 32 characters or more, taken as they are.
+    ///
+    /// To rotate, add a key, and make it the current one when every reader has it. Take an old key out only when no
+    /// link signed with it needs to work.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidKeyRing`] says what is wrong with it.
+    pub fn from_json(json: &str) -> Result<Self, InvalidKeyRing> {
+        let fields: BTreeMap<String, serde_json::Value> =
+            serde_json::from_str(json).map_err(|_| InvalidKeyRing::Shape)?;
+        let mut current = None;
+        let mut keys = BTreeMap::new();
+        for (name, value) in fields {
+            if name == "current" {
+                let id = value.as_u64().ok_or(InvalidKeyRing::Shape)?;
+                current = Some(key_id(&id.to_string())?);
+            } else {
+                let id = key_id(name.strip_prefix("key_").ok_or(InvalidKeyRing::Shape)?)?;
+                let key = value.as_str().ok_or(InvalidKeyRing::Shape)?;
+                if key.chars().count() < MIN_KEY {
+                    return Err(InvalidKeyRing::TooShort(id));
+                }
+                keys.insert(id, key.as_bytes().to_vec());
+            }
+        }
+        let current = current.ok_or(InvalidKeyRing::Shape)?;
+        if keys.contains_key(&current) { Ok(Self { current, keys }) } else { Err(InvalidKeyRing::NoCurrent(current)) }
+    }
+
+    /// A token for the unsubscribe link of a message, safe in a URL.
+    #[must_use]
+    pub fn unsubscribe_token(&self, organization: Uuid, message: Uuid) -> String {
+        let head = [VERSION, self.current];
+        URL_SAFE_NO_PAD.encode(self.seal(Purpose::Unsubscribe, &head, organization, message, UNSUBSCRIBE_MAC))
+    }
+
+    /// The organization and the message of an unsubscribe token.
+    ///
+    /// # Errors
+    ///
+    /// [`BadToken`] for everything that this ring did not sign as one.
+    pub fn open_unsubscribe_token(&self, token: &str) -> Result<(Uuid, Uuid), BadToken> {
+        let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| BadToken::Malformed)?;
+        let bytes: [u8; UNSUBSCRIBE_LEN] = bytes.try_into().map_err(|_| BadToken::Malformed)?;
+        let [version, key, ..] = bytes;
+        if version != VERSION {
+            return Err(BadToken::Malformed);
+        }
+        self.open(Purpose::Unsubscribe, key, &bytes, UNSUBSCRIBE_MAC)
+    }
+
+    /// A token for the local part of the address that replies to a message come to: 64 small letters and digits.
+    #[must_use]
+    pub fn reply_token(&self, organization: Uuid, message: Uuid) -> String {
+        let head = [VERSION << 4 | self.current];
+        let mut text = BASE32_NOPAD.encode(&self.seal(Purpose::Reply, &head, organization, message, REPLY_MAC));
+        text.make_ascii_lowercase();
+        text
+    }
+
+    /// The organization and the message of a reply token, in whatever case it comes back.
+    ///
+    /// # Errors
+    ///
+    /// [`BadToken`] for everything that this ring did not sign as one.
+    pub fn open_reply_token(&self, token: &str) -> Result<(Uuid, Uuid), BadToken> {
+        let bytes = BASE32_NOPAD.decode(token.to_ascii_uppercase().as_bytes()).map_err(|_| BadToken::Malformed)?;
+        let bytes: [u8; REPLY_LEN] = bytes.try_into().map_err(|_| BadToken::Malformed)?;
+        let [head, ..] = bytes;
+        if head >> 4 != VERSION {
+            return Err(BadToken::Malformed);
+        }
+        self.open(Purpose::Reply, head & MAX_KEY_ID, &bytes, REPLY_MAC)
+    }
+
+    /// The head, the two ids and the first `mac_len` bytes of the MAC over them, with the current key.
+    fn seal(&self, purpose: Purpose, head: &[u8], organization: Uuid, message: Uuid, mac_len: usize) -> Vec<u8> {
+        let mut token = [head, organization.as_bytes(), message.as_bytes()].concat();
+        // The current key is always in the ring; an empty MAC would open nothing.
+        let tag = self.keys.get(&self.current).and_then(|key| mac(key, purpose, &token)).unwrap_or_default();
+        token.extend(tag.into_iter().take(mac_len));
+        token
+    }
+
+    /// Checks the MAC at the end of a token and reads the two ids before it.
+    fn open(&self, purpose: Purpose, key: u8, token: &[u8], mac_len: usize) -> Result<(Uuid, Uuid), BadToken> {
+        let key = self.keys.get(&key).ok_or(BadToken::UnknownKey)?;
+        let (content, given) =
+            token.split_at_checked(token.len().saturating_sub(mac_len)).ok_or(BadToken::Malformed)?;
+        let expected = mac(key, purpose, content).ok_or(BadToken::WrongSignature)?;
+        let expected = expected.get(..mac_len).ok_or(BadToken::WrongSignature)?;
+        if !bool::from(expected.ct_eq(given)) {
+            return Err(BadToken::WrongSignature);
+        }
+        let (rest, message) = content.split_last_chunk::<16>().ok_or(BadToken::Malformed)?;
+        let (_, organization) = rest.split_last_chunk::<16>().ok_or(BadToken::Malformed)?;
+        Ok((Uuid::from_bytes(*organization), Uuid::from_bytes(*message)))
+    }
+}
+
+/// HMAC-SHA256 over the purpose's label and the content. HMAC takes keys of every length, so there is always one.
+fn mac(key: &[u8], purpose: Purpose, content: &[u8]) -> Option<[u8; 32]> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
+    mac.update(purpose.label());
+    mac.update(content);
+    Some(mac.finalize().into_bytes().into())
+}
+
+/// Reads a key id as it is written in the ring.
+fn key_id(text: &str) -> Result<u8, InvalidKeyRing> {
+    text.parse().ok().filter(|id| (1..=MAX_KEY_ID).contains(id) && id.to_string() == text).ok_or(InvalidKeyRing::KeyId)
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ids: Vec<_> = self.keys.keys().collect();
+        f.debug_struct("KeyRing").field("current", &self.current).field("key_ids", &ids).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

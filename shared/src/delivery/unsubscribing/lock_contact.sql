@@ -1,0 +1,4 @@
+select id
+  from contacts
+ where email_lower = $1
+   for update;

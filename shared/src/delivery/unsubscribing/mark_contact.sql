@@ -1,0 +1,1 @@
+update contacts set status = 'unsubscribed' where id = $1;

@@ -1,0 +1,11 @@
+//! What is sent, to whom, and how far each person has come in it.
+
+pub mod activation;
+pub mod campaign_senders;
+pub mod campaigns;
+pub mod enrollments;
+pub mod preflight;
+pub mod settings;
+pub mod statistics;
+pub mod steps;
+pub mod templates;

@@ -1,0 +1,20 @@
+-- Runs after the contacts are locked, so that a suppression committed before that is seen. The senders take their turns
+-- by the number of people dealt out so far, which a chunk that is done again repeats.
+with eligible as (
+    select c.id, row_number() over (order by c.id) as turn
+      from unnest($3::uuid[]) as member (id)
+      join contacts c on c.id = member.id
+     where not exists (
+               select
+                 from suppressions s
+                where s.organization_id = c.organization_id and s.email_lower = c.email_lower
+                  and (s.campaign_id is null or s.campaign_id = $2))
+), enrolled as (
+    insert into enrollments (organization_id, id, campaign_id, contact_id, sender_id, next_due_at, enrolled_at)
+    select $1, ($4::uuid[])[turn], $2, id,
+           ($5::uuid[])[1 + (($6::bigint + turn - 1) % cardinality($5::uuid[]))::int], $7, $8
+      from eligible
+     order by turn
+        on conflict on constraint enrollments_contact_key do nothing
+)
+select count(*) as dealt from eligible;

@@ -1,0 +1,4 @@
+update campaigns
+   set status = 'activating'
+ where id = $1
+   and status = 'draft';

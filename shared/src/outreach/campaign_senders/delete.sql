@@ -1,0 +1,1 @@
+delete from campaign_senders where campaign_id = $1;

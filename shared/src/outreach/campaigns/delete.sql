@@ -1,0 +1,1 @@
+delete from campaigns where id = $1 and status = 'draft';

@@ -1,0 +1,23 @@
+-- Up to five people for whom a variable is empty.
+select v.variable, example.contact_id
+  from unnest($3::text[]) as v (variable)
+ cross join lateral (
+       select m.contact_id
+         from list_members m
+         join contacts c on c.organization_id = m.organization_id and c.id = m.contact_id
+        where m.list_id = $1
+          and coalesce(btrim(case v.variable
+                                  when 'first_name' then c.first_name
+                                  when 'last_name' then c.last_name
+                                  when 'name' then c.name
+                                  when 'company' then c.company
+                                  else c.custom #>> string_to_array(substr(v.variable, length('custom.') + 1), '.')
+                             end), '') = ''
+          and not exists (
+                  select
+                    from suppressions s
+                   where s.organization_id = c.organization_id and s.email_lower = c.email_lower
+                     and (s.campaign_id is null or s.campaign_id = $2))
+        order by m.contact_id
+        limit 5) as example
+ order by v.variable, example.contact_id;

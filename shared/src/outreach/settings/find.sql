@@ -1,0 +1,1 @@
+select * from campaign_settings where campaign_id = $1;

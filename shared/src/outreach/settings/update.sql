@@ -1,0 +1,10 @@
+update campaign_settings
+   set window_start = $2,
+       window_end = $3,
+       send_days = $4,
+       timezone = $5,
+       daily_limit = $6,
+       gap_seconds = $7,
+       maximum_lateness_seconds = $8
+ where campaign_id = $1
+returning *;

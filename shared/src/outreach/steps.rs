@@ -1,0 +1,229 @@
+//! Steps: the mails of a campaign's sequence, in order.
+//!
+//! Order and delays belong to the draft, since people's due times are computed from them; a text may still be corrected
+//! while the campaign is paused.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use tokio_postgres::Row;
+
+use super::campaigns;
+use super::templates::{MAX_SOURCE, Part, Template, TemplateError};
+use crate::fields::Fields;
+use crate::{CampaignId, Error, Result, StepId, Tx};
+
+/// Steps of one campaign at most.
+pub const STEPS_LIMIT: usize = 50;
+/// Characters of a name at most.
+const NAME_LIMIT: usize = 200;
+/// Characters of a subject template at most.
+const SUBJECT_LIMIT: usize = 1_000;
+/// Days of a delay at most.
+const DELAY_DAYS: std::ops::RangeInclusive<i32> = 0..=365;
+/// Hours of a delay beside its days.
+const DELAY_HOURS: std::ops::RangeInclusive<i32> = 0..=23;
+
+/// A step as the API shows it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Step {
+    /// Its id.
+    pub id: StepId,
+    /// Its campaign.
+    pub campaign_id: CampaignId,
+    /// Its place in the sequence, from 1.
+    pub position: i32,
+    /// What people call it.
+    pub name: String,
+    /// The subject, with variables.
+    pub subject_template: String,
+    /// The text, with variables.
+    pub body_template: String,
+    /// Days after the previous mail was sent, or after activation for the first step.
+    pub delay_days: i32,
+    /// Hours on top of the days.
+    pub delay_hours: i32,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// What a new step is made of.
+#[derive(Debug, Clone)]
+pub struct NewStep {
+    /// 1 to 200 characters.
+    pub name: String,
+    /// One line of 1 to 1,000 characters.
+    pub subject_template: String,
+    /// At most [`MAX_SOURCE`] bytes.
+    pub body_template: String,
+    /// 0 to 365.
+    pub delay_days: i32,
+    /// 0 to 23.
+    pub delay_hours: i32,
+}
+
+/// What changes; absent fields stay as they are.
+#[derive(Debug, Clone, Default)]
+pub struct StepPatch {
+    /// 1 to 200 characters.
+    pub name: Option<String>,
+    /// One line of 1 to 1,000 characters.
+    pub subject_template: Option<String>,
+    /// At most [`MAX_SOURCE`] bytes.
+    pub body_template: Option<String>,
+    /// 0 to 365; in a draft only.
+    pub delay_days: Option<i32>,
+    /// 0 to 23; in a draft only.
+    pub delay_hours: Option<i32>,
+}
+
+impl Step {
+    fn from_row(row: &Row) -> Result<Self> {
+        Ok(Self {
+            id: row.try_get("id")?,
+            campaign_id: row.try_get("campaign_id")?,
+            position: row.try_get("position")?,
+            name: row.try_get("name")?,
+            subject_template: row.try_get("subject_template")?,
+            body_template: row.try_get("body_template")?,
+            delay_days: row.try_get("delay_days")?,
+            delay_hours: row.try_get("delay_hours")?,
+            created_at: row.try_get("created_at")?,
+            updated_at: row.try_get("updated_at")?,
+        })
+    }
+}
+
+/// Appends a step to a draft.
+///
+/// Errors: [`Error::NotFound`], [`Error::Conflict`] (`campaign_not_draft`, `too_many_steps`), [`Error::Invalid`], for a
+/// template with its code and line.
+pub async fn create(tx: &Tx, campaign: CampaignId, new: &NewStep) -> Result<Step> {
+    check(new)?;
+    campaigns::hold(tx, campaign).await?.require_draft()?;
+    let position = list(tx, campaign).await?.len() + 1;
+    if position > STEPS_LIMIT {
+        return Err(Error::conflict("too_many_steps", format!("a campaign has {STEPS_LIMIT} steps at most")));
+    }
+    let position = i32::try_from(position).map_err(Error::internal)?;
+    let row = tx
+        .query_one(
+            include_str!("steps/insert.sql"),
+            &[
+                &tx.organization()?,
+                &StepId::fresh(),
+                &campaign,
+                &position,
+                &new.name,
+                &new.subject_template,
+                &new.body_template,
+                &new.delay_days,
+                &new.delay_hours,
+            ],
+        )
+        .await?;
+    Step::from_row(&row)
+}
+
+/// The steps of a campaign in order; none for a campaign that is not there.
+pub async fn list(tx: &Tx, campaign: CampaignId) -> Result<Vec<Step>> {
+    tx.query(include_str!("steps/list.sql"), &[&campaign]).await?.iter().map(Step::from_row).collect()
+}
+
+/// One step.
+///
+/// Errors: [`Error::NotFound`], also for a step of another campaign.
+pub async fn find(tx: &Tx, campaign: CampaignId, id: StepId) -> Result<Step> {
+    let row = tx.query_opt(include_str!("steps/find.sql"), &[&campaign, &id]).await?;
+    Step::from_row(&row.ok_or(Error::not_found("step"))?)
+}
+
+/// Changes a step: its texts in a draft or a paused campaign, its delay in a draft only.
+///
+/// Mails that were planned before the change are rendered when they are sent, so they carry the new text too.
+///
+/// Errors: [`Error::NotFound`], [`Error::Conflict`] (`campaign_not_editable`, `campaign_not_draft`), [`Error::Invalid`].
+pub async fn update(tx: &Tx, campaign: CampaignId, id: StepId, patch: StepPatch) -> Result<Step> {
+    let held = campaigns::hold(tx, campaign).await?;
+    let step = find(tx, campaign, id).await?;
+    held.require_editable()?;
+    let changed = NewStep {
+        name: patch.name.unwrap_or(step.name),
+        subject_template: patch.subject_template.unwrap_or(step.subject_template),
+        body_template: patch.body_template.unwrap_or(step.body_template),
+        delay_days: patch.delay_days.unwrap_or(step.delay_days),
+        delay_hours: patch.delay_hours.unwrap_or(step.delay_hours),
+    };
+    check(&changed)?;
+    if (changed.delay_days, changed.delay_hours) != (step.delay_days, step.delay_hours) {
+        held.require_draft()?;
+    }
+    let row = tx
+        .query_one(
+            include_str!("steps/update.sql"),
+            &[
+                &id,
+                &changed.name,
+                &changed.subject_template,
+                &changed.body_template,
+                &changed.delay_days,
+                &changed.delay_hours,
+            ],
+        )
+        .await?;
+    Step::from_row(&row)
+}
+
+/// Deletes a step of a draft; the ones behind it move up.
+///
+/// Errors: [`Error::NotFound`], [`Error::Conflict`] (`campaign_not_draft`).
+pub async fn delete(tx: &Tx, campaign: CampaignId, id: StepId) -> Result<()> {
+    let held = campaigns::hold(tx, campaign).await?;
+    let step = find(tx, campaign, id).await?;
+    held.require_draft()?;
+    tx.execute(include_str!("steps/delete.sql"), &[&id]).await?;
+    tx.execute(include_str!("steps/close_up.sql"), &[&campaign, &step.position]).await?;
+    Ok(())
+}
+
+/// Puts the steps of a draft into this order.
+///
+/// Errors: [`Error::NotFound`], [`Error::Conflict`] (`campaign_not_draft`), [`Error::Invalid`] unless `ids` names every
+/// step of the campaign once.
+pub async fn reorder(tx: &Tx, campaign: CampaignId, ids: &[StepId]) -> Result<Vec<Step>> {
+    campaigns::hold(tx, campaign).await?.require_draft()?;
+    let mut present: Vec<StepId> = list(tx, campaign).await?.iter().map(|step| step.id).collect();
+    let mut wanted = ids.to_vec();
+    present.sort_unstable();
+    wanted.sort_unstable();
+    if present != wanted {
+        return Err(Error::invalid("step_ids", "incomplete", "this names every step of the campaign exactly once"));
+    }
+    tx.execute(include_str!("steps/reorder.sql"), &[&campaign, &ids]).await?;
+    list(tx, campaign).await
+}
+
+fn check(step: &NewStep) -> Result<()> {
+    let mut fields = Fields::default();
+    fields.required_line("name", &step.name, NAME_LIMIT);
+    fields.required_line("subject_template", &step.subject_template, SUBJECT_LIMIT);
+    if step.body_template.is_empty() {
+        fields.refuse("body_template", "required", "body_template is needed");
+    }
+    fields.text("body_template", Some(&step.body_template), MAX_SOURCE);
+    fields.number("delay_days", step.delay_days, DELAY_DAYS);
+    fields.number("delay_hours", step.delay_hours, DELAY_HOURS);
+    fields.finish()?;
+    Template::compile(&step.subject_template, &step.body_template).map_err(|error| invalid_template(&error))?;
+    Ok(())
+}
+
+fn invalid_template(error: &TemplateError) -> Error {
+    let field = match error.part() {
+        Part::Subject => "subject_template",
+        Part::Body => "body_template",
+    };
+    let line = error.line().map_or_else(String::new, |line| format!("line {line}: "));
+    Error::invalid(field, error.code(), format!("{line}{error}"))
+}

@@ -1,0 +1,1 @@
+delete from steps where id = $1;

@@ -1,0 +1,4 @@
+insert into steps (
+       organization_id, id, campaign_id, position, name, subject_template, body_template, delay_days, delay_hours)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+returning *;

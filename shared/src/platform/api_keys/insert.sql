@@ -1,0 +1,2 @@
+insert into api_keys (organization_id, id, name, prefix, key_hash, scopes)
+values ($1, $2, $3, $4, $5, '{*}');

@@ -1,0 +1,3 @@
+select key, value
+  from system_config
+ where category = $1;

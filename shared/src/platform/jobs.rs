@@ -1,0 +1,128 @@
+//! Long work: a row that says what, how far and whether it ended, continued in short chunks.
+
+use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::{Error, JobId, OrganizationId, Result, Tx};
+
+/// What a job does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobKind {
+    /// Enrolls a campaign's audience, then activates it.
+    CampaignActivation,
+}
+
+impl JobKind {
+    /// The kind's name in the database and in the API.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CampaignActivation => "campaign_activation",
+        }
+    }
+
+    fn parse(name: &str) -> Result<Self> {
+        match name {
+            "campaign_activation" => Ok(Self::CampaignActivation),
+            other => Err(Error::internal(format!("unknown kind of job: {other}"))),
+        }
+    }
+}
+
+/// A job as the API shows it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Job {
+    /// Its id.
+    pub id: JobId,
+    /// What it does.
+    #[serde(serialize_with = "kind_name")]
+    pub kind: JobKind,
+    /// What it works on.
+    pub subject_id: Uuid,
+    /// `pending`, `running`, `completed` or `failed`.
+    pub state: String,
+    /// How many rows are done.
+    pub progress: i64,
+    /// How many rows there are, once known.
+    pub total: Option<i64>,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// When it was asked for.
+    pub created_at: DateTime<Utc>,
+    /// When it ended.
+    pub completed_at: Option<DateTime<Utc>>,
+    /// Where the next chunk begins.
+    #[serde(skip)]
+    pub cursor: serde_json::Value,
+}
+
+fn kind_name<S: serde::Serializer>(kind: &JobKind, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(kind.name())
+}
+
+/// Where jobs wait for the function that runs them. A hint: the row is the truth.
+pub trait JobQueue: Send + Sync {
+    /// Asks for the next chunk of a job.
+    fn enqueue(&self, organization: OrganizationId, job: JobId) -> BoxFuture<'_, Result<()>>;
+}
+
+/// Creates a job, or returns the unfinished one of the same kind for the same subject.
+pub async fn create(tx: &Tx, kind: JobKind, subject: Uuid, total: Option<i64>) -> Result<Job> {
+    let inserted = tx
+        .query_opt(
+            include_str!("jobs/insert.sql"),
+            &[&tx.organization()?, &JobId::fresh(), &kind.name(), &subject, &total],
+        )
+        .await?;
+    match inserted {
+        Some(row) => from_row(&row),
+        None => from_row(&tx.query_one(include_str!("jobs/unfinished.sql"), &[&kind.name(), &subject]).await?),
+    }
+}
+
+/// One job.
+///
+/// Errors: [`Error::NotFound`].
+pub async fn find(tx: &Tx, id: JobId) -> Result<Job> {
+    let row = tx.query_opt(include_str!("jobs/find.sql"), &[&id]).await?.ok_or(Error::not_found("job"))?;
+    from_row(&row)
+}
+
+/// The newest jobs, at most `limit`, older than `before`.
+pub async fn list(tx: &Tx, before: Option<JobId>, limit: i64) -> Result<Vec<Job>> {
+    tx.query(include_str!("jobs/list.sql"), &[&before, &limit]).await?.iter().map(from_row).collect()
+}
+
+/// Locks a job for the chunk that this transaction does; `None` when it has ended or somebody else is on it.
+pub async fn lock_for_chunk(tx: &Tx, id: JobId) -> Result<Option<Job>> {
+    tx.query_opt(include_str!("jobs/lock_for_chunk.sql"), &[&id]).await?.as_ref().map(from_row).transpose()
+}
+
+/// Notes that a chunk is done: `done` more rows, and where the next one begins.
+pub async fn advance(tx: &Tx, id: JobId, done: i64, cursor: &serde_json::Value) -> Result<()> {
+    tx.execute(include_str!("jobs/advance.sql"), &[&id, &done, cursor]).await?;
+    Ok(())
+}
+
+/// Ends a job, with the reason if it failed.
+pub async fn finish(tx: &Tx, id: JobId, error: Option<&str>) -> Result<()> {
+    tx.execute(include_str!("jobs/finish.sql"), &[&id, &error, &tx.now()]).await?;
+    Ok(())
+}
+
+fn from_row(row: &tokio_postgres::Row) -> Result<Job> {
+    Ok(Job {
+        id: row.try_get("id")?,
+        kind: JobKind::parse(row.try_get("kind")?)?,
+        subject_id: row.try_get("subject_id")?,
+        state: row.try_get("state")?,
+        progress: row.try_get("progress")?,
+        total: row.try_get("total")?,
+        error: row.try_get("error")?,
+        created_at: row.try_get("created_at")?,
+        completed_at: row.try_get("completed_at")?,
+        cursor: row.try_get("cursor")?,
+    })
+}

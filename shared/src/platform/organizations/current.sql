@@ -1,0 +1,2 @@
+-- The policy leaves exactly the organization of the transaction.
+select * from organizations;

@@ -1,0 +1,2 @@
+insert into organizations (id, slug, name)
+values ($1, $2, $3);

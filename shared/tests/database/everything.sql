@@ -1,0 +1,47 @@
+-- One row in every table of the organization ${ORGANIZATION}, whose ids follow from its own.
+insert into organizations (id, slug, name) values ('${ORGANIZATION}', 'o-${ORGANIZATION}', 'Example');
+insert into api_keys (organization_id, id, name, prefix, key_hash)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} key')::uuid, 'Key', 'mk_live_', sha256('${ORGANIZATION}'));
+insert into jobs (organization_id, id, kind, subject_id)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} job')::uuid, 'campaign_activation', md5('${ORGANIZATION} campaign')::uuid);
+insert into audit_log (organization_id, id, actor_kind, action)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} act')::uuid, 'system', 'tested');
+insert into lists (organization_id, id, name) values ('${ORGANIZATION}', md5('${ORGANIZATION} list')::uuid, 'List');
+insert into import_batches (organization_id, id, file_name, object_key, list_id)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} import')::uuid, 'people.csv', 'uploads/1', md5('${ORGANIZATION} list')::uuid);
+insert into import_errors (organization_id, import_batch_id, line, code, reason, raw)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} import')::uuid, 2, 'invalid', 'No address.', '');
+insert into contacts (organization_id, id, email, import_batch_id)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} contact')::uuid, 'Person@people.test', md5('${ORGANIZATION} import')::uuid);
+insert into import_matches (organization_id, import_batch_id, contact_id)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} import')::uuid, md5('${ORGANIZATION} contact')::uuid);
+insert into list_members (organization_id, list_id, contact_id)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} list')::uuid, md5('${ORGANIZATION} contact')::uuid);
+insert into domains (organization_id, id, name) values ('${ORGANIZATION}', md5('${ORGANIZATION} domain')::uuid, 'example.test');
+insert into senders (organization_id, id, domain_id, email)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} sender')::uuid, md5('${ORGANIZATION} domain')::uuid, 'me@example.test');
+insert into campaigns (organization_id, id, name, list_id)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} campaign')::uuid, 'Spring', md5('${ORGANIZATION} list')::uuid);
+insert into campaign_senders (organization_id, campaign_id, sender_id)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} campaign')::uuid, md5('${ORGANIZATION} sender')::uuid);
+insert into steps (organization_id, id, campaign_id, position, name, subject_template, body_template)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} step')::uuid, md5('${ORGANIZATION} campaign')::uuid, 1, 'First', 'Hello', 'A word.');
+insert into enrollments (organization_id, id, campaign_id, contact_id, sender_id, next_due_at)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} enrollment')::uuid, md5('${ORGANIZATION} campaign')::uuid,
+        md5('${ORGANIZATION} contact')::uuid, md5('${ORGANIZATION} sender')::uuid, now());
+insert into messages (organization_id, id, dedupe_key, campaign_id, step_id, enrollment_id, contact_id, sender_id, recipient,
+                      slot_day, send_at, expires_at)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} message')::uuid, 'first', md5('${ORGANIZATION} campaign')::uuid,
+        md5('${ORGANIZATION} step')::uuid, md5('${ORGANIZATION} enrollment')::uuid, md5('${ORGANIZATION} contact')::uuid,
+        md5('${ORGANIZATION} sender')::uuid, 'person@people.test', current_date, now(), now() + interval '1 hour');
+insert into message_events (organization_id, id, message_id, kind, dedupe_key, occurred_at)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} event')::uuid, md5('${ORGANIZATION} message')::uuid, 'delivered', 'once', now());
+insert into replies (organization_id, id, message_id, campaign_id, contact_id, mime_message_id, from_address, is_automatic,
+                     object_key, received_at)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} reply')::uuid, md5('${ORGANIZATION} message')::uuid,
+        md5('${ORGANIZATION} campaign')::uuid, md5('${ORGANIZATION} contact')::uuid, '<1@people.test>', 'person@people.test', false,
+        'inbound/1', now());
+insert into suppressions (organization_id, id, email_lower, reason)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} suppression')::uuid, 'other@people.test', 'manual');
+insert into limit_usage (organization_id, scope, scope_id, day, used)
+values ('${ORGANIZATION}', 'sender', md5('${ORGANIZATION} sender')::uuid, current_date, 1);

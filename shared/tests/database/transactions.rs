@@ -1,0 +1,222 @@
+//! A transaction knows its tenant from its first statement on, and one that is dropped leaves nothing behind.
+
+use std::future::Future;
+
+use shared::db::Stage;
+use shared::{Database, Error, OrganizationId, Tx};
+use testkit::scene::wednesday_morning;
+use tokio_postgres::Client;
+use tokio_postgres::types::Type;
+
+use crate::everything::Everything;
+use crate::until;
+
+const INSERT: &str = "insert into lists (organization_id, id, name) values ($1, gen_random_uuid(), $2)";
+/// What a test holds to keep a statement of another session waiting inside the server.
+const BARRIER: i64 = 17;
+
+#[tokio::test]
+async fn the_statement_joined_to_begin_sees_the_tenant_and_no_other() {
+    let all = Everything::new().await;
+    let app = all.role("martlet_app");
+    let question = "select organization_id, pg_backend_pid() from contacts where email_lower = $1";
+    let mut connections = Vec::new();
+    // Turn by turn over one connection: nothing of the tenant before is left.
+    for organization in [all.first, all.second, OrganizationId::fresh(), all.first] {
+        let (tx, rows) = app.begin_with(organization, question, &[(&"person@people.test", Type::TEXT)]).await.unwrap();
+        let seen: Vec<OrganizationId> = rows.iter().map(|row| row.get(0)).collect();
+        let expected: &[OrganizationId] =
+            if [all.first, all.second].contains(&organization) { &[organization] } else { &[] };
+        assert_eq!(seen, expected);
+        assert_eq!(tx.organization().unwrap(), organization);
+        assert_eq!(count_of_contacts(&tx).await, i64::try_from(expected.len()).unwrap());
+        connections.push(backend(&tx).await);
+        tx.commit().await.unwrap();
+    }
+    connections.dedup();
+    assert_eq!(connections.len(), 1);
+}
+
+#[tokio::test]
+async fn a_failing_statement_joined_to_begin_leaves_no_transaction_open() {
+    let all = Everything::new().await;
+    let app = all.role("martlet_app");
+    let before = pid_of(app, all.first).await;
+    assert!(app.begin_with(all.first, "select 1 / 0", &[]).await.is_err());
+    assert_ne!(pid_of(app, all.second).await, before);
+    gone(&all, before).await;
+}
+
+#[tokio::test]
+async fn a_transaction_dropped_unfinished_is_never_committed_by_the_next_tenant() {
+    let all = Everything::new().await;
+    let app = all.role("martlet_app");
+    let dropped = app.begin(all.first).await.unwrap();
+    let its_connection = backend(&dropped).await;
+    dropped.execute(INSERT, &[&all.first, &"Dropped"]).await.unwrap();
+    drop(dropped);
+
+    let next = app.begin(all.second).await.unwrap();
+    assert_ne!(backend(&next).await, its_connection, "the pool has handed the open transaction on");
+    assert_eq!(count_of_contacts(&next).await, 1);
+    next.execute(INSERT, &[&all.second, &"Kept"]).await.unwrap();
+    next.commit().await.unwrap();
+
+    gone(&all, its_connection).await;
+    assert_eq!(lists(&all, "Dropped").await, 0);
+    assert_eq!(lists(&all, "Kept").await, 1);
+}
+
+#[tokio::test]
+async fn a_statement_cancelled_while_it_runs_is_never_committed_by_the_next_tenant() {
+    let all = Everything::new().await;
+    let app = all.role("martlet_app");
+    let barrier = all.db.owner().await;
+    barrier.batch_execute(&format!("select pg_advisory_lock({BARRIER})")).await.unwrap();
+
+    let tx = app.begin(all.first).await.unwrap();
+    let its_connection = backend(&tx).await;
+    tx.execute(INSERT, &[&all.first, &"Before"]).await.unwrap();
+    let waits = format!(
+        "with barrier as materialized (select pg_advisory_xact_lock({BARRIER}))
+         insert into lists (organization_id, id, name) select $1, gen_random_uuid(), $2 from barrier"
+    );
+    // The handler's future is dropped, as when the caller hangs up, while the server is in the middle of its statement.
+    let handler = async move {
+        tx.execute(&waits, &[&all.first, &"During"]).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    cancel_once(handler, waiting(&barrier, its_connection)).await;
+
+    let next = soon(app.begin(all.second)).await.unwrap();
+    assert_ne!(backend(&next).await, its_connection);
+    next.execute(INSERT, &[&all.second, &"Kept"]).await.unwrap();
+    next.commit().await.unwrap();
+    barrier.batch_execute("select pg_advisory_unlock_all()").await.unwrap();
+
+    gone(&all, its_connection).await;
+    assert_eq!(lists(&all, "Before").await + lists(&all, "During").await, 0);
+    assert_eq!(lists(&all, "Kept").await, 1);
+}
+
+#[tokio::test]
+async fn an_opening_cancelled_while_its_first_statement_runs_is_never_committed_by_the_next_tenant() {
+    let all = Everything::new().await;
+    let app = all.role("martlet_app");
+    let barrier = all.db.owner().await;
+    barrier.batch_execute(&format!("select pg_advisory_lock({BARRIER})")).await.unwrap();
+    let its_connection = pid_of(app, all.first).await;
+
+    let waits = format!(
+        "with barrier as materialized (select pg_advisory_xact_lock({BARRIER}))
+         insert into lists (organization_id, id, name) select $1, gen_random_uuid(), 'Opening' from barrier"
+    );
+    let opening = async { app.begin_with(all.first, &waits, &[(&all.first, Type::UUID)]).await };
+    cancel_once(opening, waiting(&barrier, its_connection)).await;
+
+    let next = soon(app.begin(all.second)).await.unwrap();
+    assert_ne!(backend(&next).await, its_connection);
+    next.commit().await.unwrap();
+    barrier.batch_execute("select pg_advisory_unlock_all()").await.unwrap();
+    gone(&all, its_connection).await;
+    assert_eq!(lists(&all, "Opening").await, 0);
+}
+
+#[tokio::test]
+async fn a_finished_transaction_gives_its_connection_back() {
+    let all = Everything::new().await;
+    let app = all.role("martlet_app");
+    let tx = app.begin(all.first).await.unwrap();
+    let its_connection = backend(&tx).await;
+    tx.execute(INSERT, &[&all.first, &"Undone"]).await.unwrap();
+    tx.rollback().await.unwrap();
+    assert_eq!(lists(&all, "Undone").await, 0);
+    let next = app.begin(all.second).await.unwrap();
+    assert_eq!(backend(&next).await, its_connection);
+    next.execute(INSERT, &[&all.second, &"Done"]).await.unwrap();
+    next.commit().await.unwrap();
+    assert_eq!(lists(&all, "Done").await, 1);
+}
+
+#[tokio::test]
+async fn the_commit_of_a_failed_transaction_is_an_error() {
+    // The server answers such a COMMIT with ROLLBACK and no error: who takes that for success has lost a write.
+    let all = Everything::new().await;
+    let tx = all.role("martlet_app").begin(all.first).await.unwrap();
+    tx.execute(INSERT, &[&all.first, &"Lost"]).await.unwrap();
+    tx.query("select 1 / 0", &[]).await.unwrap_err();
+    assert!(tx.commit().await.is_err());
+    assert_eq!(lists(&all, "Lost").await, 0);
+}
+
+#[tokio::test]
+async fn a_shifted_clock_is_refused_when_deployed_and_told_locally() {
+    let all = Everything::new().await;
+    let deployed = {
+        let mut config = all.db.config("martlet_app");
+        config.stage = Stage::Deployed;
+        Database::new(&config).unwrap()
+    };
+    let machine: chrono::DateTime<chrono::Utc> = all.read("select now()").await;
+    let tx = deployed.begin(all.first).await.unwrap();
+    assert!((tx.now() - machine).num_seconds() < 60);
+    tx.commit().await.unwrap();
+
+    all.db.set_clock(wednesday_morning()).await;
+    for outcome in [deployed.begin(all.first).await, deployed.begin_for(&[all.first]).await] {
+        assert!(matches!(outcome, Err(Error::Internal(_))));
+    }
+    let outcome = deployed.begin_with(all.first, "select 1", &[]).await;
+    assert!(matches!(outcome, Err(Error::Internal(_))));
+
+    let local = all.role("martlet_app").begin(all.first).await.unwrap();
+    assert_eq!(local.now(), wednesday_morning());
+}
+
+/// Fails instead of waiting for ever, as on a connection whose statement is held up.
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(std::time::Duration::from_secs(60), future)
+        .await
+        .expect("the pool has handed the connection on")
+}
+
+/// Polls `future` until `reached` has come to pass, then drops it unfinished.
+async fn cancel_once<T>(future: impl Future<Output = T>, reached: impl Future<Output = ()>) {
+    let (mut future, mut reached) = (Box::pin(future), Box::pin(reached));
+    std::future::poll_fn(|context| {
+        assert!(future.as_mut().poll(context).is_pending(), "the statement was not held up");
+        reached.as_mut().poll(context)
+    })
+    .await;
+}
+
+/// Returns once the backend waits for the barrier.
+async fn waiting(observer: &Client, backend: i32) {
+    let waits =
+        format!("select exists (select from pg_locks where pid = {backend} and locktype = 'advisory' and not granted)");
+    until(observer, &waits).await;
+}
+
+/// Returns once the backend has ended, and with it whatever it had not committed.
+async fn gone(all: &Everything, backend: i32) {
+    until(&all.owner, &format!("select not exists (select from pg_stat_activity where pid = {backend})")).await;
+}
+
+async fn backend(tx: &Tx) -> i32 {
+    tx.query_one("select pg_backend_pid()", &[]).await.unwrap().get(0)
+}
+
+async fn pid_of(db: &Database, organization: OrganizationId) -> i32 {
+    let tx = db.begin(organization).await.unwrap();
+    let pid = backend(&tx).await;
+    tx.commit().await.unwrap();
+    pid
+}
+
+async fn count_of_contacts(tx: &Tx) -> i64 {
+    tx.query_one("select count(*) from contacts", &[]).await.unwrap().get(0)
+}
+
+async fn lists(all: &Everything, name: &str) -> i64 {
+    all.read(&format!("select count(*) from lists where name = '{name}'")).await
+}

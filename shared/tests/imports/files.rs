@@ -1,0 +1,171 @@
+//! Files as they come: odd ones are read, hostile ones end as errors of a row or of the file.
+
+use shared::Error;
+
+use crate::desk::{AT_ONCE, Desk, ROW_BY_ROW, counts, mapping, plain};
+
+#[tokio::test]
+async fn rows_that_cannot_be_taken_keep_their_line_reason_and_text() {
+    let desk = Desk::new().await;
+    let organization = desk.scene.organization;
+    let mut file = b"email,name\r\n\r\n\"a@people.test\",\"two\r\nlines\"\r\n".to_vec();
+    file.extend_from_slice(b"b@people.test,caf\xe9\r\n"); // line 5
+    file.extend_from_slice(b"c@people.test,nul\0byte\r\n"); // 6
+    file.extend_from_slice(b"d@people.test,x,y\r\n"); // 7
+    file.extend_from_slice(b",,\r\n , \r\n\"\",\r\n"); // 8 to 10 hold nothing
+    file.extend_from_slice(b",No Address\r\n"); // 11
+    file.extend_from_slice(format!("{},nobody\r\n", "z".repeat(2_000)).as_bytes()); // 12
+    file.extend_from_slice(b"e@people.test\r\n"); // 13
+    file.extend_from_slice(b"f@people.test,\"never closed\r\ng@people.test,x\r\n"); // 14
+    for (n, pace) in [AT_ONCE, ROW_BY_ROW].into_iter().enumerate() {
+        let import = desk.import(organization, plain(), &file, pace).await;
+        assert_eq!((import.status.as_str(), import.progress), ("completed", 100));
+        assert_eq!(counts(&import), if n == 0 { [8, 2, 0, 0, 6] } else { [8, 0, 0, 2, 6] });
+        let errors = desk.errors(organization, import.id).await;
+        let found: Vec<(i64, &str)> = errors.iter().map(|error| (error.line, error.code.as_str())).collect();
+        assert_eq!(
+            found,
+            [
+                (5, "not_utf8"),
+                (6, "nul_byte"),
+                (7, "too_many_fields"),
+                (11, "email_empty"),
+                (12, "email_no_at"),
+                (14, "unclosed_quote")
+            ]
+        );
+        assert_eq!(errors[0].raw, "b@people.test,caf\u{fffd}");
+        assert_eq!(errors[1].raw, "c@people.test,nul\u{fffd}byte");
+        assert_eq!(errors[2].reason, "the row has 3 fields, the header 2");
+        assert_eq!(errors[4].raw.chars().count(), 1_000);
+    }
+    let contacts = desk.contacts(organization, None).await;
+    assert_eq!(contacts[0]["name"], "two lines");
+    assert_eq!(contacts[1]["email"], "e@people.test");
+}
+
+#[tokio::test]
+async fn files_that_cannot_be_read_fail_with_a_reason() {
+    let desk = Desk::new().await;
+    let organization = desk.scene.organization;
+    let wide = vec!["email"; 5_000].join(",");
+    let cases: [(&[u8], &str); 10] = [
+        (b"\n\r\n\n", "no_header"),
+        (b"\xef\xbb\xbf", "no_header"),
+        (b"Name,Phone\nAda,1\n", "no_email_column"),
+        (wide.as_bytes(), "too_many_columns"),
+        (b"\xff\xfee\0m\0a\0i\0l\0\n\0", "not_utf8"),
+        (b"email,caf\xe9\n", "not_utf8"),
+        (b"email,n\0\n", "nul_byte"),
+        (b"email,\"name\nada@people.test,Ada\n", "unclosed_quote"),
+        (&[b'x'; 3 << 20], "row_too_long"),
+        (&[b'"'; 5 << 20], "row_too_long"),
+    ];
+    for (file, code) in cases {
+        let import = desk.import(organization, plain(), file, AT_ONCE).await;
+        assert_eq!((import.status.as_str(), import.error_code.as_deref()), ("failed", Some(code)));
+        assert!(import.error.as_ref().is_some_and(|error| !error.is_empty()));
+        assert_eq!((counts(&import), import.completed_at), ([0; 5], None));
+    }
+    assert_eq!(desk.scene.number("select count(*) from contacts", &[]).await, 0);
+}
+
+#[tokio::test]
+async fn a_file_with_a_header_alone_completes_with_no_rows() {
+    let desk = Desk::new().await;
+    for file in ["email", "email\r\n", "\u{feff}\n\nemail;name\n\n\n"] {
+        let import = desk.import(desk.scene.organization, plain(), file.as_bytes(), ROW_BY_ROW).await;
+        assert_eq!((import.status.as_str(), import.progress, counts(&import)), ("completed", 100, [0; 5]));
+        assert_eq!(import.column_mapping.unwrap()["email"], "email");
+    }
+}
+
+#[tokio::test]
+async fn a_row_without_end_fails_the_file_after_the_rows_before_it() {
+    let desk = Desk::new().await;
+    let organization = desk.scene.organization;
+    let mut file = b"email\na@people.test\nnobody\nb@people.test\n\"".to_vec();
+    file.resize(file.len() + (100 << 20), b'x');
+    let reads = desk.store.reads();
+    let import = desk.import(organization, plain(), &file, AT_ONCE).await;
+    assert_eq!((import.status.as_str(), import.error_code.as_deref()), ("failed", Some("row_too_long")));
+    assert!(import.error.as_ref().unwrap().contains("line 5"));
+    assert_eq!(counts(&import), [3, 2, 0, 0, 1]);
+    assert!(desk.store.reads() - reads < 5, "the rest of the file is not read");
+}
+
+#[tokio::test]
+async fn a_failed_import_starts_again_from_the_beginning() {
+    let desk = Desk::new().await;
+    let organization = desk.scene.organization;
+    let id = desk.started(organization, plain(), b"Contact,Name\nada@people.test,Ada\nnobody,N\n").await;
+    desk.work(AT_ONCE).await;
+    assert_eq!(desk.find(organization, id).await.error_code.as_deref(), Some("no_email_column"));
+
+    let started = desk.start_with(organization, id, Some(mapping(&[("Contact", Some("email"))]))).await.unwrap();
+    assert_eq!((started.status.as_str(), started.error_code), ("processing", None));
+    desk.work(AT_ONCE).await;
+    let import = desk.find(organization, id).await;
+    assert_eq!((import.status.as_str(), counts(&import)), ("completed", [2, 1, 0, 0, 1]));
+    let again = desk.start(organization, id).await;
+    assert!(matches!(again, Err(Error::Conflict { code: "already_started", .. })));
+}
+
+#[tokio::test]
+async fn what_a_failed_run_made_is_overwritten_by_the_next() {
+    let desk = Desk::new().await;
+    let organization = desk.scene.organization;
+    let broken = format!("email,name\na@people.test,Wrong\nbad,x\na@people.test,Also\n\"{}", "x".repeat(2 << 20));
+    let id = desk.started(organization, plain(), broken.as_bytes()).await;
+    desk.work(ROW_BY_ROW).await;
+    let failed = desk.find(organization, id).await;
+    assert_eq!((failed.error_code.as_deref(), counts(&failed)), (Some("row_too_long"), [3, 1, 0, 1, 1]));
+
+    desk.store.upload(&format!("uploads/{organization}/{id}"), "email,name\na@people.test,Right\na@people.test,Late\n");
+    desk.start(organization, id).await.unwrap();
+    assert_eq!(desk.errors(organization, id).await, []);
+    desk.work(ROW_BY_ROW).await;
+    let import = desk.find(organization, id).await;
+    assert_eq!((import.status.as_str(), counts(&import)), ("completed", [2, 0, 1, 1, 0]));
+    assert_eq!(desk.contacts(organization, Some(id)).await[0]["name"], "Right");
+}
+
+#[tokio::test]
+async fn only_a_file_of_a_fitting_size_is_started_and_only_once() {
+    let desk = Desk::new().await;
+    let organization = desk.scene.organization;
+    let id = desk.upload(organization, plain(), b"").await;
+    let Err(Error::Invalid(errors)) = desk.start(organization, id).await else { panic!("an empty file was started") };
+    assert_eq!(errors[0].code, "file_empty");
+    desk.store.remove(&format!("uploads/{organization}/{id}"));
+    let missing = desk.start(organization, id).await;
+    assert!(matches!(missing, Err(Error::Conflict { code: "file_missing", .. })));
+    assert_eq!(desk.find(organization, id).await.status, "pending");
+
+    desk.store.upload(&format!("uploads/{organization}/{id}"), "email\n");
+    let (other, _) = desk.scene.another_organization("other").await;
+    assert!(matches!(desk.start(other, id).await, Err(Error::NotFound(_))));
+    desk.queue.go_away();
+    assert!(matches!(desk.start(organization, id).await, Err(Error::Unavailable(_))));
+    desk.queue.come_back();
+    assert_eq!(desk.find(organization, id).await.status, "pending", "what could not be queued is not started");
+    desk.start(organization, id).await.unwrap();
+    let twice = desk.start(organization, id).await;
+    assert!(matches!(twice, Err(Error::Conflict { code: "already_started", .. })));
+    assert_eq!(desk.queue.len(), 1);
+}
+
+#[tokio::test]
+async fn long_column_names_make_small_chunks() {
+    let desk = Desk::new().await;
+    let organization = desk.scene.organization;
+    let header: Vec<String> = (0..500).map(|n| format!("{n:0>120}")).collect();
+    let mut file = format!("email,{}\n", header[1..].join(","));
+    for n in 0..200 {
+        file.push_str(&format!("p{n}@people.test\n"));
+    }
+    desk.started(organization, plain(), file.as_bytes()).await;
+    let deliveries = desk.work(shared::audience::imports::Pace::default()).await;
+    assert!(deliveries >= 5, "{deliveries} chunks");
+    assert_eq!(desk.scene.number("select count(*) from contacts", &[]).await, 200);
+}

@@ -1,0 +1,91 @@
+//! The rules that every table, policy, function and role of the database keeps, read from PostgreSQL's own catalog.
+//!
+//! A rule is a query that returns one sentence for each violation. What is exempt from a rule is named here, with the
+//! reason; an exemption that nothing needs any more is itself a violation.
+
+use shared::db::migrations::RUN_TIME_ROLES;
+use tokio_postgres::Client;
+use tokio_postgres::types::Type;
+
+/// Tables without a tenant, and why they have none.
+pub const TABLES_WITHOUT_TENANT: &[(&str, &str)] = &[
+    (
+        "provider_accounts",
+        "one account with the mail provider serves the whole installation; it holds no tenant's data",
+    ),
+    ("refinery_schema_history", "the migrator's own record, which no run-time role may read"),
+    ("system_config", "settings of the whole installation, which only the owner writes"),
+];
+
+/// Indexes of tenant tables that do not begin with the tenant, and why.
+pub const INDEXES_WITHOUT_TENANT: &[(&str, &str)] = &[(
+    "organizations_slug_key",
+    "the short name is an organization's name to the world; only the owner inserts organizations or changes it",
+)];
+
+/// Functions that run with the owner's rights and so see every tenant, and what they tell.
+pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
+    ("domain_is_taken", "yes or no: whether another organization has verified a domain"),
+    ("organizations_with_work", "ids of organizations, for the scheduler, which has no other way to know its tenants"),
+];
+
+/// What the rules speak about: tables, policies, privileges and the like as named sub-queries before each of them.
+const SUBJECTS: &str = include_str!("catalog/subjects.sql");
+
+macro_rules! rules {
+    ($($name:literal),+ $(,)?) => {
+        const RULES: &[(&str, &str)] = &[$(($name, include_str!(concat!("catalog/", $name, ".sql")))),+];
+    };
+}
+
+rules![
+    "schemas",
+    "row_security",
+    "tenant_columns",
+    "policies",
+    "foreign_keys",
+    "foreign_key_indexes",
+    "indexes",
+    "roles",
+    "privileges",
+    "views",
+    "functions",
+    "touched_tables",
+    "names",
+    "kinds",
+    "exemptions",
+];
+
+/// What breaks a rule, one sentence each, beginning with the table, function or role at fault.
+pub async fn violations(client: &Client) -> Vec<String> {
+    violations_among(client, RUN_TIME_ROLES).await
+}
+
+/// The same, with other roles taken for the run-time roles.
+pub async fn violations_among(client: &Client, run_time_roles: &[&str]) -> Vec<String> {
+    let names = |exempt: &[(&'static str, &str)]| -> Vec<&str> { exempt.iter().map(|(name, _)| *name).collect() };
+    let lists = [
+        run_time_roles.to_vec(),
+        names(TABLES_WITHOUT_TENANT),
+        names(INDEXES_WITHOUT_TENANT),
+        names(FUNCTIONS_ACROSS_TENANTS),
+    ];
+    let mut found = Vec::new();
+    for (rule, sql) in RULES {
+        let rows = client
+            .query_typed(
+                &format!("{SUBJECTS}{sql}"),
+                &[
+                    (&lists[0], Type::TEXT_ARRAY),
+                    (&lists[1], Type::TEXT_ARRAY),
+                    (&lists[2], Type::TEXT_ARRAY),
+                    (&lists[3], Type::TEXT_ARRAY),
+                ],
+            )
+            .await
+            .unwrap_or_else(|error| panic!("the rule {rule} can't be read: {error:?}"));
+        found.extend(rows.iter().map(|row| row.get::<_, String>(0)));
+    }
+    found.sort();
+    found
+}

@@ -1,0 +1,9 @@
+//! One module per command.
+
+pub(crate) mod doctor;
+pub(crate) mod down;
+pub(crate) mod invoke;
+pub(crate) mod lint;
+pub(crate) mod package;
+pub(crate) mod test;
+pub(crate) mod up;

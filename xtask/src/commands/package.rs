@@ -1,0 +1,34 @@
+//! `cargo xtask package`: what is deployed to AWS.
+
+use std::fs;
+
+use anyhow::Result;
+
+use crate::local::package::{self, Architecture, Build};
+use crate::local::places::Places;
+use crate::say;
+
+const MEGABYTE: f64 = 1e6;
+
+/// Builds the release artefacts and prints their sizes.
+pub(crate) async fn package(places: &Places, architecture: Architecture) -> Result<()> {
+    let name = format!("Building for Lambda on {}", architecture.name());
+    let functions = say::step(&name, package::package(places, Build::Release(architecture))).await?;
+    say::answer(format_args!("{:<14} {:>9} {:>9}  megabytes", "function", "binary", "zip"));
+    for function in &functions {
+        let zip = fs::metadata(&function.zip)?.len();
+        say::answer(format_args!(
+            "{:<14} {:>9.2} {:>9.2}  {}",
+            function.name,
+            megabytes(function.size),
+            megabytes(zip),
+            function.zip.strip_prefix(places.checkout()).unwrap_or(&function.zip).display()
+        ));
+    }
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / MEGABYTE
+}

@@ -1,0 +1,111 @@
+//! `cargo xtask test`: all tests, against real PostgreSQL servers that live as long as the run, and at the end one of the
+//! deployed stack.
+
+use std::process::{ExitCode, ExitStatus, Stdio};
+
+use anyhow::Result;
+use tokio::process::Command;
+
+use crate::local::database::Login;
+use crate::local::installation::Major;
+use crate::local::places::Places;
+use crate::local::stack::Stack;
+use crate::local::state::State;
+use crate::local::tools::Tools;
+use crate::local::{ledger, postgres, processes};
+use crate::say;
+
+/// Which versions of PostgreSQL the tests run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Versions {
+    /// The oldest that serves.
+    #[value(name = "16")]
+    Oldest,
+    /// The one to develop on.
+    #[value(name = "18")]
+    Newest,
+    /// Everything on 18, then what uses the database once more on 16.
+    Both,
+}
+
+/// Which tests a run has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    Everything,
+    Database,
+}
+
+/// Runs the tests; the runner's status is ours. The servers end with it, whatever it is.
+pub(crate) async fn test(
+    places: &Places,
+    database: Option<Login>,
+    versions: Versions,
+    arguments: &[String],
+) -> Result<ExitCode> {
+    ledger::sweep(places)?;
+    let tools = Tools::ensure(places).await?;
+    let runs: &[(Major, Scope)] = match versions {
+        Versions::Oldest => &[(Major::V16, Scope::Everything)],
+        Versions::Newest => &[(Major::V18, Scope::Everything)],
+        Versions::Both => &[(Major::V18, Scope::Everything), (Major::V16, Scope::Database)],
+    };
+    for &(major, scope) in runs {
+        let status = run(places, &tools, major, scope, arguments).await?;
+        if !status.success() {
+            return Ok(status
+                .code()
+                .and_then(|code| u8::try_from(code).ok())
+                .map_or(ExitCode::FAILURE, ExitCode::from));
+        }
+    }
+    if arguments.is_empty() {
+        let status = run_deployed(places, database).await?;
+        return Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run(places: &Places, tools: &Tools, major: Major, scope: Scope, arguments: &[String]) -> Result<ExitStatus> {
+    let name = format!("Starting PostgreSQL {} for tests", major.number());
+    let server = say::step(&name, postgres::start_for_tests(places, tools, major)).await?;
+    let mut runner = Command::new("cargo");
+    runner.current_dir(places.checkout());
+    // The same packages in every run: another choice would build the dependencies once more, with other features.
+    if has_nextest().await {
+        runner.args(["nextest", "run", "--workspace"]);
+        if scope == Scope::Database && arguments.is_empty() {
+            runner.args(["--filterset", "not package(xtask)"]);
+        }
+    } else {
+        runner.args(["test", "--workspace"]);
+    }
+    runner.args(arguments).env("TEST_DATABASE_URL", server.owner.url());
+    let name = format!("Testing on PostgreSQL {}", major.number());
+    say::step(&name, processes::run(places, "the tests", &mut runner)).await
+}
+
+/// Tests the deployed stack from end to end: the one that runs, or one of this command's own.
+async fn run_deployed(places: &Places, database: Option<Login>) -> Result<ExitStatus> {
+    let stack = Stack::attach_or_start(places, database).await?;
+    let State { api_url, api_key, emulator_url, postbox_url, outputs, .. } = &stack.state;
+    let mut runner = Command::new("cargo");
+    runner.current_dir(places.checkout());
+    if has_nextest().await {
+        runner.args(["nextest", "run", "--workspace", "--run-ignored", "only", "--filterset", "binary(deployed)"]);
+    } else {
+        runner.args(["test", "--workspace", "--test", "deployed", "--", "--ignored"]);
+    }
+    runner
+        .env("STACK_API_URL", api_url)
+        .env("STACK_API_KEY", api_key)
+        .env("STACK_EMULATOR_URL", emulator_url)
+        .env("STACK_POSTBOX_URL", postbox_url)
+        .env("STACK_OUTPUTS", serde_json::to_string(outputs)?);
+    say::step("Testing the deployed stack", processes::run(places, "the tests", &mut runner)).await
+}
+
+async fn has_nextest() -> bool {
+    let mut ask = Command::new("cargo");
+    ask.args(["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
+    ask.status().await.is_ok_and(|status| status.success())
+}

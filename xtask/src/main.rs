@@ -1,0 +1,156 @@
+//! Martlet's own commands: the local stack, its demonstration and its tests.
+
+mod commands;
+mod demo;
+mod local;
+mod postbox;
+mod say;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::commands::test::Versions;
+use crate::local::database::Login;
+use crate::local::package::Architecture;
+use crate::local::places::Places;
+
+/// Martlet's own commands.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Tell what is there, what is missing, and how to get it
+    Doctor,
+    /// Start the local stack and run it until Ctrl-C
+    Up {
+        #[command(flatten)]
+        database: Database,
+    },
+    /// End the local stack, also one whose `up` was killed
+    Down,
+    /// Show the main job end to end: import, activate, send over fourteen simulated days, and check what arrived
+    Demo {
+        /// What the file and the recipients are drawn from
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// End standard output with one JSON object
+        #[arg(long)]
+        json: bool,
+        /// Leave the stack running until Ctrl-C
+        #[arg(long)]
+        keep: bool,
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Run a deployed function with an event and print its answer
+    Invoke {
+        /// The function, as `sender` or `job_runner`
+        function: String,
+        /// A file with the event, as events/sender/one.json
+        event: PathBuf,
+        /// What its placeholders are filled with, as MESSAGE_ID=01…
+        values: Vec<commands::invoke::Value>,
+    },
+    /// Build what is deployed to AWS and print the sizes
+    Package {
+        /// The processor to build for; that of this machine unless given
+        #[arg(long)]
+        arch: Option<Architecture>,
+    },
+    /// Run all tests on real PostgreSQL servers
+    Test {
+        /// The version of PostgreSQL
+        #[arg(long, default_value = "both")]
+        postgres: Versions,
+        /// What the test runner is given besides, after `--`
+        #[arg(last = true)]
+        arguments: Vec<String>,
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Check template.yaml with cfn-lint
+    Lint,
+}
+
+#[derive(Debug, clap::Args)]
+struct Database {
+    /// A PostgreSQL 16 or later of your own, with pgvector: the login of the database's owner
+    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    database_url: Option<String>,
+}
+
+impl Database {
+    fn login(&self) -> Result<Option<Login>> {
+        self.database_url.as_deref().filter(|url| !url.is_empty()).map(Login::from_url).transpose()
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let command = Arguments::parse().command;
+    // When a signal comes, `select!` drops the command, and what it started ends with it.
+    tokio::select! {
+        outcome = run(command) => outcome.unwrap_or_else(|error| {
+            say::failure(&error);
+            ExitCode::FAILURE
+        }),
+        status = interruption() => status,
+    }
+}
+
+async fn run(command: Command) -> Result<ExitCode> {
+    let places = Places::of_this_checkout()?;
+    match command {
+        Command::Doctor => Ok(commands::doctor::doctor(&places).await),
+        Command::Up { database } => done(commands::up::up(&places, database.login()?).await),
+        Command::Down => done(commands::down::down(&places)),
+        Command::Demo { seed, json, keep, database } => {
+            demo::demo(&places, database.login()?, demo::Options { seed, json, keep }).await
+        }
+        Command::Invoke { function, event, values } => {
+            commands::invoke::invoke(&places, &function, &event, &values).await
+        }
+        Command::Package { arch } => {
+            let architecture = arch.unwrap_or_else(Architecture::of_this_machine);
+            done(commands::package::package(&places, architecture).await)
+        }
+        Command::Test { postgres, arguments, database } => {
+            commands::test::test(&places, database.login()?, postgres, &arguments).await
+        }
+        Command::Lint => commands::lint::lint(&places).await,
+    }
+}
+
+fn done(outcome: Result<()>) -> Result<ExitCode> {
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
+/// Waits for a signal to end, and returns the status that tells of it: 128 and its number.
+async fn interruption() -> ExitCode {
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let mut signals = Vec::new();
+    for kind in kinds {
+        match signal(kind) {
+            Ok(stream) => signals.push((stream, kind)),
+            Err(error) => say::note(format_args!("warning: can't notice signals: {error}")),
+        }
+    }
+    let arrivals = signals.iter_mut().map(|(stream, kind)| {
+        Box::pin(async move {
+            stream.recv().await;
+            *kind
+        })
+    });
+    let (kind, _, _) = futures_util::future::select_all(arrivals).await;
+    say::note("\nEnding what was started …");
+    ExitCode::from(u8::try_from(128 + kind.as_raw_value()).unwrap_or(u8::MAX))
+}
