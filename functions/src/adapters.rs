@@ -1,8 +1,10 @@
-//! What stands behind the ports that `shared` declares: SQS, SES, S3, Secrets Manager.
+//! What stands behind the ports that `shared` declares: SQS, SES, S3, Secrets Manager, the hosts of SNS.
 
 pub mod aws;
 pub mod identities;
 pub mod object_store;
 pub mod secrets;
 pub mod ses;
+pub mod ses_account;
+pub mod sns_host;
 pub mod sqs;

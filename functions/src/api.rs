@@ -1,5 +1,7 @@
 //! The HTTP routes, one module per resource.
 
+pub mod analytics;
+pub mod audit;
 pub mod campaigns;
 pub mod contacts;
 pub mod domains;
@@ -9,4 +11,6 @@ pub mod lists;
 pub mod messages;
 pub mod organizations;
 pub mod senders;
+pub mod ses_events;
+pub mod suppressions;
 pub mod tracking;

@@ -15,9 +15,10 @@ pub struct Environment {
 
 impl Environment {
     /// Reads the settings that all functions share.
-    pub async fn load() -> Self {
+    #[must_use]
+    pub fn load() -> Self {
         let stage = if optional("LOCAL_STACK").is_some() { Stage::Local } else { Stage::Deployed };
-        Self { aws: aws::Aws::load().await, stage }
+        Self { aws: aws::Aws::load(), stage }
     }
 
     /// Whether this is the local stack.

@@ -5,6 +5,7 @@ pub mod feedback;
 pub mod importer;
 pub mod inbound;
 pub mod job_runner;
+pub mod maintenance;
 pub mod migrate;
 pub mod scheduler;
 pub mod sender;

@@ -2,21 +2,23 @@
 
 pub mod answers;
 pub mod caller;
+mod idempotency;
 pub mod pages;
 pub mod parts;
 pub mod problem;
+mod rate_limits;
 
-pub use answers::created;
+pub use answers::{created, shown_once};
 pub use caller::Caller;
 pub use pages::{Listing, Page};
-pub use parts::{Body, Id, patched};
+pub use parts::{Body, Id, Parameters, given, patched};
 pub use problem::{ApiError, ApiResult};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::HeaderValue;
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use lambda_http::request::RequestContext;
 
 /// Bodies beyond this are refused; files go to S3 by a presigned URL.
@@ -26,7 +28,8 @@ const BODY_LIMIT: usize = 1 << 20;
 #[derive(Clone)]
 pub struct RequestId(pub String);
 
-/// Puts what all routes share around a router: limits, request ids, error bodies and the log line.
+/// Puts what all routes share around a router: limits, request ids, repeated requests, error
+/// bodies and the log line.
 pub fn finish(router: Router) -> Router {
     router
         .fallback(async || ApiError::from(shared::Error::not_found("route")))
@@ -38,9 +41,16 @@ pub fn finish(router: Router) -> Router {
 async fn around(mut request: Request, next: Next) -> Response {
     let id = RequestId(request_id(&request));
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let standing = rate_limits::Noted::default();
     request.extensions_mut().insert(id.clone());
-    let response = next.run(request).await;
-    let mut response = problem::complete(response, &id.0).await;
+    request.extensions_mut().insert(standing.clone());
+    let (response, keyed) = match idempotency::prepare(request).await {
+        Ok((request, keyed)) => (next.run(request).await, keyed),
+        Err(error) => (error.into_response(), None),
+    };
+    let response = problem::complete(response, &id.0).await;
+    let mut response = idempotency::settle(keyed, response).await;
+    standing.show(&mut response);
     // Ids in the path tell which thing was asked for; a token in it would be a credential and is left out.
     let shown = if path.starts_with("/v1/") { path.as_str() } else { "(public)" };
     tracing::info!(request_id = id.0, %method, path = shown, status = response.status().as_u16(), "the request is answered");

@@ -1,7 +1,7 @@
 //! Martlet's Lambda functions.
 //!
 //! `api` holds the HTTP routes, `events` what queues and schedules bring, `adapters` what stands behind the ports that
-//! `shared` declares. The binaries only wire these together.
+//! `shared` declares, `sns` what tells a genuine notification from a forged one. The binaries only wire these together.
 
 pub mod adapters;
 pub mod api;
@@ -9,3 +9,4 @@ pub mod environment;
 pub mod events;
 pub mod http;
 pub mod serve;
+pub mod sns;

@@ -1,12 +1,14 @@
 //! How a binary becomes a Lambda function: one runtime thread, one log line an invocation.
 
 use axum::Router;
+use lambda_runtime::tracing::subscriber::filter::LevelFilter;
+use lambda_runtime::tracing::subscriber::fmt;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use shared::error::describe;
 
-use crate::environment::Environment;
+use crate::environment::{Environment, optional};
 use crate::http;
 
 /// Serves an API function: `build` makes its router from the environment.
@@ -15,7 +17,7 @@ where
     F: AsyncFnOnce(&Environment) -> shared::Result<Router>,
 {
     block_on(async {
-        let environment = Environment::load().await;
+        let environment = Environment::load();
         let router = http::finish(build(&environment).await?);
         lambda_http::run(router).await
     })
@@ -31,7 +33,7 @@ where
     A: Serialize,
 {
     block_on(async {
-        let environment = Environment::load().await;
+        let environment = Environment::load();
         let state = build(&environment).await?;
         lambda_runtime::run(service_fn(async |event: LambdaEvent<E>| {
             let answer = handle(&state, event.payload).await;
@@ -48,6 +50,13 @@ where
 }
 
 fn block_on<T, E: From<std::io::Error>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-    lambda_runtime::tracing::init_default_subscriber();
+    write_log();
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
+/// One JSON object a line, as template.yaml asks for, from the level on that Lambda's settings name. The runtime's own
+/// default also reads filters by module, and carries an engine of regular expressions for it.
+fn write_log() {
+    let level = optional("AWS_LAMBDA_LOG_LEVEL").and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
+    fmt().with_target(false).without_time().with_max_level(level).json().init();
 }

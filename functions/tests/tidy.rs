@@ -138,7 +138,25 @@ fn every_command_in_the_readme_exists() {
 }
 
 #[test]
+fn every_test_that_the_security_checklist_names_exists() {
+    let known: BTreeSet<String> = ["functions", "shared", "testkit", "xtask"]
+        .iter()
+        .flat_map(|folder| files(folder, "rs"))
+        .flat_map(|file| tests(&read(&file)))
+        .collect();
+    let checklist = read(&root().join("docs/security.md"));
+    let named = named_tests(&checklist);
+    assert!(named.len() > 40, "docs/security.md names {} tests", named.len());
+    let missing: Vec<&String> = named.iter().filter(|test| !known.contains(*test)).collect();
+    assert!(missing.is_empty(), "docs/security.md names tests that do not exist: {missing:#?}");
+}
+
+#[test]
 fn the_readers_of_the_tree_read_what_they_should() {
+    let code = "#[tokio::test]\nasync fn one_is() {\n    #[test]\n    #[ignore = \"why\"]\n    fn two_is() {}\nfn no_test() {}";
+    assert_eq!(tests(code), ["one_is", "two_is"]);
+    let table = "| promise | tests |\n|---|---|\n| `SET` is not used. | `one_is`, `two_is` |\n| Later. | not there yet |\n`no_table`";
+    assert_eq!(named_tests(table), ["one_is", "two_is"]);
     assert_eq!(pascal_case("job_runner"), "JobRunner");
     let template =
         "Resources:\n  JobsFunction:\n    Type: AWS::Serverless::Function\n  JobsPolicy:\n    Type: AWS::IAM::Policy\n";
@@ -196,6 +214,28 @@ fn told_commands(readme: &str) -> Vec<String> {
     let blocks = readme.split("```").skip(1).step_by(2);
     let calls = blocks.flat_map(|block| block.split("cargo xtask ").skip(1));
     calls.filter_map(|rest| rest.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+/// The names of the functions below `#[test]` and `#[tokio::test]`.
+fn tests(code: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut is_test = false;
+    for line in code.lines().map(str::trim_start) {
+        if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
+            is_test = true;
+        } else if let Some((_, rest)) = line.split_once("fn ").filter(|_| is_test) {
+            found.extend(rest.split('(').next().map(str::to_owned));
+            is_test = false;
+        }
+    }
+    found
+}
+
+/// What stands in backquotes in the last column of the tables.
+fn named_tests(checklist: &str) -> Vec<String> {
+    let rows = checklist.lines().filter_map(|line| line.strip_prefix('|')?.strip_suffix('|'));
+    let cells = rows.filter_map(|row| row.rsplit_once('|')).map(|(_, cell)| cell);
+    cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(str::to_owned).collect()
 }
 
 /// What sets a variable for longer than a transaction, or by a statement of its own, which cannot take a parameter.

@@ -4,4 +4,5 @@ pub mod contacts;
 pub mod email_address;
 pub mod imports;
 pub mod lists;
+pub mod personal_data;
 pub mod suppressions;

@@ -1,8 +1,9 @@
 //! The way to the database: one pool, and transactions that know their tenant.
 //!
 //! Every statement on tenant data runs inside a [`Tx`]. Opening one sends `BEGIN`, the tenant and the clock as one
-//! simple message; with [`Database::begin_with`] the first statement travels in the same flight. A `Tx` dropped
-//! unfinished takes its connection with it: an open transaction handed on would be committed by the next tenant.
+//! simple message; with [`Database::begin_with`] and [`Database::begin_for_with`] the first statements travel in the same
+//! flight, and with [`Database::begin_after`] a small transaction before it. A `Tx` dropped unfinished takes its connection with it: an open
+//! transaction handed on would be committed by the next tenant.
 
 pub mod migrations;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use futures_util::future::join_all;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Row, SimpleQueryMessage};
@@ -118,19 +120,57 @@ impl Database {
         self.open(Tenants::One(organization), Some((sql, params))).await
     }
 
+    /// Runs a statement in a transaction of its own, which is committed before another one opens: all in one round trip.
+    ///
+    /// What the statement locks is free again before the transaction's work begins, and stays done when that is undone.
+    /// The statement is prepared once a connection, before anything is sent.
+    pub async fn begin_after(
+        &self,
+        organization: OrganizationId,
+        sql: &str,
+        params: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<(Tx, Vec<Row>)> {
+        let tenants = Tenants::One(organization);
+        let mut tx = self.unopened(&tenants).await?;
+        let (first, second) = (tenants.begin(), format!("COMMIT; {}", tenants.begin()));
+        let (params, types): (Vec<_>, Vec<_>) = params.iter().map(|(param, r#type)| (*param, r#type.clone())).unzip();
+        let client = tx.client()?;
+        // Before all that is sent together: every request of a warm function begins with this statement.
+        let statement = [(client.prepare_typed_cached(sql, &types).await?, params.as_slice())];
+        let (began, rows, opened) =
+            tokio::join!(client.simple_query(&first), send_each(client, &statement), client.simple_query(&second));
+        began?;
+        // A COMMIT after a failed statement rolls back, and says nothing of it.
+        let [rows] = rows?;
+        tx.now = read_clock(&opened?, self.stage)?;
+        Ok((tx, rows))
+    }
+
     /// Opens a transaction that sees the given organizations, for the roles that work on several.
     pub async fn begin_for(&self, organizations: &[OrganizationId]) -> Result<Tx> {
         let (tx, _) = self.open(Tenants::Batch(organizations), None).await?;
         Ok(tx)
     }
 
+    /// Opens a transaction that sees the given organizations and runs its first statements in the same round trip, as
+    /// [`Tx::query_each`] runs them.
+    pub async fn begin_for_with<const N: usize>(
+        &self,
+        organizations: &[OrganizationId],
+        statements: [Statement<'_>; N],
+    ) -> Result<(Tx, [Vec<Row>; N])> {
+        let tenants = Tenants::Batch(organizations);
+        let mut tx = self.unopened(&tenants).await?;
+        let client = tx.client()?;
+        let statements = prepare_each(client, statements).await?;
+        let begin = tenants.begin();
+        let (opened, rows) = tokio::join!(client.simple_query(&begin), send_each(client, &statements));
+        tx.now = read_clock(&opened?, self.stage)?;
+        Ok((tx, rows?))
+    }
+
     async fn open(&self, tenants: Tenants<'_>, first: Option<FirstStatement<'_>>) -> Result<(Tx, Vec<Row>)> {
-        let client = self.pool.get().await.map_err(|error| match error {
-            deadpool_postgres::PoolError::Backend(error) => Error::from(error),
-            other => Error::Unavailable(Box::new(other)),
-        })?;
-        // From here on the connection is thrown away unless the transaction is finished.
-        let mut tx = Tx { client: Some(client), now: DateTime::UNIX_EPOCH, organization: tenants.single() };
+        let mut tx = self.unopened(&tenants).await?;
         let begin = tenants.begin();
         let (opened, rows) = match first {
             None => (tx.client()?.simple_query(&begin).await, Ok(Vec::new())),
@@ -142,6 +182,42 @@ impl Database {
         tx.now = read_clock(&opened?, self.stage)?;
         Ok((tx, rows?))
     }
+
+    /// A connection, which from here on is thrown away unless its transaction is finished.
+    async fn unopened(&self, tenants: &Tenants<'_>) -> Result<Tx> {
+        let client = self.pool.get().await.map_err(|error| match error {
+            deadpool_postgres::PoolError::Backend(error) => Error::from(error),
+            other => Error::Unavailable(Box::new(other)),
+        })?;
+        Ok(Tx { client: Some(client), now: DateTime::UNIX_EPOCH, organization: tenants.single() })
+    }
+}
+
+/// A statement and its parameters.
+pub type Statement<'a> = (&'a str, &'a [&'a (dyn ToSql + Sync)]);
+
+/// A statement that the connection knows, and its parameters.
+type Prepared<'a> = (tokio_postgres::Statement, &'a [&'a (dyn ToSql + Sync)]);
+
+/// All of them, before any is sent: one that had to be prepared first would come after those that follow it.
+async fn prepare_each<'a, const N: usize>(
+    client: &Object,
+    statements: [Statement<'a>; N],
+) -> Result<Vec<Prepared<'a>>> {
+    let mut prepared = Vec::with_capacity(N);
+    for (sql, params) in statements {
+        prepared.push((client.prepare_cached(sql).await?, params));
+    }
+    Ok(prepared)
+}
+
+/// Sends statements in their order, which is the order in which their futures are first polled, and the one in which the
+/// server runs them. Those after one that fails fail as well, in a transaction: the error is that of the first.
+#[expect(clippy::disallowed_methods, reason = "this is the one home of the driver's query methods")]
+async fn send_each<const N: usize>(client: &Object, statements: &[Prepared<'_>]) -> Result<[Vec<Row>; N]> {
+    let sent = statements.iter().map(|(statement, params)| client.query(statement, params));
+    let answers: Vec<Vec<Row>> = join_all(sent).await.into_iter().collect::<Result<_, _>>()?;
+    answers.try_into().map_err(|_| Error::internal("a statement has no answer"))
 }
 
 /// A statement and its parameters with their types.
@@ -298,6 +374,16 @@ impl Tx {
         let client = self.client()?;
         let statement = client.prepare_cached(sql).await?;
         Ok(client.query_opt(&statement, params).await?)
+    }
+
+    /// Runs statements one after another, sent together: one round trip for all of them. Each is a statement of its own,
+    /// which sees what was committed before it began, and so after those before it got their locks.
+    ///
+    /// Errors: that of the first which fails; those after it do nothing.
+    pub async fn query_each<const N: usize>(&self, statements: [Statement<'_>; N]) -> Result<[Vec<Row>; N]> {
+        let client = self.client()?;
+        let statements = prepare_each(client, statements).await?;
+        send_each(client, &statements).await
     }
 
     /// Runs a statement and returns how many rows it touched.

@@ -102,6 +102,16 @@ impl From<tokio_postgres::Error> for Error {
     }
 }
 
+/// Whether the database can't hold a value that came from outside: text with a NUL, or a time that it has no name for.
+#[must_use]
+pub fn is_unstorable(error: &Error) -> bool {
+    let (Error::Internal(cause) | Error::Unavailable(cause)) = error else { return false };
+    let refused =
+        [SqlState::CHARACTER_NOT_IN_REPERTOIRE, SqlState::UNTRANSLATABLE_CHARACTER, SqlState::DATETIME_FIELD_OVERFLOW];
+    let code = cause.downcast_ref::<tokio_postgres::Error>().and_then(tokio_postgres::Error::code);
+    code.is_some_and(|code| refused.contains(code))
+}
+
 /// Name of the constraint that a statement violated, if that is what happened.
 #[must_use]
 pub fn violated_constraint(error: &Error) -> Option<&str> {

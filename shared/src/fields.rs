@@ -98,6 +98,15 @@ where
     Option::<T>::deserialize(deserializer).map(Some)
 }
 
+/// For a field of a PATCH that can't be emptied: absent stays `None`, null is refused. Use it in the same way.
+pub fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

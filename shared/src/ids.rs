@@ -72,8 +72,12 @@ typed_ids! {
     EnrollmentId;
     /// A row of the ledger.
     MessageId;
+    /// A link that mails lead through us.
+    LinkId;
     /// A job that runs in chunks.
     JobId;
+    /// An address that must not be written to.
+    SuppressionId;
     /// A reply received.
     ReplyId;
 }

@@ -1,7 +1,10 @@
-//! What every organization has, whatever it does with it: itself, its keys, its long work, its record of changes.
+//! What every organization has, whatever it does with it: itself, its keys, its long work, its record of changes, its place
+//! under the limits of requests.
 
 pub mod api_keys;
 pub mod audit;
 pub mod config;
+pub mod idempotency;
 pub mod jobs;
 pub mod organizations;
+pub mod rate_limits;

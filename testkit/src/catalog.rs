@@ -26,6 +26,12 @@ pub const INDEXES_WITHOUT_TENANT: &[(&str, &str)] = &[(
 /// Functions that run with the owner's rights and so see every tenant, and what they tell.
 pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
     ("domain_is_taken", "yes or no: whether another organization has verified a domain"),
+    ("organizations_with_deltas", "ids of organizations, for maintenance, which has no other way to know its tenants"),
+    (
+        "organizations_with_expired_idempotency_keys",
+        "ids of organizations, for maintenance, which has no other way to know its tenants",
+    ),
+    ("oldest_unresolved_seconds", "one number: for how long the oldest mail has waited for its outcome, for an alarm"),
     ("organizations_with_work", "ids of organizations, for the scheduler, which has no other way to know its tenants"),
 ];
 

@@ -5,9 +5,11 @@ use std::sync::Mutex;
 
 use futures_util::future::BoxFuture;
 use shared::delivery::messages::MessageKey;
+use shared::delivery::provider_account::{AccountState, ProviderAccount};
 use shared::delivery::scheduling::{Hint, SendQueue};
 use shared::delivery::sending::{Answer, Mail, Mailer};
-use shared::{MessageId, Result};
+use shared::{Error, MessageId, Result};
+use tokio::sync::{RwLock, RwLockWriteGuard};
 
 /// A queue in memory.
 #[derive(Default)]
@@ -55,6 +57,7 @@ pub struct FakeMailer {
     handed: Mutex<Vec<HandedMail>>,
     answers: Mutex<VecDeque<Answer>>,
     answers_by_message: Mutex<HashMap<MessageId, Answer>>,
+    silence: RwLock<()>,
 }
 
 impl FakeMailer {
@@ -66,6 +69,11 @@ impl FakeMailer {
     /// Every attempt of this message is answered so.
     pub fn always_answer(&self, message: MessageId, answer: Answer) {
         self.answers_by_message.lock().unwrap().insert(message, answer);
+    }
+
+    /// Attempts are not answered until what this returns is dropped.
+    pub async fn fall_silent(&self) -> RwLockWriteGuard<'_, ()> {
+        self.silence.write().await
     }
 
     /// Every attempt so far.
@@ -95,7 +103,37 @@ impl Mailer for FakeMailer {
                 raw: String::from_utf8_lossy(&mail.raw).into_owned(),
                 accepted: matches!(answer, Answer::Accepted(_)),
             });
+            drop(self.silence.read().await);
             answer
         })
+    }
+}
+
+/// A provider's account that says what it was told to, at first that all is well; none at all is a provider out of reach.
+pub struct FakeAccount(Mutex<Option<AccountState>>);
+
+impl FakeAccount {
+    /// An account that may send.
+    #[must_use]
+    pub fn well() -> AccountState {
+        AccountState { production: true, sending: true, under_review: false, daily_quota: Some(50_000) }
+    }
+
+    /// From now on it says this.
+    pub fn say(&self, state: Option<AccountState>) {
+        *self.0.lock().unwrap() = state;
+    }
+}
+
+impl Default for FakeAccount {
+    fn default() -> Self {
+        Self(Mutex::new(Some(Self::well())))
+    }
+}
+
+impl ProviderAccount for FakeAccount {
+    fn read(&self) -> BoxFuture<'_, Result<AccountState>> {
+        let state = self.0.lock().unwrap().clone();
+        Box::pin(async move { state.ok_or_else(|| Error::Unavailable("the provider is out of reach".into())) })
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -13,15 +13,61 @@ use shared::{Error, ImportId, OrganizationId, Result};
 /// Objects by key.
 #[derive(Default)]
 pub struct FakeObjectStore {
-    objects: Mutex<BTreeMap<String, Vec<u8>>>,
+    objects: Mutex<BTreeMap<String, Arc<Object>>>,
     reads: Mutex<usize>,
     reads_left: Mutex<Option<usize>>,
+}
+
+/// An object that is made up as it is read: what it begins with, then one thing over and over.
+struct Object {
+    head: Vec<u8>,
+    unit: Vec<u8>,
+    size: u64,
+    etag: String,
+}
+
+impl Object {
+    fn new(head: Vec<u8>, unit: Vec<u8>, size: u64) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (&head, &unit, size).hash(&mut hasher);
+        Self { head, unit, size, etag: format!("\"{:016x}\"", hasher.finish()) }
+    }
+
+    fn bytes(&self, range: Range<u64>) -> Vec<u8> {
+        let (mut at, end) = (range.start, range.end.min(self.size));
+        let mut bytes = Vec::new();
+        while at < end {
+            let part = match at.checked_sub(self.head.len() as u64) {
+                None => &self.head[usize::try_from(at).unwrap()..],
+                Some(beyond) => &self.unit[usize::try_from(beyond).unwrap() % self.unit.len()..],
+            };
+            let part = &part[..part.len().min(usize::try_from(end - at).unwrap())];
+            bytes.extend_from_slice(part);
+            at += part.len() as u64;
+        }
+        bytes
+    }
 }
 
 impl FakeObjectStore {
     /// Puts an object, as a client does with a signed URL.
     pub fn upload(&self, key: &str, body: impl Into<Vec<u8>>) {
-        self.objects.lock().unwrap().insert(key.to_owned(), body.into());
+        let body = body.into();
+        let size = body.len() as u64;
+        self.insert(key, Object::new(body, Vec::new(), size));
+    }
+
+    /// Puts an object of `size` bytes that begins with `head` and repeats `unit`, without ever holding it.
+    pub fn upload_repeated(&self, key: &str, head: impl Into<Vec<u8>>, unit: impl Into<Vec<u8>>, size: u64) {
+        self.insert(key, Object::new(head.into(), unit.into(), size));
+    }
+
+    fn insert(&self, key: &str, object: Object) {
+        self.objects.lock().unwrap().insert(key.to_owned(), Arc::new(object));
+    }
+
+    fn find(&self, key: &str) -> Option<Arc<Object>> {
+        self.objects.lock().unwrap().get(key).cloned()
     }
 
     /// Takes an object away.
@@ -31,7 +77,7 @@ impl FakeObjectStore {
 
     /// What lies under `key`.
     pub fn object(&self, key: &str) -> Option<Vec<u8>> {
-        self.objects.lock().unwrap().get(key).cloned()
+        self.find(key).map(|object| object.bytes(0..object.size))
     }
 
     /// How many ranges were read.
@@ -51,11 +97,15 @@ impl ObjectStore for FakeObjectStore {
         Box::pin(async move { Ok(PresignedPut { url, headers: BTreeMap::new() }) })
     }
 
+    fn presign_csv<'a>(&'a self, key: &'a str, file_name: &'a str, valid: Duration) -> BoxFuture<'a, Result<String>> {
+        let url = format!("https://uploads.example.test/{key}?as={file_name}&expires={}", valid.as_secs());
+        Box::pin(async move { Ok(url) })
+    }
+
     fn head<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<ObjectHead>>> {
-        Box::pin(async move {
-            let body = self.object(key);
-            Ok(body.map(|body| ObjectHead { size: body.len() as u64, etag: etag(&body) }))
-        })
+        Box::pin(
+            async move { Ok(self.find(key).map(|object| ObjectHead { size: object.size, etag: object.etag.clone() })) },
+        )
     }
 
     fn read_range<'a>(
@@ -72,10 +122,8 @@ impl ObjectStore for FakeObjectStore {
                 *left = fewer;
             }
             *self.reads.lock().unwrap() += 1;
-            let Some(body) = self.object(key).filter(|body| self::etag(body) == etag) else { return Ok(None) };
-            let end = usize::try_from(range.end).unwrap().min(body.len());
-            let start = usize::try_from(range.start).unwrap();
-            Ok(body.get(start..end).map(<[u8]>::to_vec))
+            let object = self.find(key).filter(|object| object.etag == etag && range.start <= object.size);
+            Ok(object.map(|object| object.bytes(range)))
         })
     }
 
@@ -83,12 +131,6 @@ impl ObjectStore for FakeObjectStore {
         self.upload(key, body);
         Box::pin(async { Ok(()) })
     }
-}
-
-fn etag(body: &[u8]) -> String {
-    let mut hasher = DefaultHasher::new();
-    body.hash(&mut hasher);
-    format!("\"{:016x}\"", hasher.finish())
 }
 
 /// Imports that wait for the importer.

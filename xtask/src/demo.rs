@@ -1,7 +1,7 @@
 //! `cargo xtask demo`: the main job end to end, on what deploys to AWS.
 //!
 //! A file as a CRM exports it is imported, a campaign of three steps is activated, and the deployed functions send it over
-//! fourteen simulated days to recipients that bounce, complain, answer and unsubscribe by seed. Then what the ledger says
+//! fourteen simulated days to recipients that open, click, bounce, complain, answer and unsubscribe by seed. Then what the ledger says
 //! is checked against what the stand-in for SES really received.
 //!
 //! | module | subject |
@@ -30,7 +30,9 @@ use std::time::Instant;
 
 use anyhow::Result;
 use chrono::TimeDelta;
+use serde_json::json;
 
+use self::accounting::Day;
 use self::checks::Evidence;
 use self::clockwork::{Course, Driver};
 use self::ledger::Ledger;
@@ -42,7 +44,7 @@ use self::stand_in::StandIn;
 use crate::local::aws::Aws;
 use crate::local::database::Login;
 use crate::local::places::Places;
-use crate::local::stack::Stack;
+use crate::local::stack::{self, Stack};
 use crate::local::state::State;
 use crate::say;
 
@@ -113,7 +115,11 @@ async fn run(state: &State, seed: u64, began: Instant) -> Result<Report> {
     };
     let sending = driver.run(&mut time, &scenario, start);
     let course = say::step("Sending for fourteen simulated days", sending).await?;
-    let gathering = gather(scenario, campaign, course, &ledger, &stand_in);
+    let gathering = async {
+        let days = campaign.days().await?;
+        stack::invoke(&aws, &state.outputs, "maintenance", &json!({})).await?;
+        gather(scenario, campaign, days, course, &ledger, &stand_in).await
+    };
     let evidence = say::step("Comparing the ledger with what was received", gathering).await?;
     let checks = checks::all(&evidence);
     Ok(Report { seed, evidence, checks, took: began.elapsed() })
@@ -123,18 +129,22 @@ async fn run(state: &State, seed: u64, began: Instant) -> Result<Report> {
 async fn gather(
     scenario: Scenario,
     campaign: Campaign,
+    days: Vec<Day>,
     course: Course,
     ledger: &Ledger,
     stand_in: &StandIn,
 ) -> Result<Evidence> {
     let records = ledger.records(scenario.organization, scenario.campaign).await?;
-    let statistics = serde_json::from_value(campaign.statistics().await?)?;
+    let statistics = campaign.statistics().await?;
+    let folded_days = campaign.days().await?;
     let organization = scenario.organization.to_string();
     let mut mails = stand_in.mails().await?;
     mails.retain(|mail| mail.tags.get("organization_id") == Some(&organization));
     let sequences: BTreeSet<_> = mails.iter().map(|mail| mail.sequence).collect();
     let mut stops = stand_in.stops().await?;
     stops.retain(|stop| sequences.contains(&stop.mail));
+    let mut visits = stand_in.visits().await?;
+    visits.retain(|visited| sequences.contains(&visited.mail));
     let summary = stand_in.summary().await?;
-    Ok(Evidence { scenario, course, records, statistics, mails, stops, summary })
+    Ok(Evidence { scenario, course, records, statistics, days, folded_days, mails, stops, visits, summary })
 }

@@ -12,7 +12,7 @@
 //! | [`accounts`], [`installation`], [`postgres`] | the PostgreSQL server, also for root |
 //! | [`database`], [`clock`] | logins, the owner, simulated time |
 //! | [`emulator`], [`aws`] | the AWS emulator and what is asked of it |
-//! | [`package`], [`deployment`] | binaries to zips, zips and template to a running stack |
+//! | [`package`], [`template`], [`deployment`] | binaries to zips, zips and template to a running stack |
 //! | [`stack`], [`state`], [`api`] | the whole, how others find it, and its HTTP API |
 
 pub(crate) mod accounts;
@@ -33,4 +33,5 @@ pub(crate) mod python;
 pub(crate) mod secrets;
 pub(crate) mod stack;
 pub(crate) mod state;
+pub(crate) mod template;
 pub(crate) mod tools;

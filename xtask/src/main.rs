@@ -60,11 +60,45 @@ enum Command {
         /// What its placeholders are filled with, as MESSAGE_ID=01…
         values: Vec<commands::invoke::Value>,
     },
+    /// Measure how far the hot paths are from what bounds them
+    Bench {
+        /// What to measure; everything unless given
+        paths: Vec<commands::bench::Path>,
+        /// Rows of the imported file, and enrollments of which a quarter is due
+        #[arg(long, default_value_t = 200_000)]
+        rows: usize,
+        /// How often the limit and ours are measured, in turn
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// End standard output with one JSON object a figure
+        #[arg(long)]
+        json: bool,
+    },
     /// Build what is deployed to AWS and print the sizes
     Package {
         /// The processor to build for; that of this machine unless given
         #[arg(long)]
         arch: Option<Architecture>,
+    },
+    /// Check and deploy everything to AWS with the AWS CLI, or print how
+    Deploy {
+        /// Print the commands, and run nothing on AWS
+        #[arg(long)]
+        dry_run: bool,
+        /// Take the zips that `cargo xtask package` has made
+        #[arg(long)]
+        packaged: bool,
+        /// The processor of the functions; that of this machine unless given
+        #[arg(long)]
+        arch: Option<Architecture>,
+        /// The name of the stack
+        #[arg(long, default_value = "martlet")]
+        stack: String,
+        /// A bucket of yours for the code, in the region of the stack
+        #[arg(long)]
+        bucket: Option<String>,
+        /// Parameters of template.yaml, as ReplyDomain=reply.example.com
+        parameters: Vec<commands::deploy::Given>,
     },
     /// Run all tests on real PostgreSQL servers
     Test {
@@ -119,9 +153,17 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Invoke { function, event, values } => {
             commands::invoke::invoke(&places, &function, &event, &values).await
         }
+        Command::Bench { paths, rows, rounds, json } => {
+            commands::bench::bench(&places, &commands::bench::Options { paths, rows, rounds, json }).await
+        }
         Command::Package { arch } => {
             let architecture = arch.unwrap_or_else(Architecture::of_this_machine);
             done(commands::package::package(&places, architecture).await)
+        }
+        Command::Deploy { dry_run, packaged, arch, stack, bucket, parameters } => {
+            let architecture = arch.unwrap_or_else(Architecture::of_this_machine);
+            let options = commands::deploy::Options { dry_run, packaged, architecture, stack, bucket, parameters };
+            commands::deploy::deploy(&places, options).await
         }
         Command::Test { postgres, arguments, database } => {
             commands::test::test(&places, database.login()?, postgres, &arguments).await

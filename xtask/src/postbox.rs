@@ -16,7 +16,7 @@
 //! | [`store`] | what is kept, and its bounds |
 //! | [`outcomes`], [`faults`], [`draws`] | what happens to a mail or a request, by seed |
 //! | [`publishing`], [`agenda`] | what is published at once, and what happens later |
-//! | [`events`], [`replies`], [`unsubscribes`] | what a provider and a recipient do |
+//! | [`events`], [`replies`], [`unsubscribes`], [`visits`] | what a provider and a recipient do |
 //! | [`emulator`] | SQS and S3 calls |
 //! | [`control`], [`page`] | the driver's API and the mailbox page |
 
@@ -41,6 +41,7 @@ mod store;
 #[cfg(test)]
 mod testing;
 mod unsubscribes;
+mod visits;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -55,6 +56,7 @@ use self::emulator::Emulator;
 use self::publishing::Publisher;
 use self::store::Store;
 use self::unsubscribes::Unsubscriber;
+use self::visits::Visitor;
 
 /// Where the stand-in finds the rest of the local stack.
 #[derive(Debug, Clone)]
@@ -92,6 +94,7 @@ pub(crate) struct Postbox {
     emulator: Emulator,
     publisher: Publisher,
     unsubscriber: Unsubscriber,
+    visitor: Visitor,
     /// Held while the agenda is worked off, so that two advances never interleave.
     advancing: tokio::sync::Mutex<()>,
 }
@@ -101,6 +104,7 @@ impl Postbox {
         Ok(Self {
             emulator: Emulator::new(&config.emulator_url)?,
             unsubscriber: Unsubscriber::new()?,
+            visitor: Visitor::new()?,
             store: Mutex::new(Store::default()),
             advancing: tokio::sync::Mutex::default(),
             publisher,

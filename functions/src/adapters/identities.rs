@@ -3,26 +3,40 @@
 use aws_sdk_sesv2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sesv2::operation::create_email_identity::CreateEmailIdentityError;
 use aws_sdk_sesv2::operation::get_email_identity::GetEmailIdentityError;
-use aws_sdk_sesv2::types::{DkimAttributes, Tag, VerificationStatus};
+use aws_sdk_sesv2::operation::put_email_identity_mail_from_attributes::PutEmailIdentityMailFromAttributesError;
+use aws_sdk_sesv2::types::{
+    BehaviorOnMxFailure, DkimAttributes, DkimStatus, MailFromAttributes, MailFromDomainStatus, Tag, VerificationStatus,
+};
 use futures_util::future::BoxFuture;
-use shared::delivery::domains::{DomainName, Identities, Identity, Status};
+use shared::delivery::domains::records::State;
+use shared::delivery::domains::{Dkim, DomainName, Identities, Identity, MailFrom, Status};
+use shared::error::describe;
 use shared::{Error, OrganizationId, Result};
 
 use super::aws::Aws;
 
 /// The tag that says for which organization an identity was made.
 const OWNER_TAG: &str = "martlet-organization";
+/// Where SES publishes the keys of Easy DKIM, unless it says otherwise.
+const DKIM_ZONE: &str = "dkim.amazonses.com";
 
 /// The identities of the SES account.
 pub struct SesIdentities {
     client: aws_sdk_sesv2::Client,
+    /// Takes the bounces of MAIL FROM domains in this region.
+    exchange: String,
 }
 
 impl SesIdentities {
     /// The account that the credentials belong to.
     #[must_use]
     pub fn new(aws: &Aws) -> Self {
-        Self { client: aws_sdk_sesv2::Client::new(&aws.config) }
+        // Without a region no call of the client succeeds.
+        let region = aws.config.region().map(AsRef::as_ref).unwrap_or_default();
+        Self {
+            client: aws_sdk_sesv2::Client::new(&aws.ses_config()),
+            exchange: format!("feedback-smtp.{region}.amazonses.com"),
+        }
     }
 
     async fn get(&self, domain: &DomainName) -> Result<Option<Identity>> {
@@ -32,7 +46,8 @@ impl SesIdentities {
                 Ok(Some(Identity {
                     owner: owner(answer.tags()),
                     status,
-                    dkim_tokens: tokens(answer.dkim_attributes()),
+                    dkim: dkim(answer.dkim_attributes()),
+                    mail_from: answer.mail_from_attributes().and_then(|known| self.mail_from(known)),
                 }))
             }
             Err(error) if error.as_service_error().is_some_and(GetEmailIdentityError::is_not_found_exception) => {
@@ -40,6 +55,19 @@ impl SesIdentities {
             }
             Err(error) => Err(failed(error)),
         }
+    }
+
+    /// Where none was chosen SES says how it would behave and no more.
+    fn mail_from(&self, known: &MailFromAttributes) -> Option<MailFrom> {
+        let state = match known.mail_from_domain_status() {
+            MailFromDomainStatus::Success => State::Found,
+            MailFromDomainStatus::Pending => State::Missing,
+            MailFromDomainStatus::TemporaryFailure => State::Lost,
+            MailFromDomainStatus::Failed => State::Failed,
+            _ => State::Unknown,
+        };
+        let domain = known.mail_from_domain().to_owned();
+        (!domain.is_empty()).then(|| MailFrom { domain, exchange: self.exchange.clone(), state })
     }
 }
 
@@ -64,13 +92,40 @@ impl Identities for SesIdentities {
             Ok(Identity {
                 owner: Some(owner),
                 status: status(answer.verified_for_sending_status(), None),
-                dkim_tokens: tokens(answer.dkim_attributes()),
+                dkim: dkim(answer.dkim_attributes()),
+                mail_from: None,
             })
         })
     }
 
     fn find<'a>(&'a self, domain: &'a DomainName) -> BoxFuture<'a, Result<Option<Identity>>> {
         Box::pin(self.get(domain))
+    }
+
+    fn set_mail_from<'a>(&'a self, domain: &'a DomainName, name: &'a str) -> BoxFuture<'a, Result<Option<MailFrom>>> {
+        Box::pin(async move {
+            let request = self
+                .client
+                .put_email_identity_mail_from_attributes()
+                .email_identity(domain.as_str())
+                .mail_from_domain(name)
+                .behavior_on_mx_failure(BehaviorOnMxFailure::UseDefaultValue);
+            match request.send().await {
+                Ok(_) => {
+                    let exchange = self.exchange.clone();
+                    Ok(Some(MailFrom { domain: name.to_owned(), exchange, state: State::Missing }))
+                }
+                Err(error)
+                    if error
+                        .as_service_error()
+                        .is_some_and(PutEmailIdentityMailFromAttributesError::is_bad_request_exception) =>
+                {
+                    tracing::warn!(error = describe(&error), "SES does not accept a MAIL FROM domain");
+                    Ok(None)
+                }
+                Err(error) => Err(failed(error)),
+            }
+        })
     }
 }
 
@@ -86,8 +141,17 @@ fn owner(tags: &[Tag]) -> Option<OrganizationId> {
     tags.iter().find(|tag| tag.key() == OWNER_TAG)?.value().parse().ok()
 }
 
-fn tokens(dkim: Option<&DkimAttributes>) -> Vec<String> {
-    dkim.map(|dkim| dkim.tokens().to_vec()).unwrap_or_default()
+fn dkim(known: Option<&DkimAttributes>) -> Dkim {
+    let state = match known.and_then(DkimAttributes::status) {
+        Some(DkimStatus::Success) => State::Found,
+        // It begins by itself once the identity is made.
+        Some(DkimStatus::Pending | DkimStatus::NotStarted) => State::Missing,
+        Some(DkimStatus::TemporaryFailure) => State::Lost,
+        Some(DkimStatus::Failed) => State::Failed,
+        _ => State::Unknown,
+    };
+    let zone = known.and_then(DkimAttributes::signing_hosted_zone).unwrap_or(DKIM_ZONE).to_owned();
+    Dkim { tokens: known.map(|known| known.tokens().to_vec()).unwrap_or_default(), zone, state }
 }
 
 /// A refusal that trying again does not change is a broken environment, such as a missing permission.
@@ -113,13 +177,38 @@ mod tests {
     use super::*;
 
     const OWNER: &str = "00000000-0000-7000-8000-000000000001";
-    const KNOWN: &str = r#"{"VerifiedForSendingStatus": true, "DkimAttributes": {"Tokens": ["one", "two"]},
-        "Tags": [{"Key": "martlet-organization", "Value": "00000000-0000-7000-8000-000000000001"}]}"#;
-    const FAILED: &str = r#"{"VerifiedForSendingStatus": false, "VerificationStatus": "FAILED"}"#;
-    const PENDING: &str = r#"{"VerifiedForSendingStatus": false, "DkimAttributes": {"Tokens": ["one"]}}"#;
+    const KNOWN: &str = r#"{"IdentityType": "DOMAIN", "FeedbackForwardingStatus": true, "VerifiedForSendingStatus": true,
+        "VerificationStatus": "SUCCESS",
+        "DkimAttributes": {"SigningEnabled": true, "Status": "SUCCESS", "Tokens": ["one", "two"],
+            "SigningHostedZone": "dkim.eu-central-1.amazonses.com", "SigningAttributesOrigin": "AWS_SES"},
+        "MailFromAttributes": {"MailFromDomain": "bounces.mail.example.com", "MailFromDomainStatus": "SUCCESS",
+            "BehaviorOnMxFailure": "USE_DEFAULT_VALUE"},
+        "Policies": {}, "Tags": [{"Key": "martlet-organization", "Value": "00000000-0000-7000-8000-000000000001"}]}"#;
+    const FAILED: &str = r#"{"VerifiedForSendingStatus": false, "VerificationStatus": "FAILED",
+        "DkimAttributes": {"Status": "FAILED", "Tokens": ["one"]},
+        "MailFromAttributes": {"BehaviorOnMxFailure": "USE_DEFAULT_VALUE"}}"#;
+    const PENDING: &str =
+        r#"{"VerifiedForSendingStatus": false, "DkimAttributes": {"Status": "PENDING", "Tokens": ["one"]}}"#;
+
+    fn dkim_of(tokens: &[&str], zone: &str, state: State) -> Dkim {
+        Dkim { tokens: tokens.iter().map(ToString::to_string).collect(), zone: zone.to_owned(), state }
+    }
+
+    fn mail_from_of(domain: &str, state: State) -> MailFrom {
+        let exchange = "feedback-smtp.eu-central-1.amazonses.com".to_owned();
+        MailFrom { domain: domain.to_owned(), exchange, state }
+    }
 
     /// Gives these answers (status, error, body) in order; what was asked is returned when all are given.
     fn provider(answers: Vec<(u16, &'static str, &'static str)>) -> (SesIdentities, JoinHandle<Vec<String>>) {
+        let (identities, asked) = provider_heard(answers);
+        let lines =
+            move || asked.join().unwrap().iter().map(|whole| whole.lines().next().unwrap().to_owned()).collect();
+        (identities, std::thread::spawn(lines))
+    }
+
+    /// The same, with whole requests.
+    fn provider_heard(answers: Vec<(u16, &'static str, &'static str)>) -> (SesIdentities, JoinHandle<Vec<String>>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let asked = std::thread::spawn(move || answers.into_iter().map(|answer| serve(&listener, answer)).collect());
@@ -158,7 +247,7 @@ mod tests {
              x-amzn-errortype: {error}\r\nconnection: close\r\n\r\n{body}"
         );
         stream.write_all(answer.as_bytes()).unwrap();
-        String::from_utf8_lossy(&request).lines().next().unwrap().to_owned()
+        String::from_utf8_lossy(&request).into_owned()
     }
 
     fn somebody() -> OrganizationId {
@@ -174,7 +263,8 @@ mod tests {
         let (identities, asked) = provider(vec![(200, "", PENDING)]);
         let owner = somebody();
         let made = identities.create(&domain(), owner).await.unwrap();
-        assert_eq!(made, Identity { owner: Some(owner), status: Status::Pending, dkim_tokens: vec!["one".into()] });
+        let dkim = dkim_of(&["one"], "dkim.amazonses.com", State::Missing);
+        assert_eq!(made, Identity { owner: Some(owner), status: Status::Pending, dkim, mail_from: None });
         assert_eq!(asked.join().unwrap(), ["POST /v2/email/identities HTTP/1.1"]);
     }
 
@@ -183,8 +273,9 @@ mod tests {
         let (identities, asked) = provider(vec![(400, "AlreadyExistsException", "{}"), (200, "", KNOWN)]);
         let known = identities.create(&domain(), somebody()).await.unwrap();
         let owner = Some(OWNER.parse().unwrap());
-        let dkim_tokens = vec!["one".into(), "two".into()];
-        assert_eq!(known, Identity { owner, status: Status::Verified, dkim_tokens });
+        let dkim = dkim_of(&["one", "two"], "dkim.eu-central-1.amazonses.com", State::Found);
+        let mail_from = Some(mail_from_of("bounces.mail.example.com", State::Found));
+        assert_eq!(known, Identity { owner, status: Status::Verified, dkim, mail_from });
         assert_eq!(
             asked.join().unwrap(),
             ["POST /v2/email/identities HTTP/1.1", "GET /v2/email/identities/mail.example.com HTTP/1.1"]
@@ -202,11 +293,58 @@ mod tests {
             (500, "", "{}"),
         ]);
         assert_eq!(identities.find(&domain()).await.unwrap(), None);
-        assert_eq!(identities.find(&domain()).await.unwrap().unwrap().status, Status::Failed);
+        let dkim = dkim_of(&["one"], "dkim.amazonses.com", State::Failed);
+        let failed = Identity { owner: None, status: Status::Failed, dkim, mail_from: None };
+        assert_eq!(identities.find(&domain()).await.unwrap(), Some(failed));
         assert!(matches!(identities.create(&domain(), somebody()).await, Err(Error::Invalid(_))));
         assert!(matches!(identities.create(&domain(), somebody()).await, Err(Error::Unavailable(_))));
         assert!(matches!(identities.create(&domain(), somebody()).await, Err(Error::Internal(_))));
         assert!(matches!(identities.find(&domain()).await, Err(Error::Unavailable(_))));
         assert_eq!(asked.join().unwrap().len(), 6);
+    }
+
+    #[tokio::test]
+    async fn what_ses_says_of_each_record_is_told_apart() {
+        let states = [
+            (("SUCCESS", State::Found), ("SUCCESS", State::Found)),
+            (("PENDING", State::Missing), ("PENDING", State::Missing)),
+            (("NOT_STARTED", State::Missing), ("PENDING", State::Missing)),
+            (("TEMPORARY_FAILURE", State::Lost), ("TEMPORARY_FAILURE", State::Lost)),
+            (("FAILED", State::Failed), ("FAILED", State::Failed)),
+            (("SOMETHING_NEW", State::Unknown), ("SOMETHING_NEW", State::Unknown)),
+        ];
+        for ((dkim_status, keys), (mail_from_status, exchange)) in states {
+            let body = format!(
+                r#"{{"VerifiedForSendingStatus": true, "DkimAttributes": {{"Status": "{dkim_status}"}},
+                    "MailFromAttributes": {{"MailFromDomain": "a.mail.example.com", "MailFromDomainStatus": "{mail_from_status}",
+                                            "BehaviorOnMxFailure": "USE_DEFAULT_VALUE"}}}}"#
+            );
+            let (identities, asked) = provider(vec![(200, "", body.leak())]);
+            let known = identities.find(&domain()).await.unwrap().unwrap();
+            assert_eq!(known.dkim.state, keys, "{dkim_status}");
+            assert_eq!(known.mail_from, Some(mail_from_of("a.mail.example.com", exchange)), "{mail_from_status}");
+            asked.join().unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_mail_from_domain_is_set_so_that_sending_works_without_its_record() {
+        let (identities, asked) = provider_heard(vec![
+            (200, "", "{}"),
+            (400, "BadRequestException", "{}"),
+            (429, "TooManyRequestsException", "{}"),
+            (403, "AccessDeniedException", "{}"),
+        ]);
+        let name = "mail.mail.example.com";
+        let set = identities.set_mail_from(&domain(), name).await.unwrap();
+        assert_eq!(set, Some(mail_from_of(name, State::Missing)));
+        assert_eq!(identities.set_mail_from(&domain(), name).await.unwrap(), None);
+        assert!(matches!(identities.set_mail_from(&domain(), name).await, Err(Error::Unavailable(_))));
+        assert!(matches!(identities.set_mail_from(&domain(), name).await, Err(Error::Internal(_))));
+        let asked = asked.join().unwrap();
+        let (head, body) = asked[0].split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("PUT /v2/email/identities/mail.example.com/mail-from HTTP/1.1"), "{head}");
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(body, serde_json::json!({"MailFromDomain": name, "BehaviorOnMxFailure": "USE_DEFAULT_VALUE"}));
     }
 }

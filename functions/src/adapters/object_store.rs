@@ -60,6 +60,17 @@ impl ObjectStore for S3Store {
         })
     }
 
+    fn presign_csv<'a>(&'a self, key: &'a str, file_name: &'a str, valid: Duration) -> BoxFuture<'a, Result<String>> {
+        Box::pin(async move {
+            let config = PresigningConfig::expires_in(valid).map_err(Error::internal)?;
+            let request = self.client.get_object().bucket(&self.bucket).key(key);
+            let request = request
+                .response_content_type("text/csv; charset=utf-8")
+                .response_content_disposition(format!("attachment; filename=\"{file_name}\""));
+            Ok(request.presigned(config).await.map_err(Error::internal)?.uri().to_owned())
+        })
+    }
+
     fn head<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<ObjectHead>>> {
         Box::pin(async move {
             let answer = found(self.client.head_object().bucket(&self.bucket).key(key).send().await)?;

@@ -10,6 +10,7 @@ use aws_sdk_sesv2::primitives::Blob;
 use aws_sdk_sesv2::types::{Destination, EmailContent, MessageTag, RawMessage};
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use futures_util::future::BoxFuture;
+use shared::delivery::messages::OutcomeCode;
 use shared::delivery::sending::{Answer, Mail, Mailer};
 
 use super::aws::Aws;
@@ -40,7 +41,7 @@ impl Ses {
             .connect_timeout(CONNECT_TIMEOUT)
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
             .build();
-        let config = aws_sdk_sesv2::config::Builder::from(&aws.config)
+        let config = aws_sdk_sesv2::config::Builder::from(&aws.ses_config())
             .http_client(http)
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts)
@@ -53,7 +54,7 @@ impl Mailer for Ses {
     fn send<'a>(&'a self, mail: &'a Mail) -> BoxFuture<'a, Answer> {
         Box::pin(async move {
             let Ok(raw) = RawMessage::builder().data(Blob::new(mail.raw.as_slice())).build() else {
-                return refused("not_composable", "the mail is empty");
+                return refused(OutcomeCode::NotComposable, "the mail is empty");
             };
             let answer = self
                 .client
@@ -96,7 +97,7 @@ fn classify(answer: Result<SendEmailOutput, SdkError<SendEmailError>>) -> Answer
     };
     match &error {
         // Nothing was built, so nothing has left.
-        SdkError::ConstructionFailure(_) => refused("not_sendable", &describe(&error)),
+        SdkError::ConstructionFailure(_) => refused(OutcomeCode::NotSendable, &describe(&error)),
         // No connection, so no byte of the request has left.
         SdkError::DispatchFailure(failure)
             if failure.as_connector_error().is_some_and(|error| failed_to_connect(error)) =>
@@ -151,8 +152,8 @@ fn failed_to_connect(error: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
-fn refused(code: &str, detail: &str) -> Answer {
-    Answer::Refused { code: code.to_owned(), detail: detail.to_owned(), address_at_fault: false }
+fn refused(code: OutcomeCode, detail: &str) -> Answer {
+    Answer::Refused { code: code.name().to_owned(), detail: detail.to_owned(), address_at_fault: false }
 }
 
 fn describe(error: &SdkError<SendEmailError>) -> String {

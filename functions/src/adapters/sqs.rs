@@ -1,4 +1,4 @@
-//! SQS: queues of hints. A message holds ids alone; the database is the truth.
+//! SQS: queues of hints, and of what SNS notifies. A hint holds ids alone; the database is the truth.
 
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use futures_util::future::{BoxFuture, try_join_all};
@@ -10,6 +10,7 @@ use shared::platform::jobs::JobQueue;
 use shared::{Error, ImportId, JobId, OrganizationId, Result};
 
 use super::aws::Aws;
+use crate::api::ses_events::NotificationQueue;
 
 /// SQS takes ten messages a call.
 const BATCH: usize = 10;
@@ -30,7 +31,10 @@ impl SqsQueue {
     }
 
     async fn send(&self, hint: &impl Serialize) -> Result<()> {
-        let body = serde_json::to_string(hint).map_err(Error::internal)?;
+        self.send_text(serde_json::to_string(hint).map_err(Error::internal)?).await
+    }
+
+    async fn send_text(&self, body: String) -> Result<()> {
         self.client
             .send_message()
             .queue_url(&self.url)
@@ -39,6 +43,12 @@ impl SqsQueue {
             .await
             .map_err(|error| Error::Unavailable(Box::new(error)))?;
         Ok(())
+    }
+}
+
+impl NotificationQueue for SqsQueue {
+    fn put(&self, notification: String) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.send_text(notification))
     }
 }
 

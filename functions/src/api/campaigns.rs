@@ -13,23 +13,28 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, patch, post, put};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
+use shared::delivery::provider_account::{ProviderAccount, WatchedAccount};
 use shared::outreach::activation::{self, Activation};
 use shared::outreach::campaigns::{self, Campaign, CampaignPatch, NewCampaign, Status};
 use shared::outreach::enrollments::Counts;
 use shared::outreach::preflight::{self, Preflight};
+use shared::outreach::statistics::daily::{self, Filter, Period, PeriodQuery, Series};
+use shared::outreach::statistics::funnel::{self, Funnel};
 use shared::outreach::statistics::{self, Statistics};
 use shared::outreach::{campaign_senders, enrollments as people};
 use shared::platform::jobs::JobQueue;
 use shared::{CampaignId, Database, ListId, SenderId};
+use tokio::time::Instant;
 
-use crate::http::{ApiResult, Body, Caller, Id, Listing, Page, patched};
+use crate::http::{ApiResult, Body, Caller, Id, Listing, Page, Parameters, given, patched};
 
-/// What the routes need: the database, and where a large activation waits.
+/// What the routes need: the database, where a large activation waits, and the account that will send.
 #[derive(Clone)]
 pub struct Campaigns {
     db: Database,
     queue: Arc<dyn JobQueue>,
+    account: Arc<WatchedAccount>,
 }
 
 impl FromRef<Campaigns> for Database {
@@ -39,7 +44,7 @@ impl FromRef<Campaigns> for Database {
 }
 
 /// The routes.
-pub fn router(db: Database, queue: Arc<dyn JobQueue>) -> Router {
+pub fn router(db: Database, queue: Arc<dyn JobQueue>, account: Arc<dyn ProviderAccount>) -> Router {
     Router::new()
         .route("/v1/campaigns", post(create).get(list))
         .route("/v1/campaigns/{id}", get(find).patch(update).delete(remove))
@@ -56,7 +61,8 @@ pub fn router(db: Database, queue: Arc<dyn JobQueue>) -> Router {
         .route("/v1/campaigns/{id}/enrollments", get(enrollments::list))
         .route("/v1/campaigns/{id}/enrollments/{enrollment_id}", delete(enrollments::remove))
         .route("/v1/campaigns/{id}/statistics", get(read_statistics))
-        .with_state(Campaigns { db, queue })
+        .route("/v1/campaigns/{id}/statistics/daily", get(read_daily_statistics))
+        .with_state(Campaigns { db, queue, account: Arc::new(WatchedAccount::new(account)) })
 }
 
 #[derive(Deserialize)]
@@ -116,6 +122,7 @@ async fn find(caller: Caller, Id(id): Id<CampaignId>) -> ApiResult<Json<Campaign
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CampaignPatchBody {
+    #[serde(default, deserialize_with = "given")]
     name: Option<String>,
     #[serde(default, deserialize_with = "patched")]
     description: Option<Option<String>>,
@@ -137,29 +144,35 @@ async fn update(
 ) -> ApiResult<Json<Campaign>> {
     let CampaignPatchBody { name, description, strategy, summary, cta_url, list_id } = body;
     let patch = CampaignPatch { name, description, strategy, summary, cta_url, list_id };
+    let details = json!({"fields": patch.names()});
     let campaign = campaigns::update(&caller.tx, id, patch).await?;
-    answer(caller, "campaign.updated", campaign).await
+    caller.record("campaign.updated", id.0, &details).await?;
+    caller.commit().await?;
+    Ok(Json(campaign))
 }
 
 /// Deletes a draft.
 async fn remove(caller: Caller, Id(id): Id<CampaignId>) -> ApiResult<StatusCode> {
     campaigns::delete(&caller.tx, id).await?;
-    caller.record("campaign.deleted", id.0, &Value::Null).await?;
+    caller.record("campaign.deleted", id.0, &json!({})).await?;
     caller.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// What stands against activating it, and what is worth knowing before.
-async fn check(caller: Caller, Id(id): Id<CampaignId>) -> ApiResult<Json<Preflight>> {
+async fn check(State(state): State<Campaigns>, caller: Caller, Id(id): Id<CampaignId>) -> ApiResult<Json<Preflight>> {
     let campaign = campaigns::find(&caller.tx, id).await?;
-    let preflight = preflight::check(&caller.tx, &campaign).await?;
+    let account = state.account.state(Instant::now()).await;
+    let preflight = preflight::check(&caller.tx, &campaign, account.as_ref()).await?;
     caller.commit().await?;
     Ok(Json(preflight))
 }
 
 /// Enrolls the audience and lets the campaign send: at once for a small audience, by a job (202) for a large one.
 async fn activate(State(state): State<Campaigns>, caller: Caller, Id(id): Id<CampaignId>) -> ApiResult<Response> {
-    match activation::activate(&caller.tx, id).await? {
+    // Before anything is locked.
+    let account = state.account.state(Instant::now()).await;
+    match activation::activate(&caller.tx, id, account.as_ref()).await? {
         Activation::Done(campaign) => Ok(answer(caller, "campaign.activated", *campaign).await?.into_response()),
         Activation::Running(job) => {
             let organization = caller.organization();
@@ -191,12 +204,33 @@ async fn archive(caller: Caller, Id(id): Id<CampaignId>) -> ApiResult<Json<Campa
     answer(caller, "campaign.archived", campaign).await
 }
 
-/// What became of everybody, step by step.
-async fn read_statistics(caller: Caller, Id(id): Id<CampaignId>) -> ApiResult<Json<Statistics>> {
+#[derive(Serialize)]
+struct CampaignStatistics {
+    #[serde(flatten)]
+    accounting: Statistics,
+    funnel: Funnel,
+}
+
+/// What became of everybody, and how far the mails have come, step by step.
+async fn read_statistics(caller: Caller, Id(id): Id<CampaignId>) -> ApiResult<Json<CampaignStatistics>> {
     campaigns::find(&caller.tx, id).await?;
-    let statistics = statistics::read(&caller.tx, id).await?;
+    let accounting = statistics::read(&caller.tx, id).await?;
+    let funnel = funnel::read(&caller.tx, id).await?;
     caller.commit().await?;
-    Ok(Json(statistics))
+    Ok(Json(CampaignStatistics { accounting, funnel }))
+}
+
+/// The campaign's counts of each day.
+async fn read_daily_statistics(
+    caller: Caller,
+    Id(id): Id<CampaignId>,
+    Parameters(query): Parameters<PeriodQuery>,
+) -> ApiResult<Json<Series>> {
+    let period = Period::new(query.from, query.to, caller.now().date_naive())?;
+    campaigns::find(&caller.tx, id).await?;
+    let series = daily::read(&caller.tx, period, Filter { campaign: Some(id), ..Filter::default() }).await?;
+    caller.commit().await?;
+    Ok(Json(series))
 }
 
 /// Records the act, commits, and shows the campaign as it is now.

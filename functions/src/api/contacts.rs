@@ -1,21 +1,43 @@
 //! `/v1/contacts`: the people an organization may write to.
 
-use axum::http::StatusCode;
+use std::sync::Arc;
+
+use axum::extract::{FromRef, State};
+use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
+use serde::Serialize;
 use serde_json::json;
 use shared::audience::contacts::{self, Contact, ContactFields, ContactInFull, Filter};
+use shared::audience::personal_data::{self, Erased};
+use shared::delivery::tokens::KeyRing;
 use shared::{ContactId, Database};
 
 use crate::http::{ApiResult, Body, Caller, Id, Listing, Page, created};
 
+/// Records of one page of an export; their bytes are bounded apart.
+const EXPORT_MAXIMUM: i64 = 1_000;
+
+type Keys = Arc<KeyRing>;
+
+/// What the routes need.
+#[derive(Clone, FromRef)]
+pub struct Contacts {
+    /// Logged in as martlet_app.
+    pub db: Database,
+    /// Recognizes forgotten addresses, and hashes those of people who are erased.
+    pub keys: Keys,
+}
+
 /// The routes.
-pub fn router(db: Database) -> Router {
+pub fn router(contacts: Contacts) -> Router {
     Router::new()
         .route("/v1/contacts", get(list).post(create))
         .route("/v1/contacts/{id}", get(find).patch(update).delete(delete))
-        .with_state(db)
+        .route("/v1/contacts/{id}/export", get(export))
+        .route("/v1/contacts/{id}/erase", post(erase))
+        .with_state(contacts)
 }
 
 /// The newest contacts first; filtered by `email`, `email_prefix`, `list_id` and `status`.
@@ -56,4 +78,40 @@ async fn delete(caller: Caller, Id(id): Id<ContactId>) -> ApiResult<StatusCode> 
     caller.record("contact.deleted", id.0, &json!({})).await?;
     caller.commit().await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// A page of an export as the API shows it.
+#[derive(Serialize)]
+struct Export {
+    #[serde(flatten)]
+    page: personal_data::Page,
+    next_cursor: Option<String>,
+}
+
+/// Everything that is stored about a person, as a file; `next_cursor` asks for the next.
+async fn export(
+    caller: Caller,
+    State(keys): State<Keys>,
+    Id(id): Id<ContactId>,
+    listing: Listing,
+) -> ApiResult<impl IntoResponse> {
+    let (_, request) = listing.read_up_to(caller.organization(), EXPORT_MAXIMUM)?;
+    let limit = usize::try_from(request.fetch - 1).unwrap_or_default();
+    let page = personal_data::export(&caller.tx, &keys, id, request.before, limit).await?;
+    caller.record("contact.exported", id.0, &json!({})).await?;
+    caller.commit().await?;
+    let next_cursor = page.more_after.and_then(|place| request.cursor(place));
+    let headers = [
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"contact-{id}.json\"")),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+    ];
+    Ok((headers, Json(Export { page, next_cursor })))
+}
+
+/// Erases a person, and keeps what is needed never to write to them again.
+async fn erase(caller: Caller, State(keys): State<Keys>, Id(id): Id<ContactId>) -> ApiResult<Json<Erased>> {
+    let erased = personal_data::erase(&caller.tx, &keys, id).await?;
+    caller.record("contact.erased", id.0, &json!(erased)).await?;
+    caller.commit().await?;
+    Ok(Json(erased))
 }

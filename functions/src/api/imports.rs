@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
@@ -12,11 +13,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::audience::imports::{
-    self, ColumnMapping, Import, ImportError, ImportQueue, NewImport, ObjectStore, PresignedPut, UPLOAD_WINDOW,
+    self, ColumnMapping, DOWNLOAD_WINDOW, Import, ImportError, ImportQueue, NewImport, ObjectStore, PresignedPut,
+    Preview, UPLOAD_WINDOW,
 };
 use shared::{Database, ImportId, ListId};
 
-use crate::http::{ApiResult, Body, Caller, Id, Listing, Page, created};
+use crate::http::{ApiResult, Body, Caller, Id, Listing, Page, created, shown_once};
 
 /// What the routes work with.
 #[derive(Clone, FromRef)]
@@ -35,7 +37,9 @@ pub fn router(state: Imports) -> Router {
         .route("/v1/imports", get(list).post(create))
         .route("/v1/imports/{id}", get(find))
         .route("/v1/imports/{id}/start", post(start))
+        .route("/v1/imports/{id}/preview", get(preview))
         .route("/v1/imports/{id}/errors", get(list_errors))
+        .route("/v1/imports/{id}/errors/file", get(find_error_file))
         .with_state(state)
 }
 
@@ -72,9 +76,21 @@ struct UploadView {
 
 impl UploadView {
     fn new(put: PresignedPut, now: DateTime<Utc>) -> Self {
-        let expires_at = now + TimeDelta::from_std(UPLOAD_WINDOW).unwrap_or_default();
+        let expires_at = expiry(now, UPLOAD_WINDOW);
         Self { method: "PUT", url: put.url, headers: put.headers, expires_at }
     }
+}
+
+/// A URL that needs no key.
+#[derive(Serialize)]
+struct DownloadView {
+    url: String,
+    #[serde(serialize_with = "shared::timestamps::millis")]
+    expires_at: DateTime<Utc>,
+}
+
+fn expiry(now: DateTime<Utc>, window: Duration) -> DateTime<Utc> {
+    now + TimeDelta::from_std(window).unwrap_or_default()
 }
 
 /// Makes an import, and says where its file goes.
@@ -89,7 +105,7 @@ async fn create(
     let (id, upload) = (import.id, UploadView::new(put, caller.now()));
     caller.record("import.created", id.0, &json!({})).await?;
     caller.commit().await?;
-    Ok(created(format!("/v1/imports/{id}"), CreatedView { import, upload }))
+    Ok(shown_once(&["/upload"], created(format!("/v1/imports/{id}"), CreatedView { import, upload })))
 }
 
 /// Starts an import whose file has been uploaded.
@@ -120,6 +136,25 @@ async fn find(caller: Caller, Id(id): Id<ImportId>) -> ApiResult<Json<Import>> {
     let import = imports::find(&caller.tx, id).await?;
     caller.commit().await?;
     Ok(Json(import))
+}
+
+/// What the import would make of its file, before it is started.
+async fn preview(State(state): State<Imports>, caller: Caller, Id(id): Id<ImportId>) -> ApiResult<Json<Preview>> {
+    let preview = imports::preview(&caller.tx, &*state.store, id).await?;
+    caller.commit().await?;
+    Ok(Json(preview))
+}
+
+/// Where the rows that could not be taken are downloaded as CSV.
+async fn find_error_file(
+    State(state): State<Imports>,
+    caller: Caller,
+    Id(id): Id<ImportId>,
+) -> ApiResult<Json<DownloadView>> {
+    let url = imports::error_file(&caller.tx, &*state.store, id).await?;
+    let view = DownloadView { url, expires_at: expiry(caller.now(), DOWNLOAD_WINDOW) };
+    caller.commit().await?;
+    Ok(Json(view))
 }
 
 /// The rows that could not be taken, in the order of the file.

@@ -12,15 +12,15 @@ pub fn router(db: Database) -> Router {
     Router::new().route("/v1/messages", get(list)).route("/v1/messages/{id}", get(find)).with_state(db)
 }
 
-/// The newest messages first, of one campaign, contact or state where asked for.
+/// The newest messages first; filtered by what they belong to, `kind`, `state`, `from` and `to`.
 async fn list(caller: Caller, listing: Listing<Filter>) -> ApiResult<Json<Page<Message>>> {
     let (filter, page) = listing.read(caller.organization())?;
-    let rows = messages::list(&caller.tx, &filter, page.before.map(MessageId), page.fetch).await?;
+    let rows = messages::list(&caller.tx, &filter, page.before, page.fetch).await?;
     caller.commit().await?;
-    Ok(Json(page.page(rows, |message| message.id.0)))
+    Ok(Json(page.page(rows, |message| (message.created_at, message.id))))
 }
 
-/// One message with what was reported of it.
+/// One message with why it stands where it stands and what was reported of it.
 async fn find(caller: Caller, Id(id): Id<MessageId>) -> ApiResult<Json<MessageWithEvents>> {
     let message = messages::find(&caller.tx, id).await?;
     caller.commit().await?;

@@ -1,4 +1,6 @@
-//! `/v1/organizations`: the caller's own organization.
+//! `/v1/organizations`: the caller's own organization and its API keys.
+
+mod keys;
 
 use axum::routing::get;
 use axum::{Json, Router};
@@ -13,6 +15,8 @@ pub fn router(db: Database) -> Router {
     Router::new()
         .route("/v1/organizations", get(list))
         .route("/v1/organizations/{id}", get(find).patch(update))
+        .route("/v1/organizations/{id}/keys", get(keys::list).post(keys::create))
+        .route("/v1/organizations/{id}/keys/{key_id}", get(keys::find).patch(keys::update).delete(keys::revoke))
         .with_state(db)
 }
 
@@ -31,14 +35,15 @@ async fn find(caller: Caller, Id(id): Id<OrganizationId>) -> ApiResult<Json<Orga
     Ok(Json(organization))
 }
 
-/// Changes name, time zone or postal address.
+/// Changes the fields that are given.
 async fn update(
     caller: Caller,
     Id(id): Id<OrganizationId>,
     Body(fields): Body<OrganizationFields>,
 ) -> ApiResult<Json<Organization>> {
+    let details = json!({"fields": fields.names()});
     let organization = organizations::update(&caller.tx, id, fields).await?;
-    caller.record("organization.updated", id.0, &json!({})).await?;
+    caller.record("organization.updated", id.0, &details).await?;
     caller.commit().await?;
     Ok(Json(organization))
 }

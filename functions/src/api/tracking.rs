@@ -1,25 +1,31 @@
-//! `/u/{token}`: unsubscribing, for everybody who holds a link.
+//! `/u/{token}`, `/t/o/{token}` and `/t/c/{token}`: what recipients of mail reach, for everybody who holds a link.
 //!
-//! GET shows a page and changes nothing, since scanners and previews follow links; POST acts, with the one click of a mail
-//! program (RFC 8058) or with the page's button. No cookie, no redirect, no credentials: the token is the right.
+//! No cookie and no credentials: the token is the right. A link that nobody signed leads to a page that says so.
 
+mod pages;
+mod unsubscribing;
+mod visits;
+
+use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use askama::Template;
 use axum::Router;
-use axum::extract::{FromRef, Path, State};
-use axum::http::{HeaderName, StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::extract::{FromRef, FromRequestParts, Path};
+use axum::http::request::Parts;
+use axum::http::{Method, header};
 use axum::routing::get;
-use shared::delivery::tokens::KeyRing;
-use shared::delivery::unsubscribing::{self, Subscription};
+use lambda_http::request::RequestContext;
+use shared::delivery::messages::MessageKey;
+use shared::delivery::tokens::{BadToken, KeyRing};
+use shared::delivery::visitors::{Manner, Visitor};
 use shared::{Database, Error, MessageId, OrganizationId};
+use uuid::Uuid;
 
-use crate::http::{ApiError, ApiResult};
+use pages::PageError;
 
-/// Nothing but the page's own inline style; no scripts, no frames, forms only to us.
-const CONTENT_SECURITY_POLICY: &str =
-    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+/// Where browsers and previews say that they fetch ahead: the Fetch standard's field, and its forerunners.
+const PURPOSES: [&str; 4] = ["sec-purpose", "purpose", "x-purpose", "x-moz"];
 
 /// What the routes need.
 #[derive(Clone, FromRef)]
@@ -30,53 +36,61 @@ pub struct Tracking {
     pub keys: Arc<KeyRing>,
 }
 
-/// The routes.
+/// The routes. A token takes the rest of the path: a link that something was added to is answered by a page as well.
 pub fn router(tracking: Tracking) -> Router {
-    Router::new().route("/u/{token}", get(show).post(act)).with_state(tracking)
+    Router::new()
+        .route("/u/{*token}", get(unsubscribing::show).post(unsubscribing::act))
+        .route("/t/o/{*token}", get(visits::pixel))
+        .route("/t/c/{*token}", get(visits::click))
+        .with_state(tracking)
 }
 
-#[derive(Template)]
-#[template(path = "unsubscribe.html")]
-struct Page {
-    organization_name: String,
-    masked_address: String,
-    is_unsubscribed: bool,
+/// The token of a link, whatever it is.
+struct Token(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Token {
+    type Rejection = PageError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, PageError> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        path.map(|Path(token)| Self(token)).map_err(|_| Error::not_found("link").into())
+    }
 }
 
-/// Shows what the link is about.
-async fn show(State(tracking): State<Tracking>, Path(token): Path<String>) -> ApiResult<Response> {
-    let (organization, message) = open(&tracking, &token)?;
-    let tx = tracking.db.begin(organization).await?;
-    let subscription = unsubscribing::look_up(&tx, message).await?;
-    tx.commit().await?;
-    page(subscription)
+/// A token that was tampered with is a link that leads nowhere.
+fn opened<T>(token: Result<T, BadToken>) -> Result<T, PageError> {
+    token.map_err(|_| Error::not_found("link").into())
 }
 
-/// Unsubscribes. The body does not matter: a mail program sends `List-Unsubscribe=One-Click`, the page's form nothing.
-async fn act(State(tracking): State<Tracking>, Path(token): Path<String>) -> ApiResult<Response> {
-    let (organization, message) = open(&tracking, &token)?;
-    let tx = tracking.db.begin(organization).await?;
-    unsubscribing::unsubscribe(&tx, message).await?;
-    let subscription = unsubscribing::look_up(&tx, message).await?;
-    tx.commit().await?;
-    page(subscription)
+fn message(organization: Uuid, message: Uuid) -> MessageKey {
+    MessageKey { organization: OrganizationId(organization), id: MessageId(message) }
 }
 
-fn open(tracking: &Tracking, token: &str) -> ApiResult<(OrganizationId, MessageId)> {
-    // A token that was tampered with is a link that leads nowhere.
-    let (organization, message) =
-        tracking.keys.open_unsubscribe_token(token).map_err(|_| ApiError::from(Error::not_found("subscription")))?;
-    Ok((OrganizationId(organization), MessageId(message)))
-}
+/// Whoever calls. The address is the one that API Gateway has seen: a field of the header says whatever it was told.
+struct Calling(Visitor);
 
-fn page(subscription: Subscription) -> ApiResult<Response> {
-    let Subscription { organization_name, masked_address, is_unsubscribed } = subscription;
-    let html = Page { organization_name, masked_address, is_unsubscribed }.render().map_err(Error::internal)?;
-    let headers = [
-        (header::CACHE_CONTROL, "no-store"),
-        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (HeaderName::from_static("x-robots-tag"), "noindex"),
-    ];
-    Ok((StatusCode::OK, headers, Html(html)).into_response())
+impl<S: Sync> FromRequestParts<S> for Calling {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        let ip: Option<IpAddr> = match parts.extensions.get::<RequestContext>() {
+            Some(RequestContext::ApiGatewayV2(context)) => {
+                context.http.source_ip.as_deref().and_then(|ip| ip.parse().ok())
+            }
+            _ => None,
+        };
+        let field = |name: &str| {
+            parts.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes())).unwrap_or_default()
+        };
+        let fetches_ahead = PURPOSES.iter().any(|name| {
+            let purpose = field(name).to_ascii_lowercase();
+            purpose.contains("prefetch") || purpose.contains("preview") || purpose.contains("prerender")
+        });
+        let manner = match parts.method {
+            Method::HEAD => Manner::Head,
+            _ if fetches_ahead => Manner::Prefetch,
+            _ => Manner::Get,
+        };
+        Ok(Self(Visitor::new(ip, &field(header::USER_AGENT.as_str()), manner)))
+    }
 }

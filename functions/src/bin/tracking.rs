@@ -1,4 +1,4 @@
-//! Serves `ANY /u/{token}`, for everybody.
+//! Serves `ANY /u/{token}` and `ANY /t/…/{token}`, for everybody.
 
 use functions::api::tracking::{self, Tracking};
 

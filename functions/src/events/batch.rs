@@ -68,19 +68,24 @@ fn from_text<T: DeserializeOwned>(text: &str) -> Result<T> {
     })
 }
 
-/// Reads the JSON that SNS has wrapped into the body of a message.
-pub fn notification<T: DeserializeOwned>(message: &SqsMessage) -> Result<T> {
+/// The text that SNS has wrapped into the body of a message.
+fn notification_text(message: &SqsMessage) -> Result<String> {
     #[derive(serde::Deserialize)]
     struct Envelope {
         #[serde(rename = "Message")]
         message: String,
     }
-    let envelope: Envelope = json(message)?;
-    from_text(&envelope.message)
+    Ok(json::<Envelope>(message)?.message)
 }
 
-/// Whether SES only says that it may publish here: it does so in plain words when an event destination is made.
+/// Reads the JSON that SNS has wrapped into the body of a message.
+pub fn notification<T: DeserializeOwned>(message: &SqsMessage) -> Result<T> {
+    from_text(&notification_text(message)?)
+}
+
+/// Whether SES only says that it may publish here: it does so in plain words when an event destination is made. Only the
+/// beginning tells: further on stands what others write, such as a subject.
 #[must_use]
 pub fn is_greeting(message: &SqsMessage) -> bool {
-    message.body.as_deref().is_some_and(|body| body.contains("Successfully validated SNS topic"))
+    notification_text(message).is_ok_and(|text| text.starts_with("Successfully validated SNS topic"))
 }

@@ -39,6 +39,8 @@ pub async fn handle(scheduler: &Scheduler, _event: serde_json::Value) -> Result<
     // What went wrong with one does not keep the other from its work.
     let swept = sweeping::sweep(db, &**queue).await;
     let (planned, swept) = (planned?, swept?);
-    tracing::info!(?planned, ?swept, "the run is over");
+    // A filter in template.yaml makes a metric of the field, so it stands by itself, as a number.
+    let oldest_unresolved_seconds = swept.oldest_unresolved_seconds;
+    tracing::info!(?planned, ?swept, oldest_unresolved_seconds, "the run is over");
     Ok(Run { planned, swept })
 }

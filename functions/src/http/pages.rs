@@ -45,7 +45,19 @@ impl<F> Listing<F> {
     ///
     /// Errors: 400 or 422 for a limit outside 1 to 100 or a cursor of another tenant, another filter or nobody.
     pub fn read<K: DeserializeOwned>(self, organization: OrganizationId) -> ApiResult<(F, Request<K>)> {
-        let page = self.page.read(organization, &self.filter_text)?;
+        let page = self.page.read(organization, &self.filter_text, DEFAULT_LIMIT, MAXIMUM_LIMIT)?;
+        Ok((self.filter, page))
+    }
+
+    /// The same for pages of up to `maximum` rows, which is also what a caller gets who names no limit.
+    ///
+    /// Errors: as above, for a limit outside 1 to `maximum`.
+    pub fn read_up_to<K: DeserializeOwned>(
+        self,
+        organization: OrganizationId,
+        maximum: i64,
+    ) -> ApiResult<(F, Request<K>)> {
+        let page = self.page.read(organization, &self.filter_text, maximum, maximum)?;
         Ok((self.filter, page))
     }
 }
@@ -107,11 +119,18 @@ struct Cursor<K> {
 impl PageQuery {
     /// Checks limit and cursor. `filter` is the text of everything else that the list was asked for.
     ///
-    /// Errors: 400 for a limit outside 1 to 100 or a cursor of another tenant, another filter or nobody.
-    fn read<K: DeserializeOwned>(&self, organization: OrganizationId, filter: &str) -> ApiResult<Request<K>> {
-        let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
-        if !(1..=MAXIMUM_LIMIT).contains(&limit) {
-            return Err(Error::invalid("limit", "out_of_range", "limit is between 1 and 100").into());
+    /// Errors: 422 for a limit outside 1 to `maximum`, 400 for a cursor of another tenant, another filter or nobody.
+    fn read<K: DeserializeOwned>(
+        &self,
+        organization: OrganizationId,
+        filter: &str,
+        usual: i64,
+        maximum: i64,
+    ) -> ApiResult<Request<K>> {
+        let limit = self.limit.unwrap_or(usual);
+        if !(1..=maximum).contains(&limit) {
+            let message = format!("limit is between 1 and {maximum}");
+            return Err(Error::invalid("limit", "out_of_range", message).into());
         }
         let before = self.cursor.as_deref().map(|text| {
             let cursor: Cursor<K> =
@@ -133,10 +152,13 @@ impl<K: Serialize> Request<K> {
         let limit = usize::try_from(self.fetch - 1).unwrap_or_default();
         let more = rows.len() > limit;
         rows.truncate(limit);
-        let next_cursor = rows.last().filter(|_| more).and_then(|row| {
-            let cursor = Cursor { o: self.organization, f: self.filter, b: key(row) };
-            serde_json::to_vec(&cursor).ok().map(|json| URL_SAFE_NO_PAD.encode(json))
-        });
+        let next_cursor = rows.last().filter(|_| more).and_then(|row| self.cursor(key(row)));
         Page { data: rows, next_cursor }
+    }
+
+    /// Asks for what comes after this key, for pages that are not made of rows alone.
+    pub fn cursor(self, after: K) -> Option<String> {
+        let cursor = Cursor { o: self.organization, f: self.filter, b: after };
+        serde_json::to_vec(&cursor).ok().map(|json| URL_SAFE_NO_PAD.encode(json))
     }
 }

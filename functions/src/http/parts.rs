@@ -6,7 +6,7 @@ use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Path, Re
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use shared::Error;
-pub use shared::fields::patched;
+pub use shared::fields::{given, patched};
 
 use super::ApiError;
 
@@ -28,6 +28,11 @@ where
         Ok(body.map(|axum::Json(body)| Self(body)))
     }
 }
+
+/// The query of a route that is no list. A parameter that can't be read, and one that is not known, is refused.
+#[derive(FromRequestParts)]
+#[from_request(via(axum::extract::Query), rejection(ApiError))]
+pub struct Parameters<T>(pub T);
 
 /// The ids in a path, one or a tuple. Text that is no id names nothing, so it is not found.
 pub struct Id<T>(pub T);
@@ -66,7 +71,18 @@ macro_rules! single_ids {
     )+};
 }
 
-single_ids!(ContactId, ListId, ImportId, DomainId, SenderId, CampaignId, MessageId, JobId, OrganizationId);
+single_ids!(
+    ContactId,
+    ListId,
+    ImportId,
+    DomainId,
+    SenderId,
+    CampaignId,
+    MessageId,
+    JobId,
+    OrganizationId,
+    SuppressionId
+);
 
 impl<A: FromStr, B: FromStr> PathIds for (A, B) {
     fn read(segments: &[(String, String)]) -> Option<Self> {

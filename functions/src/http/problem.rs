@@ -1,13 +1,13 @@
 //! Errors as RFC 9457 problem documents, mapped once for every route.
 
 use axum::body::Body;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::rejection::{BytesRejection, JsonRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use shared::{Error, FieldError};
 
-use shared::error::describe;
+use shared::error::{describe, is_unstorable};
 
 /// How long a caller waits before it tries again while the database is away, in seconds.
 const RETRY_AFTER: &str = "5";
@@ -54,6 +54,30 @@ impl ApiError {
     pub fn malformed(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "malformed_request", detail)
     }
+
+    pub(super) fn invalid_idempotency_key() -> Self {
+        let detail = "an Idempotency-Key has 1 to 255 visible ASCII characters, and a request has one of it";
+        Self::new(StatusCode::BAD_REQUEST, "invalid_idempotency_key", detail)
+    }
+
+    pub(super) fn body_too_large() -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "a body has 1 MiB at most")
+    }
+
+    pub(super) fn too_many_requests() -> Self {
+        let detail = "the API key has used up its requests of this minute";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail)
+    }
+
+    /// The request is not from whom it says, or about what is none of ours.
+    pub fn refused(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "refused", detail)
+    }
+
+    /// The body is of another kind than the route reads.
+    pub fn unsupported_media_type(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
+    }
 }
 
 /// A route that exists answers other methods.
@@ -75,8 +99,11 @@ impl From<Error> for ApiError {
             Error::Unauthorized => Self::new(StatusCode::UNAUTHORIZED, "unauthorized", text),
             Error::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, "forbidden", text),
             Error::Unavailable(cause) => {
-                tracing::error!(error = describe(&*cause), "the database is not available");
+                tracing::error!(error = describe(&*cause), "what the request needs is not available");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "try again in a moment")
+            }
+            error if is_unstorable(&error) => {
+                Self::malformed("a value holds a NUL, or is a time before 4713 BC or after 9999")
             }
             Error::Internal(cause) => {
                 tracing::error!(error = describe(&*cause), "internal error");
@@ -89,14 +116,8 @@ impl From<Error> for ApiError {
 impl From<JsonRejection> for ApiError {
     fn from(rejection: JsonRejection) -> Self {
         match rejection.status() {
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
-                "send the body as application/json",
-            ),
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "a body has 1 MiB at most")
-            }
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::unsupported_media_type("send the body as application/json"),
+            StatusCode::PAYLOAD_TOO_LARGE => Self::body_too_large(),
             StatusCode::UNPROCESSABLE_ENTITY => {
                 let message = rejection.body_text();
                 let message = message.rsplit_once("target type: ").map_or(message.as_str(), |(_, rest)| rest);
@@ -105,6 +126,15 @@ impl From<JsonRejection> for ApiError {
                 Self::from(Error::invalid(field, "invalid", message))
             }
             _ => Self::malformed("the body is not valid JSON"),
+        }
+    }
+}
+
+impl From<BytesRejection> for ApiError {
+    fn from(rejection: BytesRejection) -> Self {
+        match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Self::body_too_large(),
+            _ => Self::malformed("the body can't be read"),
         }
     }
 }

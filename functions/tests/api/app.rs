@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
+use chrono::{DateTime, NaiveDateTime};
 use lambda_http::http::HeaderMap;
 use serde_json::Value;
 use testkit::Scene;
@@ -11,7 +12,7 @@ use tower::ServiceExt;
 /// A caller with a key, and what it sees.
 pub(crate) struct App {
     pub(crate) scene: Scene,
-    key: String,
+    pub(crate) key: String,
 }
 
 /// What came back.
@@ -30,6 +31,11 @@ impl App {
 
     /// Sends the sample `events/<name>.json`, with `${API_KEY}` and the given placeholders filled in.
     pub(crate) async fn sample(&self, router: Router, name: &str, fill: &[(&str, &str)]) -> Answer {
+        call(router, self.sample_request(name, fill)).await
+    }
+
+    /// The sample as the request that API Gateway makes of it.
+    pub(crate) fn sample_request(&self, name: &str, fill: &[(&str, &str)]) -> Request<Body> {
         let path = format!("{}/../events/{name}.json", env!("CARGO_MANIFEST_DIR"));
         let mut text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
         for (placeholder, value) in fill.iter().chain(&[("API_KEY", self.key.as_str())]) {
@@ -37,12 +43,33 @@ impl App {
         }
         assert!(!text.contains("${"), "{name} has a placeholder that nobody filled: {text}");
         let request = lambda_http::request::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
-        call(router, request.map(|body| Body::from(body.to_vec()))).await
+        request.map(|body| Body::from(body.to_vec()))
+    }
+
+    /// Sends a request with this caller's key and an `Idempotency-Key`.
+    pub(crate) async fn send_under(
+        &self,
+        router: Router,
+        name: &str,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Answer {
+        let mut request = request(method, path, body, Some(&self.key));
+        request.headers_mut().insert("idempotency-key", name.parse().unwrap());
+        call(router, request).await
     }
 
     /// Sends a request with this caller's key.
     pub(crate) async fn send(&self, router: Router, method: Method, path: &str, body: Option<Value>) -> Answer {
         self.send_as(router, method, path, body, Some(&self.key)).await
+    }
+
+    /// Posts a text of any kind with this caller's key.
+    pub(crate) async fn send_text(&self, router: Router, path: &str, kind: &str, text: String) -> Answer {
+        let request = Request::builder().method(Method::POST).uri(path).header("content-type", kind);
+        let request = request.header("authorization", format!("Bearer {}", self.key));
+        call(router, request.body(Body::from(text)).unwrap()).await
     }
 
     /// Sends a request with any key, or none.
@@ -54,18 +81,7 @@ impl App {
         body: Option<Value>,
         key: Option<&str>,
     ) -> Answer {
-        let mut request = Request::builder().method(method).uri(path);
-        if let Some(key) = key {
-            request = request.header("authorization", format!("Bearer {key}"));
-        }
-        let body = match body {
-            Some(json) => {
-                request = request.header("content-type", "application/json");
-                Body::from(json.to_string())
-            }
-            None => Body::empty(),
-        };
-        call(router, request.body(body).unwrap()).await
+        call(router, request(method, path, body, key)).await
     }
 }
 
@@ -84,11 +100,67 @@ impl Answer {
     }
 }
 
-async fn call(router: Router, request: Request<Body>) -> Answer {
+/// Calls a router as its binary does.
+pub(crate) async fn call(router: Router, request: Request<Body>) -> Answer {
     let response = functions::http::finish(router).oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
     let body =
         serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
+    let other = instants_in_another_form(&body);
+    assert!(other.is_empty(), "times that are not written as shared::timestamps does: {other:?}");
     Answer { status: parts.status, headers: parts.headers, body }
+}
+
+fn request(method: Method, path: &str, body: Option<Value>, key: Option<&str>) -> Request<Body> {
+    let mut request = Request::builder().method(method).uri(path);
+    if let Some(key) = key {
+        request = request.header("authorization", format!("Bearer {key}"));
+    }
+    let body = match body {
+        Some(json) => {
+            request = request.header("content-type", "application/json");
+            Body::from(json.to_string())
+        }
+        None => Body::empty(),
+    };
+    request.body(body).unwrap()
+}
+
+/// What people and other systems wrote themselves is passed on as it is.
+const PASSED_ON: [&str; 3] = ["custom", "raw_data", "details"];
+
+/// The instants of an answer that are not in UTC with milliseconds.
+fn instants_in_another_form(body: &Value) -> Vec<&str> {
+    match body {
+        Value::String(text) => {
+            let is_instant = DateTime::parse_from_rfc3339(text).is_ok() || text.parse::<NaiveDateTime>().is_ok();
+            let is_ours = text.len() == "2026-03-04T10:00:00.000Z".len() && text.ends_with('Z');
+            if is_instant && !is_ours { vec![text] } else { Vec::new() }
+        }
+        Value::Array(items) => items.iter().flat_map(instants_in_another_form).collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .filter(|(name, _)| !PASSED_ON.contains(&name.as_str()))
+            .flat_map(|(_, value)| instants_in_another_form(value))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn the_check_of_times_bites() {
+    for other in [
+        "2026-03-04T10:00:00Z",
+        "2026-03-04T10:00:00.000000Z",
+        "2026-03-04T10:00:00.000+00:00",
+        "2026-03-04T10:00:00.123456Z",
+        "2026-03-04T10:00:00.000",
+        "2026-03-04 10:00:00.000+01:00",
+    ] {
+        let body = serde_json::json!({"data": [{"created_at": other, "custom": {"seen": other}}]});
+        assert_eq!(instants_in_another_form(&body), [other]);
+    }
+    let ours = serde_json::json!({"created_at": "2026-03-04T10:00:00.000Z", "slot_day": "2026-03-04", "name": "Z"});
+    assert_eq!(instants_in_another_form(&ours), [""; 0]);
 }

@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use shared::platform::jobs::JobQueue;
 use shared::{Database, JobId, OrganizationId};
+use testkit::FakeAccount;
 use testkit::scene::CampaignScene;
 
 use crate::app::{Answer, App};
@@ -35,17 +36,18 @@ pub(crate) struct Desk {
     pub(crate) app: App,
     db: Database,
     pub(crate) hints: Arc<Hints>,
+    pub(crate) account: Arc<FakeAccount>,
 }
 
 impl Desk {
     pub(crate) async fn new() -> Self {
         let app = App::new().await;
         let db = app.scene.db.app();
-        Self { app, db, hints: Arc::default() }
+        Self { app, db, hints: Arc::default(), account: Arc::default() }
     }
 
     pub(crate) fn router(&self) -> Router {
-        campaigns::router(self.db.clone(), self.hints.clone())
+        campaigns::router(self.db.clone(), self.hints.clone(), self.account.clone())
     }
 
     pub(crate) async fn sample(&self, name: &str, fill: &[(&str, &str)]) -> Answer {
@@ -96,6 +98,12 @@ async fn a_campaign_goes_from_draft_to_archive() {
     assert_eq!(updated.body["description"], Value::Null, "null empties a field");
     assert_eq!(updated.text("/cta_url"), "https://example.test/spring", "an absent field stays");
 
+    for (below, field) in [("", "name"), ("/settings", "daily_limit")] {
+        let body = json!({ field: null });
+        let refused = desk.send(Method::PATCH, &format!("/v1/campaigns/{id}{below}"), Some(body)).await.expect(422);
+        assert_eq!(refused.text("/errors/0/field"), field, "what can't be empty is not emptied");
+    }
+
     let senders = desk.sample("senders_list", &campaign).await.expect(200);
     assert_eq!(senders.text("/data/0/id"), sender);
     assert_eq!(senders.body["data"][0]["domain_verified"], true);
@@ -109,18 +117,18 @@ async fn a_campaign_goes_from_draft_to_archive() {
     assert_eq!((preflight.body["can_activate"].as_bool(), preflight.body["audience"].as_i64()), (Some(true), Some(3)));
 
     let active = desk.sample("activate", &campaign).await.expect(200);
-    assert_eq!((active.text("/status"), active.text("/started_at")), ("active", "2026-03-04T10:00:00Z"));
+    assert_eq!((active.text("/status"), active.text("/started_at")), ("active", "2026-03-04T10:00:00.000Z"));
     assert_eq!(desk.hints.take(), [], "a small audience needs no job");
 
     let people = desk.sample("enrollments_list", &campaign).await.expect(200);
     assert_eq!(people.body["data"].as_array().unwrap().len(), 2);
     assert!(people.body["next_cursor"].is_string());
     // Two days and six hours after Wednesday 10:00.
-    assert_eq!(people.text("/data/0/next_due_at"), "2026-03-06T16:00:00Z");
+    assert_eq!(people.text("/data/0/next_due_at"), "2026-03-06T16:00:00.000Z");
 
     desk.app.scene.db.set_clock("2026-03-04T11:00:00Z".parse().unwrap()).await;
     let paused = desk.sample("pause", &campaign).await.expect(200);
-    assert_eq!((paused.text("/status"), paused.text("/paused_at")), ("paused", "2026-03-04T11:00:00Z"));
+    assert_eq!((paused.text("/status"), paused.text("/paused_at")), ("paused", "2026-03-04T11:00:00.000Z"));
     desk.app.scene.db.set_clock("2026-03-04T11:30:00Z".parse().unwrap()).await;
     let resumed = desk.sample("resume", &campaign).await.expect(200);
     assert_eq!((resumed.text("/status"), resumed.body["paused_seconds"].as_i64()), ("active", Some(1_800)));
@@ -135,7 +143,7 @@ async fn a_campaign_goes_from_draft_to_archive() {
     assert_eq!(found.body["enrollments"]["stopped"], 1);
 
     let archived = desk.sample("archive", &campaign).await.expect(200);
-    assert_eq!((archived.text("/status"), archived.text("/archived_at")), ("archived", "2026-03-04T11:30:00Z"));
+    assert_eq!((archived.text("/status"), archived.text("/archived_at")), ("archived", "2026-03-04T11:30:00.000Z"));
     let found = desk.sample("find", &campaign).await.expect(200);
     assert_eq!(found.body["enrollments"]["stopped"], 3, "archiving stops whoever was on the way");
 
@@ -261,6 +269,7 @@ async fn wrong_fields_are_named() {
         (json!({"daily_limit": 0}), "daily_limit", "out_of_range"),
         (json!({"gap_seconds": -1}), "gap_seconds", "out_of_range"),
         (json!({"maximum_lateness_seconds": 1}), "maximum_lateness_seconds", "out_of_range"),
+        (json!({"track_opens": null}), "track_opens", "invalid"),
     ];
     for (body, field, code) in settings {
         let found = refused(Method::PATCH, &format!("{base}/settings"), body).await;
@@ -332,13 +341,13 @@ async fn settings_come_with_the_campaign_and_can_be_changed() {
         json!({
             "window_start": "09:00", "window_end": "18:00",
             "send_days": ["monday", "tuesday", "wednesday", "thursday", "friday"], "timezone": "UTC",
-            "daily_limit": 50, "gap_seconds": 120, "maximum_lateness_seconds": 14_400
+            "daily_limit": 50, "gap_seconds": 120, "maximum_lateness_seconds": 14_400, "track_opens": true, "track_clicks": true
         })
     );
     let changed = desk.sample("settings_update", &campaign).await.expect(200);
     let expected = json!({
         "window_start": "10:00", "window_end": "16:30", "send_days": ["monday", "thursday"], "timezone": "Europe/Berlin",
-        "daily_limit": 1200, "gap_seconds": 30, "maximum_lateness_seconds": 7200
+        "daily_limit": 1200, "gap_seconds": 30, "maximum_lateness_seconds": 7200, "track_opens": false, "track_clicks": true
     });
     assert_eq!(changed.body, expected);
     assert_eq!(desk.sample("settings_find", &campaign).await.expect(200).body, expected);
@@ -382,6 +391,7 @@ fn routes(scene: &CampaignScene, enrollment: &str) -> Vec<(Method, String, Optio
         (Method::GET, format!("{base}/enrollments"), None),
         (Method::DELETE, format!("{base}/enrollments/{enrollment}"), None),
         (Method::GET, format!("{base}/statistics"), None),
+        (Method::GET, format!("{base}/statistics/daily"), None),
     ]
 }
 

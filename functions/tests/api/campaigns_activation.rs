@@ -91,7 +91,7 @@ async fn a_small_audience_is_enrolled_in_the_request_without_the_suppressed() {
     let dealt: Vec<shared::SenderId> = rows.iter().map(|row| row.get(1)).collect();
     assert_eq!(dealt, [senders[0], senders[1], senders[0], senders[1]]);
     let people = desk.get(&format!("{base}/enrollments")).await.expect(200);
-    assert_eq!(people.text("/data/0/next_due_at"), "2026-03-09T09:00:00Z");
+    assert_eq!(people.text("/data/0/next_due_at"), "2026-03-09T09:00:00.000Z");
     let again = desk.post(&format!("{base}/activate")).await.expect(409);
     assert_eq!(again.text("/code"), "campaign_not_draft");
     assert_eq!(desk.enrolled().await, 4);

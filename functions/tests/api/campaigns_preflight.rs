@@ -1,6 +1,8 @@
 //! Preflight: each code, and nothing else, for what is wrong.
 
 use serde_json::{Value, json};
+use shared::delivery::provider_account::AccountState;
+use testkit::FakeAccount;
 use testkit::scene::CampaignScene;
 
 use crate::campaigns::Desk;
@@ -156,4 +158,64 @@ async fn a_template_that_became_unreadable_is_an_error() {
     let preflight = desk.preflight(&scene).await;
     assert_eq!(codes(&preflight), (vec!["invalid_template"], vec![]));
     assert_eq!(preflight["errors"][0]["step_id"], json!(scene.steps[0]));
+}
+
+#[tokio::test]
+async fn an_account_in_the_sandbox_must_know_everybody_in_the_audience() {
+    let desk = Desk::new().await;
+    let scene = desk.draft(3).await;
+    let activate = format!("/v1/campaigns/{}/activate", scene.campaign);
+    desk.account.say(Some(AccountState { production: false, daily_quota: Some(200), ..FakeAccount::well() }));
+    let preflight = desk.preflight(&scene).await;
+    assert_eq!(codes(&preflight), (vec!["ses_sandbox"], vec![]));
+    assert_eq!(preflight["errors"][0]["count"], 3);
+    let refused = desk.post(&activate).await.expect(409);
+    assert_eq!(refused.text("/code"), "preflight_failed");
+    assert!(refused.text("/detail").contains("ses_sandbox"), "{}", refused.text("/detail"));
+
+    // The simulator, an address at the organization's own verified domain, and one that is suppressed anyway.
+    let addresses = "update contacts set email = $2 where id = $1";
+    desk.app.scene.run(addresses, &[&scene.contacts[0], &"bounce+1@simulator.amazonses.com"]).await;
+    let domain: String = desk.app.scene.rows("select name from domains where status = 'verified'", &[]).await[0].get(0);
+    desk.app.scene.run(addresses, &[&scene.contacts[1], &format!("ada@{domain}")]).await;
+    assert_eq!(desk.preflight(&scene).await["errors"][0]["count"], 1);
+    desk.app
+        .scene
+        .run(
+            "insert into suppressions (organization_id, id, email_lower, reason)
+             select organization_id, gen_random_uuid(), email_lower, 'manual' from contacts where id = $1",
+            &[&scene.contacts[2]],
+        )
+        .await;
+    assert_eq!(codes(&desk.preflight(&scene).await), (vec![], vec!["suppressed_contacts", "ses_sandbox"]));
+    // A domain below the verified one is not known to be anybody's.
+    desk.app.scene.run(addresses, &[&scene.contacts[1], &format!("ada@below.{domain}")]).await;
+    assert_eq!(codes(&desk.preflight(&scene).await).0, ["ses_sandbox"]);
+    desk.app.scene.run(addresses, &[&scene.contacts[1], &format!("eve@{domain}")]).await;
+    desk.post(&activate).await.expect(200);
+}
+
+#[tokio::test]
+async fn what_the_account_may_not_do_is_told_before() {
+    let desk = Desk::new().await;
+    let scene = desk.draft(3).await;
+    desk.account.say(Some(AccountState { sending: false, ..FakeAccount::well() }));
+    assert_eq!(codes(&desk.preflight(&scene).await), (vec!["provider_paused"], vec![]));
+    desk.account.say(Some(AccountState { under_review: true, daily_quota: Some(2), ..FakeAccount::well() }));
+    let preflight = desk.preflight(&scene).await;
+    assert_eq!(codes(&preflight), (vec![], vec!["provider_under_review", "provider_quota_too_small"]));
+    assert_eq!(preflight["warnings"][1]["count"], 2);
+    desk.account.say(Some(AccountState { daily_quota: Some(3), ..FakeAccount::well() }));
+    assert_eq!(codes(&desk.preflight(&scene).await), (vec![], vec![]), "it is enough for three people");
+    desk.account.say(Some(AccountState { daily_quota: None, ..FakeAccount::well() }));
+    assert_eq!(codes(&desk.preflight(&scene).await), (vec![], vec![]));
+}
+
+#[tokio::test]
+async fn a_provider_out_of_reach_is_told_and_keeps_nobody_from_going_on() {
+    let desk = Desk::new().await;
+    let scene = desk.draft(1).await;
+    desk.account.say(None);
+    assert_eq!(codes(&desk.preflight(&scene).await), (vec![], vec!["provider_unreachable"]));
+    desk.post(&format!("/v1/campaigns/{}/activate", scene.campaign)).await.expect(200);
 }

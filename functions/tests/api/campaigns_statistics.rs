@@ -182,3 +182,45 @@ async fn what_does_not_add_up_shows() {
     desk.end(people[1], "completed", None).await;
     assert_eq!(desk.statistics(&scene).await["steps"][0]["not_reached"]["skipped"], 1);
 }
+
+#[tokio::test]
+async fn the_funnel_is_counted_by_step_with_machines_apart() {
+    let desk = Desk::new().await;
+    let senders = [desk.app.scene.sender(1, 600, 30).await];
+    let scene = desk.app.scene.running_campaign(4, &senders, 2, 100).await;
+    let people = desk.people(&scene).await;
+    desk.message(people[0], &scene, 0, "sent", "delivered_at opened_at clicked_at replied_at").await;
+    desk.message(people[1], &scene, 0, "sent", "delivered_at unsubscribed_at").await;
+    desk.message(people[2], &scene, 0, "sent", "bounced_at").await;
+    desk.message(people[3], &scene, 0, "failed", "").await;
+    desk.message(people[1], &scene, 1, "sent", "").await;
+    for (kind, is_machine) in [("opened", false), ("opened", true), ("opened", true), ("clicked", false)] {
+        desk.app
+            .scene
+            .run(
+                "insert into message_events (organization_id, id, message_id, kind, dedupe_key, occurred_at, is_machine)
+                 select organization_id, gen_random_uuid(), id, $2, gen_random_uuid()::text, clock_now(), $3
+                   from messages where enrollment_id = $1 and step_id = $4",
+                &[&people[0], &kind, &is_machine, &scene.steps[0]],
+            )
+            .await;
+    }
+    let funnel = &desk.statistics(&scene).await["funnel"];
+    let first = &funnel["steps"][0];
+    let counts =
+        ["sent", "failed", "delivered", "opened", "clicked", "replied", "bounced", "complained", "unsubscribed"];
+    assert_eq!(counts.map(|name| first[name].as_i64().unwrap()), [3, 1, 2, 1, 1, 1, 1, 0, 1]);
+    let events = ["total_opens", "machine_opens", "total_clicks", "machine_clicks"];
+    assert_eq!(events.map(|name| first[name].as_i64().unwrap()), [3, 2, 1, 0]);
+    assert_eq!((&first["rates"]["opened"], &first["rates"]["delivered"]), (&json!(0.5), &json!(0.6667)));
+    let second = &funnel["steps"][1];
+    assert_eq!((&second["sent"], &second["follow_ups_sent"]), (&json!(1), &json!(1)));
+    assert_eq!((&second["rates"]["delivered"], &second["rates"]["opened"]), (&json!(0.0), &Value::Null));
+    assert_eq!((&funnel["totals"]["sent"], &funnel["totals"]["follow_ups_sent"]), (&json!(4), &json!(1)));
+
+    let daily = desk.sample("statistics_daily", &[("CAMPAIGN_ID", &scene.campaign.to_string())]).await.expect(200);
+    assert_eq!(daily.body["days"].as_array().unwrap().len(), 30);
+    assert_eq!(daily.body["days"][29]["sent"], 4);
+    let path = format!("/v1/campaigns/{}/statistics/daily?from=2020-01-01", scene.campaign);
+    assert_eq!(desk.get(&path).await.expect(422).text("/errors/0/code"), "too_many_days");
+}

@@ -1,15 +1,17 @@
 use axum::Router;
 use axum::http::Method;
-use functions::api::contacts;
+use functions::api::contacts::{self, Contacts};
 use serde_json::{Value, json};
 use shared::audience::suppressions::{self, Reason};
+use shared::delivery::tokens::KeyRing;
 
 use crate::app::{Answer, App};
 
 const NOBODY: &str = "00000000-0000-7000-8000-000000000000";
 
-fn router(app: &App) -> Router {
-    contacts::router(app.scene.db.app())
+pub(crate) fn router(app: &App) -> Router {
+    let keys = KeyRing::from_json(r#"{"current": 1, "key_1": "for tests only: 0123456789 0123456789"}"#).unwrap();
+    contacts::router(Contacts { db: app.scene.db.app(), keys: keys.into() })
 }
 
 async fn create(app: &App, body: Value) -> Answer {
@@ -270,6 +272,103 @@ async fn a_deleted_contact_leaves_campaigns_and_lists_and_stays_suppressed() {
     assert_eq!(app.scene.number("select count(*) from suppressions", &[]).await, 2);
     create(&app, json!({"email": "person1@people.test"})).await.expect(201);
     assert_eq!(app.scene.number("select count(*) from suppressions", &[]).await, 2);
+}
+
+#[tokio::test]
+async fn a_person_is_exported_as_a_file_and_erased_once() {
+    let app = App::new().await;
+    let made = app.sample(router(&app), "contacts/create", &[]).await.expect(201);
+    let id = made.text("/id").to_owned();
+    let fill = [("CONTACT_ID", id.as_str())];
+    let export = app.sample(router(&app), "contacts/export", &fill).await.expect(200);
+    assert_eq!(export.headers["content-type"], "application/json");
+    assert_eq!(export.headers["content-disposition"], format!("attachment; filename=\"contact-{id}.json\""));
+    assert_eq!(export.headers["cache-control"], "no-store");
+    assert_eq!((export.text("/contact_id"), &export.body["next_cursor"]), (id.as_str(), &Value::Null));
+    let contact = &export.body["data"]["contacts"][0];
+    for field in ["email", "first_name", "last_name", "company", "custom", "created_at"] {
+        assert_eq!(contact[field], made.body[field], "{field}");
+    }
+    assert_eq!(contact["organization_id"], Value::Null);
+    assert_eq!(export.body["data"]["audit_log"][0]["action"], "contact.created");
+    assert_eq!(export.body["data"]["messages"], json!([]));
+
+    let erased = app.sample(router(&app), "contacts/erase", &fill).await.expect(200);
+    assert_eq!((erased.text("/contact_id"), &erased.body["suppressions"]), (id.as_str(), &json!(1)));
+    for again in ["contacts/erase", "contacts/export", "contacts/find"] {
+        app.sample(router(&app), again, &fill).await.expect(404);
+    }
+    let suppressed =
+        "select count(*) from suppressions where id::text = $1 and campaign_id is null and email_lower is null
+                         and email_hash is not null and reason = 'unsubscribe'";
+    assert_eq!(app.scene.number(suppressed, &[&erased.text("/suppression_id")]).await, 1);
+    let acts = app.scene.rows("select action, details::text from audit_log order by id", &[]).await;
+    let acts: Vec<(String, String)> = acts.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let names: Vec<&str> = acts.iter().map(|act| act.0.as_str()).collect();
+    assert_eq!(names, ["contact.created", "contact.exported", "contact.erased"]);
+    assert!(acts.iter().all(|act| !act.1.contains('@')), "{acts:?}");
+    assert!(acts[2].1.contains(erased.text("/suppression_id")), "{acts:?}");
+}
+
+#[tokio::test]
+async fn an_export_goes_on_where_its_page_ended_and_for_nobody_else() {
+    let app = App::new().await;
+    let scene = app.scene.draft_campaign(2, &[], 1, 10).await;
+    let [one, two] = [0, 1].map(|n| format!("/v1/contacts/{}/export", scene.contacts[n]));
+    // Of many mails with long texts a page has as many as fit into an answer.
+    app.scene
+        .run(
+            "insert into messages (organization_id, id, kind, dedupe_key, contact_id, recipient, state, send_at, expires_at, body)
+             select $1, gen_random_uuid(), 'direct', n::text, $2, 'person1@people.test', 'cancelled', now(), now(), repeat('x', 200000)
+               from generate_series(1, 40) as n",
+            &[&app.scene.organization, &scene.contacts[0]],
+        )
+        .await;
+    let mut seen = std::collections::BTreeSet::new();
+    let (mut pages, mut cursor) = (0, String::new());
+    loop {
+        let page = app.send(router(&app), Method::GET, &format!("{one}?limit=1000{cursor}"), None).await.expect(200);
+        assert!(page.body.to_string().len() < 4 << 20, "page {pages}");
+        pages += 1;
+        let messages = page.body["data"]["messages"].as_array().unwrap();
+        for message in messages {
+            assert!(seen.insert(message["id"].as_str().unwrap().to_owned()), "twice");
+        }
+        match page.body["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!((seen.len(), pages), (40, 3));
+
+    let first = app.send(router(&app), Method::GET, &format!("{one}?limit=1"), None).await.expect(200);
+    let cursor = first.text("/next_cursor").to_owned();
+    assert_eq!(first.body["data"]["contacts"].as_array().unwrap().len(), 1);
+    app.send(router(&app), Method::GET, &format!("{two}?limit=1&cursor={cursor}"), None).await.expect(422);
+    let (organization, _) = app.scene.another_organization("globex").await;
+    let key = app.scene.api_key_of(organization).await;
+    let path = format!("{one}?limit=1&cursor={cursor}");
+    app.send_as(router(&app), Method::GET, &path, None, Some(&key)).await.expect(400);
+    for (query, status) in [("limit=0", 422), ("limit=1001", 422), ("cursor=x", 400), ("table=messages", 400)] {
+        app.send(router(&app), Method::GET, &format!("{one}?{query}"), None).await.expect(status);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_kept_for_a_repeated_request_goes_with_the_person() {
+    let app = App::new().await;
+    let make = || {
+        let body = json!({"email": "ada@people.test", "name": "Ada"});
+        app.send_under(router(&app), "make", Method::POST, "/v1/contacts", Some(body))
+    };
+    let id = make().await.expect(201).text("/id").to_owned();
+    let path = format!("/v1/contacts/{id}/erase");
+    let erase = || app.send_under(router(&app), "erase", Method::POST, &path, None);
+    let erased = erase().await.expect(200);
+    assert_eq!(erased.body["kept_answers"], 1);
+    assert_eq!(make().await.expect(409).text("/code"), "idempotency_answer_lost");
+    assert_eq!(app.scene.number("select count(*) from contacts", &[]).await, 0, "it is not carried out again");
+    assert_eq!(erase().await.expect(200).body, erased.body, "this answer names nobody and is given again");
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -6,7 +7,8 @@ use axum::http::Method;
 use functions::api::domains;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
-use shared::delivery::domains::{DomainName, Identities, Identity, Status};
+use shared::delivery::domains::records::State;
+use shared::delivery::domains::{Dkim, DomainName, Identities, Identity, MailFrom, Status};
 use shared::{Error, OrganizationId, Result};
 
 use crate::app::{Answer, App};
@@ -15,19 +17,35 @@ use crate::app::{Answer, App};
 #[derive(Default)]
 pub(crate) struct Provider {
     known: Mutex<BTreeMap<String, Identity>>,
+    /// How often it was asked to set a MAIL FROM domain.
+    mail_from_set: AtomicU32,
     is_away: bool,
+    sets_no_mail_from: AtomicBool,
 }
 
 impl Provider {
-    /// Keeps the owner of an identity that there is; a new one is made by hand and has none.
+    /// Keeps the owner and the MAIL FROM domain of an identity that there is; a new one is made by hand and has neither.
     fn set(&self, name: &str, status: Status) {
-        let owner = self.known.lock().unwrap().get(name).and_then(|identity| identity.owner);
+        let known = self.known.lock().unwrap().get(name).cloned();
+        let (owner, mail_from) = known.map(|identity| (identity.owner, identity.mail_from)).unwrap_or_default();
         self.put(name, owner, status);
+        self.change(name, |identity| identity.mail_from = mail_from);
     }
 
     fn put(&self, name: &str, owner: Option<OrganizationId>, status: Status) {
-        let identity = Identity { owner, status, dkim_tokens: vec!["one".into(), "two".into(), "three".into()] };
+        let state = match status {
+            Status::Pending => State::Missing,
+            Status::Verified => State::Found,
+            Status::Failed => State::Failed,
+        };
+        let tokens = vec!["one".into(), "two".into(), "three".into()];
+        let dkim = Dkim { tokens, zone: "dkim.amazonses.com".into(), state };
+        let identity = Identity { owner, status, dkim, mail_from: None };
         self.known.lock().unwrap().insert(name.to_owned(), identity);
+    }
+
+    fn change(&self, name: &str, change: impl FnOnce(&mut Identity)) {
+        change(self.known.lock().unwrap().get_mut(name).unwrap());
     }
 
     fn names(&self) -> Vec<String> {
@@ -55,6 +73,29 @@ impl Identities for Provider {
     fn find<'a>(&'a self, domain: &'a DomainName) -> BoxFuture<'a, Result<Option<Identity>>> {
         Box::pin(async move { Ok(self.get(domain)) })
     }
+
+    fn set_mail_from<'a>(&'a self, domain: &'a DomainName, name: &'a str) -> BoxFuture<'a, Result<Option<MailFrom>>> {
+        Box::pin(async move {
+            if self.sets_no_mail_from.load(Ordering::Relaxed) {
+                return Err(Error::Unavailable("not at this moment".into()));
+            }
+            self.mail_from_set.fetch_add(1, Ordering::Relaxed);
+            let exchange = "feedback-smtp.eu-central-1.amazonses.com".to_owned();
+            let mail_from = Some(MailFrom { domain: name.to_owned(), exchange, state: State::Missing });
+            self.change(domain.as_str(), |identity| identity.mail_from.clone_from(&mail_from));
+            Ok(mail_from)
+        })
+    }
+}
+
+/// The states of the records by purpose and type, in their order and each once.
+fn states(domain: &Answer) -> Vec<String> {
+    let records = domain.body["dns_records"].as_array().unwrap().iter();
+    let mut states: Vec<String> = records
+        .map(|record| ["purpose", "type", "state"].map(|field| record[field].as_str().unwrap()).join(" "))
+        .collect();
+    states.dedup();
+    states
 }
 
 fn router(app: &App, provider: &Arc<Provider>) -> Router {
@@ -73,16 +114,27 @@ async fn a_domain_is_made_verified_listed_and_deleted() {
     let id = created.text("/id").to_owned();
     assert_eq!(created.headers["location"], format!("/v1/domains/{id}"));
     assert_eq!((created.text("/name"), created.text("/status")), ("mail.example.com", "pending"));
-    assert_eq!(
-        created.body["dns_records"],
-        json!([
-            {"type": "CNAME", "name": "one._domainkey.mail.example.com", "value": "one.dkim.amazonses.com", "purpose": "dkim", "required": true},
-            {"type": "CNAME", "name": "two._domainkey.mail.example.com", "value": "two.dkim.amazonses.com", "purpose": "dkim", "required": true},
-            {"type": "CNAME", "name": "three._domainkey.mail.example.com", "value": "three.dkim.amazonses.com", "purpose": "dkim", "required": true},
-            {"type": "TXT", "name": "mail.mail.example.com", "value": "v=spf1 include:amazonses.com ~all", "purpose": "mail_from", "required": false},
-            {"type": "TXT", "name": "_dmarc.mail.example.com", "value": "v=DMARC1; p=none;", "purpose": "dmarc", "required": false},
-        ])
-    );
+    let missing = "Not found yet. Publish it as it stands here, and verify again later.";
+    let key = |token: &str| {
+        json!({"type": "CNAME", "name": format!("{token}._domainkey.mail.example.com"), "value": format!("{token}.dkim.amazonses.com"),
+               "purpose": "dkim", "required": true, "state": "missing", "note": missing})
+    };
+    let exchange = json!({"type": "MX", "name": "mail.mail.example.com", "value": "10 feedback-smtp.eu-central-1.amazonses.com",
+                          "purpose": "mail_from", "required": false, "state": "missing", "note": missing});
+    let records = created.body["dns_records"].as_array().unwrap();
+    assert_eq!(records[..4], [key("one"), key("two"), key("three"), exchange]);
+    let optional: Vec<[&str; 5]> = records[4..]
+        .iter()
+        .map(|record| {
+            assert_eq!((&record["required"], record["note"].is_string()), (&json!(false), true));
+            ["type", "name", "value", "purpose", "state"].map(|field| record[field].as_str().unwrap())
+        })
+        .collect();
+    let expected = [
+        ["TXT", "mail.mail.example.com", "v=spf1 include:amazonses.com ~all", "mail_from", "unknown"],
+        ["TXT", "_dmarc.mail.example.com", "v=DMARC1; p=none;", "dmarc", "unknown"],
+    ];
+    assert_eq!((optional.as_slice(), &created.body["advice"]), (expected.as_slice(), &Value::Null));
 
     let fill = [("DOMAIN_ID", id.as_str())];
     for (status, verified_at) in [
@@ -98,6 +150,7 @@ async fn a_domain_is_made_verified_listed_and_deleted() {
         assert_eq!(checked.text("/checked_at"), "2026-03-04T10:00:00.000Z");
     }
     let found = app.sample(router(&app, &provider), "domains/find", &fill).await.expect(200);
+    assert_eq!(found.body["dns_records"][0]["state"], "found");
     let page = app.sample(router(&app, &provider), "domains/list", &[]).await.expect(200);
     assert_eq!(page.body["data"][0], found.body);
     assert_eq!(page.body["data"][1]["name"], "example.test", "the scene's own");
@@ -106,6 +159,108 @@ async fn a_domain_is_made_verified_listed_and_deleted() {
     app.sample(router(&app, &provider), "domains/verify", &fill).await.expect(404);
     let acts = "select count(*) from audit_log where action in ('domain.created', 'domain.checked', 'domain.deleted')";
     assert_eq!(app.scene.number(acts, &[]).await, 6);
+}
+
+#[tokio::test]
+async fn each_record_has_the_state_of_the_last_look() {
+    let app = App::new().await;
+    let provider = Arc::<Provider>::default();
+    let name = "mail.example.com";
+    let id = create(&app, &provider, name).await.expect(201).text("/id").to_owned();
+    let fill = [("DOMAIN_ID", id.as_str())];
+    for (keys, exchange, status, advice) in [
+        (State::Missing, State::Missing, Status::Pending, None),
+        (State::Found, State::Missing, Status::Verified, None),
+        (State::Found, State::Found, Status::Verified, None),
+        (State::Lost, State::Lost, Status::Verified, Some("could not read the DKIM records")),
+        (State::Failed, State::Failed, Status::Failed, Some("has given up")),
+        (State::Unknown, State::Unknown, Status::Pending, None),
+    ] {
+        provider.change(name, |identity| {
+            (identity.status, identity.dkim.state) = (status, keys);
+            identity.mail_from.as_mut().unwrap().state = exchange;
+        });
+        let checked = app.sample(router(&app, &provider), "domains/verify", &fill).await.expect(200);
+        let [keys, exchange] = [keys, exchange].map(|state| json!(state).as_str().unwrap().to_owned());
+        let expected = [
+            format!("dkim CNAME {keys}"),
+            format!("mail_from MX {exchange}"),
+            "mail_from TXT unknown".into(),
+            "dmarc TXT unknown".into(),
+        ];
+        assert_eq!(states(&checked), expected);
+        let told = checked.body["advice"].as_str();
+        assert_eq!(told.is_some(), advice.is_some(), "{told:?}");
+        assert!(told.unwrap_or_default().contains(advice.unwrap_or_default()), "{told:?}");
+        let found = app.sample(router(&app, &provider), "domains/find", &fill).await.expect(200);
+        assert_eq!(found.body, checked.body);
+    }
+}
+
+#[tokio::test]
+async fn a_mail_from_domain_is_set_once_and_again_only_when_the_provider_has_given_up() {
+    let app = App::new().await;
+    let provider = Arc::<Provider>::default();
+    let name = "mail.example.com";
+    let set = || provider.mail_from_set.load(Ordering::Relaxed);
+    let id = create(&app, &provider, name).await.expect(201).text("/id").to_owned();
+    assert_eq!(set(), 1);
+    let path = format!("/v1/domains/{id}/verify");
+    let verify = async || app.send(router(&app, &provider), Method::POST, &path, None).await.expect(200);
+    for state in [State::Missing, State::Found, State::Lost, State::Unknown] {
+        provider.change(name, |identity| identity.mail_from.as_mut().unwrap().state = state);
+        verify().await;
+        assert_eq!(set(), 1, "{state:?}");
+    }
+    // One that was chosen by hand is kept, and looked for again.
+    provider.change(name, |identity| {
+        let mail_from = identity.mail_from.as_mut().unwrap();
+        (mail_from.domain, mail_from.state) = ("bounces.mail.example.com".to_owned(), State::Failed);
+    });
+    let checked = verify().await;
+    assert_eq!((set(), checked.text("/dns_records/3/name")), (2, "bounces.mail.example.com"));
+    assert_eq!(checked.text("/dns_records/3/state"), "failed");
+    assert_eq!(verify().await.text("/dns_records/3/state"), "missing");
+
+    // What belongs to somebody else is not touched.
+    provider.put("theirs.example.com", Some(OrganizationId::fresh()), Status::Verified);
+    create(&app, &provider, "theirs.example.com").await.expect(409);
+    assert_eq!(set(), 2);
+}
+
+#[tokio::test]
+async fn a_provider_that_fails_halfway_loses_nothing() {
+    let app = App::new().await;
+    let provider = Arc::<Provider>::default();
+    provider.sets_no_mail_from.store(true, Ordering::Relaxed);
+    let away = create(&app, &provider, "mail.example.com").await.expect(503);
+    assert_eq!(away.text("/code"), "unavailable");
+    assert_eq!(app.scene.number("select count(*) from domains where name = 'mail.example.com'", &[]).await, 0);
+    // The identity is there; the same request finds it and goes on.
+    provider.sets_no_mail_from.store(false, Ordering::Relaxed);
+    let id = create(&app, &provider, "mail.example.com").await.expect(201).text("/id").to_owned();
+    // What was known before stays as it was.
+    provider.change("mail.example.com", |identity| identity.mail_from = None);
+    provider.sets_no_mail_from.store(true, Ordering::Relaxed);
+    let before = app.send(router(&app, &provider), Method::GET, &format!("/v1/domains/{id}"), None).await.expect(200);
+    app.send(router(&app, &provider), Method::POST, &format!("/v1/domains/{id}/verify"), None).await.expect(503);
+    let after = app.send(router(&app, &provider), Method::GET, &format!("/v1/domains/{id}"), None).await.expect(200);
+    assert_eq!(before.body, after.body);
+}
+
+#[tokio::test]
+async fn records_that_an_older_release_has_kept_are_unknown_until_they_are_verified_again() {
+    let app = App::new().await;
+    let provider = Arc::<Provider>::default();
+    let old = json!([{"type": "CNAME", "name": "one._domainkey.example.test", "value": "one.dkim.amazonses.com",
+                      "purpose": "dkim", "required": true}]);
+    app.scene.run("update domains set dns_records = $1 where name = 'example.test'", &[&old]).await;
+    provider.put("example.test", Some(app.scene.organization), Status::Verified);
+    let path = format!("/v1/domains/{}", app.scene.domain);
+    let found = app.send(router(&app, &provider), Method::GET, &path, None).await.expect(200);
+    assert_eq!((states(&found), &found.body["advice"]), (vec!["dkim CNAME unknown".to_owned()], &Value::Null));
+    let checked = app.send(router(&app, &provider), Method::POST, &format!("{path}/verify"), None).await.expect(200);
+    assert_eq!(states(&checked)[..2], ["dkim CNAME found", "mail_from MX missing"]);
 }
 
 #[tokio::test]

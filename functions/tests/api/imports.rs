@@ -54,6 +54,10 @@ impl Desk {
 
     /// Makes an import and uploads a file for it.
     async fn uploaded(&self, file: &str) -> String {
+        self.uploaded_bytes(file.as_bytes()).await
+    }
+
+    async fn uploaded_bytes(&self, file: &[u8]) -> String {
         let created = self.post("/v1/imports", Some(json!({"file_name": "people.csv"}))).await.expect(201);
         let id = created.text("/id").to_owned();
         self.store.upload(&format!("uploads/{}/{id}", self.app.scene.organization), file);
@@ -105,7 +109,7 @@ async fn a_file_goes_from_the_first_request_to_the_contacts() {
         body,
         json!({"id": id, "file_name": "people.csv", "list_id": list, "status": "completed", "progress": 100,
                "column_mapping": {"Adresse": "email", "Plan": "custom.plan"}, "bytes_done": 79, "bytes_total": 79,
-               "rows_total": 4, "rows_created": 1, "rows_updated": 0, "rows_unchanged": 1, "rows_failed": 2,
+               "encoding": null, "rows_total": 4, "rows_created": 1, "rows_updated": 0, "rows_unchanged": 1, "rows_failed": 2,
                "error_code": null, "error": null, "started_at": "2026-03-04T10:00:00.000Z",
                "completed_at": "2026-03-04T10:00:00.000Z"})
     );
@@ -123,6 +127,110 @@ async fn a_file_goes_from_the_first_request_to_the_contacts() {
     let acts = desk.app.scene.rows("select action from audit_log order by id", &[]).await;
     let acts: Vec<&str> = acts.iter().map(|row| row.get(0)).collect();
     assert_eq!(acts, ["import.created", "import.started"], "a start that was refused is no act");
+}
+
+#[tokio::test]
+async fn a_preview_shows_what_the_import_would_make_of_the_file() {
+    let desk = Desk::new().await;
+    let preview =
+        async |id: String| desk.app.sample(desk.router(), "imports/preview", &[("IMPORT_ID", id.as_str())]).await;
+    let created = desk.post("/v1/imports", Some(json!({"file_name": "people.csv"}))).await.expect(201);
+    let missing = preview(created.text("/id").to_owned()).await.expect(409);
+    assert_eq!(missing.text("/code"), "file_missing");
+
+    let mut file = b"Our people\n\nEmail;Secondary Email;Plan;\nada@people.test;;caf\xe9;\nnobody;;;\n;;;\n".to_vec();
+    for n in 0..30 {
+        file.extend_from_slice(format!("p{n}@people.test;;;\n").as_bytes());
+    }
+    let id = desk.uploaded_bytes(&file).await;
+    let shown = preview(id.clone()).await.expect(200).body;
+    assert_eq!(
+        (
+            &shown["encoding"],
+            &shown["delimiter"],
+            &shown["header_line"],
+            &shown["bytes_total"],
+            &shown["rows_estimated"]
+        ),
+        (&json!("windows-1252"), &json!(";"), &json!(3), &json!(file.len()), &json!(32))
+    );
+    assert_eq!(
+        shown["columns"],
+        json!([{"name": "Email", "target": "email", "basis": "known"},
+               {"name": "Secondary Email", "target": "custom.secondary_email", "basis": "custom"},
+               {"name": "Plan", "target": "custom.plan", "basis": "custom"},
+               {"name": "Column 4", "target": "custom.column_4", "basis": "custom"}])
+    );
+    let rows = shown["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 20);
+    let cells = json!(["ada@people.test", "", "caf\u{e9}", ""]);
+    assert_eq!(rows[0], json!({"line": 4, "cells": cells, "code": null, "reason": null}));
+    assert_eq!((&rows[1]["line"], &rows[1]["code"]), (&json!(5), &json!("email_no_at")));
+    assert_eq!(rows[2]["line"], 7, "a blank row is no row");
+    let codes: Vec<&str> = shown["warnings"].as_array().unwrap().iter().map(|w| w["code"].as_str().unwrap()).collect();
+    assert_eq!(
+        codes,
+        ["lines_above_header", "encoding_guessed", "several_email_columns", "columns_renamed", "rows_with_errors"]
+    );
+    assert_eq!((&shown["error_code"], &shown["error"]), (&Value::Null, &Value::Null));
+    let import = desk.get(&format!("/v1/imports/{id}")).await.expect(200);
+    assert_eq!(import.text("/status"), "pending", "looking changes nothing");
+    assert!(desk.queue.is_empty());
+}
+
+#[tokio::test]
+async fn a_preview_of_a_file_that_cannot_be_imported_says_why_and_shows_what_can_be_read() {
+    let desk = Desk::new().await;
+    for (file, code, columns) in [
+        ("", "no_header", 0),
+        ("Ada,ada@people.test\n", "no_header", 0),
+        ("PK\u{3}\u{4}xl/workbook.xml", "not_csv", 0),
+        ("Contact;Plan\nada@people.test;pro\n", "no_email_column", 2),
+    ] {
+        let id = desk.uploaded(file).await;
+        let shown = desk.get(&format!("/v1/imports/{id}/preview")).await.expect(200).body;
+        assert_eq!(shown["error_code"], code, "{shown:#}");
+        assert!(shown["error"].as_str().is_some_and(|error| !error.is_empty()));
+        assert_eq!(shown["columns"].as_array().unwrap().len(), columns);
+    }
+    // The mapping that the import was made with counts, and only the beginning of a large file is read.
+    let body = json!({"file_name": "people.csv", "column_mapping": {"Contact": "email", "Plan": null}});
+    let id = desk.post("/v1/imports", Some(body)).await.expect(201).text("/id").to_owned();
+    let key = format!("uploads/{}/{id}", desk.app.scene.organization);
+    desk.store.upload_repeated(&key, "Contact;Plan\n", "ada@people.test;pro\n", 400 << 20);
+    let reads = desk.store.reads();
+    let shown = desk.get(&format!("/v1/imports/{id}/preview")).await.expect(200).body;
+    assert_eq!(desk.store.reads() - reads, 1);
+    assert_eq!(
+        shown["columns"],
+        json!([{"name": "Contact", "target": "email", "basis": "mapped"}, {"name": "Plan", "target": null, "basis": "mapped"}])
+    );
+    assert_eq!(shown["rows_estimated"], ((400 << 20) - 13) / 20);
+}
+
+#[tokio::test]
+async fn the_rows_that_failed_are_downloaded_once_the_import_has_ended() {
+    let desk = Desk::new().await;
+    let id = desk.uploaded("Email,Plan\nnobody,=1+1\nada@people.test,pro\n").await;
+    let file = async || desk.app.sample(desk.router(), "imports/find_error_file", &[("IMPORT_ID", id.as_str())]).await;
+    assert_eq!(file().await.expect(409).text("/code"), "not_ended");
+    desk.post(&format!("/v1/imports/{id}/start"), None).await.expect(202);
+    assert_eq!(file().await.expect(409).text("/code"), "not_ended");
+    desk.deliver(&id).await.unwrap();
+    let found = file().await.expect(200);
+    assert_eq!(found.text("/expires_at"), "2026-03-04T10:15:00.000Z");
+    let key = found.text("/url").strip_prefix("https://uploads.example.test/").unwrap();
+    let (key, _) = key.split_once("?as=errors.csv&expires=900").unwrap();
+    let text = String::from_utf8(desk.store.object(key).unwrap()).unwrap();
+    assert_eq!(text, "\u{feff}Line,Code,Reason,Email,Plan\r\n2,email_no_at,the address has no @,nobody,'=1+1\r\n");
+    desk.store.remove(key);
+    file().await.expect(404);
+
+    let clean = desk.uploaded("email\nbob@people.test\n").await;
+    desk.post(&format!("/v1/imports/{clean}/start"), None).await.expect(202);
+    desk.deliver(&clean).await.unwrap();
+    let none = desk.get(&format!("/v1/imports/{clean}/errors/file")).await.expect(409);
+    assert_eq!(none.text("/code"), "no_errors");
 }
 
 #[tokio::test]
@@ -192,7 +300,9 @@ async fn another_organizations_import_is_not_found_and_without_a_key_nothing_is(
     let key = desk.app.scene.api_key_of(other).await;
     let routes = [
         (Method::GET, format!("/v1/imports/{id}")),
+        (Method::GET, format!("/v1/imports/{id}/preview")),
         (Method::GET, format!("/v1/imports/{id}/errors")),
+        (Method::GET, format!("/v1/imports/{id}/errors/file")),
         (Method::POST, format!("/v1/imports/{id}/start")),
     ];
     for (method, path) in &routes {

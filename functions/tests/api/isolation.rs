@@ -4,21 +4,25 @@ use std::sync::Arc;
 
 use axum::Router;
 use functions::api::imports::Imports;
-use functions::api::{contacts, domains, imports, lists, senders};
+use functions::api::{audit, domains, imports, lists, organizations, senders};
 use serde_json::Value;
-use shared::ImportId;
+use shared::{ApiKeyId, ImportId};
 use testkit::{FakeImportQueue, FakeObjectStore};
 
 use crate::app::App;
 use crate::domains::Provider;
 
-const RESOURCES: [&str; 5] = ["contacts", "lists", "domains", "senders", "imports"];
+const RESOURCES: [&str; 8] =
+    ["organizations", "contacts", "lists", "domains", "senders", "suppressions", "imports", "audit"];
 
 fn router(app: &App) -> Router {
     let db = app.scene.db.app();
-    contacts::router(db.clone())
+    crate::contacts::router(app)
+        .merge(organizations::router(db.clone()))
+        .merge(audit::router(db.clone()))
         .merge(lists::router(db.clone()))
         .merge(senders::router(db.clone()))
+        .merge(crate::suppressions::router(app))
         .merge(imports::router(Imports {
             db: db.clone(),
             store: Arc::<FakeObjectStore>::default(),
@@ -45,7 +49,7 @@ fn samples() -> Vec<(String, bool)> {
     samples
 }
 
-/// Everything that an organization has, but the keys' last use.
+/// Everything that an organization has, but its keys, whose last use is noted.
 async fn everything(app: &App) -> Vec<String> {
     let mut all = Vec::new();
     for table in [
@@ -54,6 +58,7 @@ async fn everything(app: &App) -> Vec<String> {
         "list_members",
         "domains",
         "senders",
+        "suppressions",
         "import_batches",
         "enrollments",
         "messages",
@@ -78,7 +83,19 @@ async fn nobody_and_nobody_else_reaches_what_an_organization_has() {
         app.scene.organization
     );
     app.scene.run(&file, &[]).await;
+    let suppression = shared::SuppressionId::fresh().to_string();
+    let row = format!(
+        "insert into suppressions (organization_id, id, email_lower, reason) values ('{}', '{suppression}', 'ada@people.test', 'manual')",
+        app.scene.organization
+    );
+    app.scene.run(&row, &[]).await;
+    let organization = app.scene.organization.to_string();
+    let key: ApiKeyId = app.scene.rows("select id from api_keys", &[]).await[0].get(0);
+    let key = key.to_string();
     let ids = [
+        ("ORGANIZATION_ID", organization.as_str()),
+        ("KEY_ID", key.as_str()),
+        ("SUPPRESSION_ID", suppression.as_str()),
         ("CONTACT_ID", contact.as_str()),
         ("LIST_ID", list.as_str()),
         ("DOMAIN_ID", domain.as_str()),

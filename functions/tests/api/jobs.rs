@@ -26,3 +26,15 @@ async fn without_a_valid_key_nothing_is_answered() {
         assert_eq!(refused.text("/code"), "unauthorized");
     }
 }
+
+#[tokio::test]
+async fn a_job_is_shown_with_its_times() {
+    let app = App::new().await;
+    let id = shared::JobId::fresh();
+    let job = "insert into jobs (organization_id, id, kind, subject_id, state, completed_at)
+               values ($1, $2, 'campaign_activation', $2, 'completed', '2026-03-04 10:00:00.123456+00')";
+    app.scene.run(job, &[&app.scene.organization, &id]).await;
+    let id = id.to_string();
+    let shown = app.sample(jobs::router(app.scene.db.app()), "jobs/find", &[("JOB_ID", &id)]).await.expect(200);
+    assert_eq!(shown.text("/completed_at"), "2026-03-04T10:00:00.123Z");
+}

@@ -2,18 +2,25 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod analytics;
 mod app;
+mod audit;
 mod campaigns;
 mod campaigns_activation;
 mod campaigns_preflight;
 mod campaigns_statistics;
 mod contacts;
 mod domains;
+mod idempotency;
 mod imports;
 mod isolation;
 mod jobs;
 mod lists;
 mod messages;
 mod organizations;
+mod rate_limits;
 mod senders;
+mod ses_events;
+mod suppressions;
 mod tracking;
+mod walk;

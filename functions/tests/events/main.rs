@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod ledger;
+mod maintenance;
 mod migrate;
 mod provider;
+mod reports;
 mod samples;

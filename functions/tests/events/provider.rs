@@ -72,7 +72,7 @@ async fn read_request(stream: &mut tokio::net::TcpStream) {
 }
 
 async fn send(endpoint: &str) -> Answer {
-    let config = Aws::load().await.config.into_builder();
+    let config = Aws::load().config.into_builder();
     let credentials = aws_sdk_sesv2::config::Credentials::new("test", "test", None, None, "test");
     let config = config
         .endpoint_url(endpoint)

@@ -274,12 +274,17 @@ pub async fn update(tx: &Tx, id: ContactId, given: ContactFields) -> Result<Cont
 pub async fn delete(tx: &Tx, id: ContactId) -> Result<()> {
     lock(tx, id).await?;
     stopping::remove_contact(tx, id).await?;
+    remove(tx, id).await
+}
+
+/// Deletes the row of a contact that is locked and stopped.
+pub(super) async fn remove(tx: &Tx, id: ContactId) -> Result<()> {
     tx.execute(include_str!("contacts/delete.sql"), &[&id]).await?;
     Ok(())
 }
 
 /// Locks a contact, which keeps its enrollments and queued messages from moving on: contacts come before them.
-async fn lock(tx: &Tx, id: ContactId) -> Result<Contact> {
+pub(super) async fn lock(tx: &Tx, id: ContactId) -> Result<Contact> {
     let row = tx.query_opt(include_str!("contacts/lock.sql"), &[&id]).await?.ok_or(Error::not_found("contact"))?;
     from_row(&row)
 }

@@ -5,10 +5,14 @@
 
 mod chunks;
 mod columns;
+mod encodings;
+mod error_files;
+mod formats;
 pub mod importing;
 mod merging;
 mod objects;
 mod parsing;
+mod preview;
 mod rows;
 
 use std::time::Duration;
@@ -21,6 +25,9 @@ use tokio_postgres::Row;
 
 pub use columns::ColumnMapping;
 pub use objects::{ObjectHead, ObjectStore, PresignedPut};
+pub use preview::{Preview, PreviewColumn, PreviewRow, Warning};
+
+use chunks::FileKey;
 
 use crate::error::violated_constraint;
 use crate::fields::Fields;
@@ -29,6 +36,8 @@ use crate::{Error, ImportId, ListId, OrganizationId, Result, Tx};
 
 /// How long a client may take to begin its upload.
 pub const UPLOAD_WINDOW: Duration = Duration::from_secs(15 * 60);
+/// How long the URL of an error file is good.
+pub const DOWNLOAD_WINDOW: Duration = Duration::from_secs(15 * 60);
 /// Bytes of a file at most: about five million rows.
 pub const FILE_MAXIMUM: u64 = 512 << 20;
 /// Characters of a file's name, as file systems have it.
@@ -52,9 +61,9 @@ pub struct Pace {
 }
 
 impl Default for Pace {
-    /// A chunk of some tens of milliseconds; pieces that are large beside the time a request takes.
+    /// A chunk of some tenths of a second; pieces that are large beside the time a request takes.
     fn default() -> Self {
-        Self { rows: 1_000, bytes: 4 << 20, piece: 4 << 20 }
+        Self { rows: 5_000, bytes: 4 << 20, piece: 4 << 20 }
     }
 }
 
@@ -90,6 +99,8 @@ pub struct Import {
     /// Column by column, by header: where the values go, null for a column that is left out. What the caller said until
     /// the header has been read.
     pub column_mapping: Option<Value>,
+    /// How the file is written: `utf-8`, `utf-16le`, `utf-16be` or `windows-1252`. Null while nothing but ASCII was read.
+    pub encoding: Option<String>,
     /// `pending`, `processing`, `completed` or `failed`.
     pub status: String,
     /// Per cent of the file that is done, by bytes.
@@ -203,6 +214,41 @@ pub async fn list_errors(tx: &Tx, id: ImportId, after: Option<i64>, limit: i64) 
         .collect()
 }
 
+/// What an import would make of the file that has been uploaded, by its beginning and the mapping that was asked for.
+///
+/// Errors: [`Error::NotFound`], [`Error::Conflict`] (`file_missing`), [`Error::Unavailable`] when the store is. What is wrong
+/// with the file itself stands in the preview.
+pub async fn preview(tx: &Tx, store: &dyn ObjectStore, id: ImportId) -> Result<Preview> {
+    let row = find_row(tx, id).await?;
+    let requested: Option<Value> = row.try_get("requested_mapping")?;
+    let requested = requested.map(ColumnMapping::from_json).transpose()?;
+    let key: String = row.try_get("object_key")?;
+    let Some(ObjectHead { size, etag }) = store.head(&key).await? else { return Err(file_missing()) };
+    preview::read(store, FileKey { key, etag, size }, requested.as_ref()).await
+}
+
+/// Signs a URL from which the rows that could not be taken are downloaded as CSV, within [`DOWNLOAD_WINDOW`]: line, code and
+/// reason, then the row's own cells.
+///
+/// Errors: [`Error::NotFound`], also for a file that has expired; [`Error::Conflict`] (`not_ended`, `no_errors`),
+/// [`Error::Unavailable`] when the store is.
+pub async fn error_file(tx: &Tx, store: &dyn ObjectStore, id: ImportId) -> Result<String> {
+    let row = find_row(tx, id).await?;
+    if !matches!(row.try_get("status")?, "completed" | "failed") {
+        return Err(Error::conflict("not_ended", "the import has not ended yet; its errors are listed meanwhile"));
+    }
+    if row.try_get::<_, i64>("rows_failed")? == 0 {
+        return Err(Error::conflict("no_errors", "every row was taken"));
+    }
+    let run: Option<DateTime<Utc>> = row.try_get("run_started_at")?;
+    let run = run.ok_or_else(|| Error::internal("an import that has ended was never started"))?;
+    let key = error_files::key(tx.organization()?, id, run);
+    if store.head(&key).await?.is_none() {
+        return Err(Error::not_found("error file"));
+    }
+    store.presign_csv(&key, "errors.csv", DOWNLOAD_WINDOW).await
+}
+
 /// Starts an import whose file has been uploaded, or one that failed, from the file's beginning. A mapping given here takes
 /// the place of the one given before.
 ///
@@ -224,7 +270,7 @@ pub async fn start(
     }
     let object_key: &str = row.try_get("object_key")?;
     let Some(object) = store.head(object_key).await? else {
-        return Err(Error::conflict("file_missing", "the file has not been uploaded"));
+        return Err(file_missing());
     };
     if object.size == 0 {
         return Err(Error::invalid("file", "file_empty", "the uploaded file is empty"));
@@ -240,6 +286,10 @@ pub async fn start(
     tx.execute(include_str!("imports/delete_errors.sql"), &[&id]).await?;
     queue.enqueue(tx.organization()?, id).await?;
     Ok(import)
+}
+
+fn file_missing() -> Error {
+    Error::conflict("file_missing", "the file has not been uploaded")
 }
 
 fn already_started() -> Error {
@@ -259,6 +309,7 @@ fn from_row(row: &Row) -> Result<Import> {
         file_name: row.try_get("file_name")?,
         list_id: row.try_get("list_id")?,
         column_mapping: used.or(requested),
+        encoding: row.try_get("encoding")?,
         status: row.try_get("status")?,
         progress: bytes_total.filter(|total| *total > 0).map_or(0, |total| bytes_done.saturating_mul(100) / total),
         bytes_done,

@@ -18,11 +18,34 @@ macro_rules! migrations {
     };
 }
 
-migrations!["0001_foundation", "0002_platform", "0003_audience", "0004_outreach", "0005_delivery", "0006_tracking"];
+migrations![
+    "0001_foundation",
+    "0002_platform",
+    "0003_audience",
+    "0004_outreach",
+    "0005_delivery",
+    "0006_tracking",
+    "0007_tracked_links",
+    "0008_statistics",
+    "0009_provider_events",
+    "0010_imports",
+    "0011_platform",
+    "0012_suppressions",
+    "0013_provider_account",
+    "0014_messages",
+    "0015_domains",
+    "0016_erasure",
+];
 
 /// The roles that functions log in as. None owns anything or passes row-level security.
-pub const RUN_TIME_ROLES: &[&str] =
-    &["martlet_app", "martlet_scheduler", "martlet_sender", "martlet_feedback", "martlet_inbound"];
+pub const RUN_TIME_ROLES: &[&str] = &[
+    "martlet_app",
+    "martlet_scheduler",
+    "martlet_sender",
+    "martlet_feedback",
+    "martlet_inbound",
+    "martlet_maintenance",
+];
 
 /// Two migrators wait for each other on this advisory lock.
 const MIGRATION_LOCK: i64 = 0x4d41_5254_4c45_5400;

@@ -6,11 +6,13 @@
 
 use std::time::Duration;
 
+use tokio_postgres::Row;
+
 use crate::platform::config;
-use crate::{Result, Tx};
+use crate::{Error, Result, Tx};
 
 /// The one account of this installation.
-const ACCOUNT: &str = "ses";
+pub(crate) const ACCOUNT: &str = "ses";
 
 /// What may be handed over now.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,16 +31,33 @@ pub(crate) enum Admission {
     },
 }
 
-/// Asks before a batch is claimed, by a caller who has something to hand over: taking the probe moves the time of the next.
-pub(crate) async fn admit(tx: &Tx) -> Result<Admission> {
-    let row = tx.query_one(include_str!("breaker/read.sql"), &[&ACCOUNT]).await?;
-    if row.try_get::<_, &str>("breaker")? == "closed" {
-        return Ok(Admission::All);
+/// Asks how the breaker stands, with the name of the [`ACCOUNT`].
+pub(crate) const READ: &str = include_str!("breaker/read.sql");
+
+/// How the breaker stands.
+pub(crate) struct Breaker {
+    is_closed: bool,
+    retry_after: f64,
+}
+
+impl Breaker {
+    /// Reads the answer to [`READ`].
+    pub(crate) fn from_rows(rows: &[Row]) -> Result<Self> {
+        let row = rows.first().ok_or_else(|| Error::internal("the provider account is not there"))?;
+        let is_closed = row.try_get::<_, &str>("breaker")? == "closed";
+        Ok(Self { is_closed, retry_after: row.try_get("retry_after")? })
     }
-    let pause = pause(tx).await?.as_secs_f64();
-    match tx.query_opt(include_str!("breaker/take_probe.sql"), &[&ACCOUNT, &pause]).await? {
-        Some(_) => Ok(Admission::Probe { retry_after: pause }),
-        None => Ok(Admission::Nothing { retry_after: row.try_get::<_, f64>("retry_after")?.max(1.0) }),
+
+    /// Tells a caller who has something to hand over what it may: taking the probe moves the time of the next.
+    pub(crate) async fn admit(&self, tx: &Tx) -> Result<Admission> {
+        if self.is_closed {
+            return Ok(Admission::All);
+        }
+        let pause = pause(tx).await?.as_secs_f64();
+        match tx.query_opt(include_str!("breaker/take_probe.sql"), &[&ACCOUNT, &pause]).await? {
+            Some(_) => Ok(Admission::Probe { retry_after: pause }),
+            None => Ok(Admission::Nothing { retry_after: self.retry_after.max(1.0) }),
+        }
     }
 }
 

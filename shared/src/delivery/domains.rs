@@ -1,11 +1,15 @@
 //! Domains: the ones an organization sends from, once it has shown by DNS records that they are its own.
 
+pub mod records;
+
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio_postgres::Row;
 
+use self::records::{Record, State};
+use super::gates::{self, Gate};
 use crate::error::violated_constraint;
 use crate::{DomainId, Error, OrganizationId, Result, Tx};
 
@@ -13,6 +17,8 @@ use crate::{DomainId, Error, OrganizationId, Result, Tx};
 const NAME_MAXIMUM: usize = 253;
 /// Bytes of one label of a host name (RFC 1035, 2.3.4).
 const LABEL_MAXIMUM: usize = 63;
+/// What stands before a domain in the name of its MAIL FROM domain.
+const MAIL_FROM_LABEL: &str = "mail";
 
 /// The name of a domain: a host name in lower case and ASCII form.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +53,11 @@ impl DomainName {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The name of its MAIL FROM domain; none where that would be too long.
+    fn mail_from(&self) -> Option<String> {
+        Self::parse(&format!("{MAIL_FROM_LABEL}.{}", self.0)).ok().map(|name| name.0)
     }
 }
 
@@ -90,8 +101,32 @@ pub struct Identity {
     pub owner: Option<OrganizationId>,
     /// Whether it sends for it.
     pub status: Status,
-    /// The tokens of which the DKIM records are made.
-    pub dkim_tokens: Vec<String>,
+    /// The keys that its mail is signed with.
+    pub dkim: Dkim,
+    /// Where bounces of its mail go, if that is not the provider's own domain.
+    pub mail_from: Option<MailFrom>,
+}
+
+/// The keys of a domain, which the provider keeps and the domain's DNS points to (Easy DKIM).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dkim {
+    /// One a record; the provider looks for all of them or none.
+    pub tokens: Vec<String>,
+    /// The domain below which the provider publishes the keys.
+    pub zone: String,
+    /// How it stands with the records.
+    pub state: State,
+}
+
+/// A MAIL FROM domain: the envelope sender of a domain's mail (RFC 5321, 2.3.1), which SPF is asked about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailFrom {
+    /// Its name, below the domain.
+    pub domain: String,
+    /// The provider's host that takes the bounces.
+    pub exchange: String,
+    /// How it stands with its MX record.
+    pub state: State,
 }
 
 /// The domains that the mail provider knows. One account serves every organization, so each identity is tagged with the
@@ -104,6 +139,10 @@ pub trait Identities: Send + Sync {
 
     /// The identity of a domain, if there is one.
     fn find<'a>(&'a self, domain: &'a DomainName) -> BoxFuture<'a, Result<Option<Identity>>>;
+
+    /// Has bounces of the domain's mail sent to this name below it, once its MX record is found; until then, and when it is
+    /// lost, the provider uses its own. The same again has the provider look again. None where it refuses the name.
+    fn set_mail_from<'a>(&'a self, domain: &'a DomainName, name: &'a str) -> BoxFuture<'a, Result<Option<MailFrom>>>;
 }
 
 /// A domain as the API shows it.
@@ -115,8 +154,10 @@ pub struct Domain {
     pub name: String,
     /// Whether mail may be sent from it.
     pub status: Status,
-    /// The records to publish: `[{type, name, value, purpose, required}]`.
-    pub dns_records: Value,
+    /// The records to publish, as far as the provider had found them when it was last asked.
+    pub dns_records: Vec<Record>,
+    /// What is wrong and what to do about it, where the domain is not just waiting for its records.
+    pub advice: Option<&'static str>,
     /// Since when it is verified.
     #[serde(serialize_with = "crate::timestamps::millis_or_null")]
     pub verified_at: Option<DateTime<Utc>>,
@@ -142,11 +183,13 @@ pub async fn create(tx: &Tx, identities: &dyn Identities, name: &DomainName) -> 
     // The provider is asked before any lock is taken: it may take its time.
     let identity = identities.create(name, tx.organization()?).await?;
     ensure_ours(tx, &identity)?;
+    let identity = with_mail_from(identities, name, identity).await?;
     ensure_not_taken(tx, name.as_str()).await?;
+    let dns_records = records::of(name, &identity)?;
     let row = tx
         .query_opt(
             include_str!("domains/insert.sql"),
-            &[&tx.organization()?, &DomainId::fresh(), &name.as_str(), &dns_records(name, &identity)],
+            &[&tx.organization()?, &DomainId::fresh(), &name.as_str(), &dns_records],
         )
         .await?;
     row.ok_or_else(exists).and_then(|row| from_row(&row))
@@ -165,7 +208,9 @@ pub async fn list(tx: &Tx, before: Option<DomainId>, limit: i64) -> Result<Vec<D
     tx.query(include_str!("domains/list.sql"), &[&before, &limit]).await?.iter().map(from_row).collect()
 }
 
-/// Asks the provider and keeps what it says, the records included: they change when an identity is made anew.
+/// Asks the provider and keeps what it says, the records included: they change when an identity is made anew. An identity of
+/// an older release gets its MAIL FROM domain. Once it commits that the domain is not verified any more, no mail from an
+/// address in it goes out.
 ///
 /// Errors: [`Error::NotFound`], [`Error::Conflict`] (`domain_taken`) when another organization has verified it.
 pub async fn verify(tx: &Tx, identities: &dyn Identities, id: DomainId) -> Result<Domain> {
@@ -175,14 +220,15 @@ pub async fn verify(tx: &Tx, identities: &dyn Identities, id: DomainId) -> Resul
         None => identities.create(&name, tx.organization()?).await?,
     };
     ensure_ours(tx, &identity)?;
+    let identity = with_mail_from(identities, &name, identity).await?;
+    let dns_records = records::of(&name, &identity)?;
     if identity.status == Status::Verified {
         ensure_not_taken(tx, name.as_str()).await?;
+    } else {
+        close_senders(tx, id).await?;
     }
     let row = tx
-        .query_opt(
-            include_str!("domains/set_status.sql"),
-            &[&id, &identity.status.name(), &dns_records(&name, &identity), &tx.now()],
-        )
+        .query_opt(include_str!("domains/set_status.sql"), &[&id, &identity.status.name(), &dns_records, &tx.now()])
         .await?;
     row.ok_or(Error::not_found("domain")).and_then(|row| from_row(&row))
 }
@@ -200,6 +246,14 @@ pub async fn delete(tx: &Tx, id: DomainId) -> Result<()> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// Waits until nobody lets mail of the domain's senders through, and keeps it so until the transaction ends: a claim that has
+/// seen the domain verified is over then, and the next one sees what we write.
+async fn close_senders(tx: &Tx, id: DomainId) -> Result<()> {
+    let rows = tx.query(include_str!("domains/senders.sql"), &[&id]).await?;
+    let senders: Vec<Gate> = rows.iter().map(|row| Ok(Gate::Sender(row.try_get("id")?))).collect::<Result<_>>()?;
+    gates::close(tx, &senders).await
 }
 
 /// Refuses an identity that was made for somebody else, or by hand: that it is verified proves nothing about this caller.
@@ -224,30 +278,35 @@ fn exists() -> Error {
     Error::conflict("domain_exists", "this domain has been added already")
 }
 
-/// What the owner of the domain publishes: the keys of Easy DKIM, without which SES sends nothing, and what receivers
-/// like to see beside them.
-fn dns_records(name: &DomainName, identity: &Identity) -> Value {
-    let name = name.as_str();
-    let record = |kind: &str, name: String, value: String, purpose: &str, required: bool| json!({"type": kind, "name": name, "value": value, "purpose": purpose, "required": required});
-    let keys = identity.dkim_tokens.iter().map(|token| {
-        let key = format!("{token}._domainkey.{name}");
-        record("CNAME", key, format!("{token}.dkim.amazonses.com"), "dkim", true)
-    });
-    let recommended = [
-        record("TXT", format!("mail.{name}"), "v=spf1 include:amazonses.com ~all".into(), "mail_from", false),
-        record("TXT", format!("_dmarc.{name}"), "v=DMARC1; p=none;".into(), "dmarc", false),
-    ];
-    keys.chain(recommended).collect()
+/// Gives an identity its MAIL FROM domain. One that somebody has chosen by hand stays. Where the provider has given up, it is
+/// asked to look again, and what it has said is kept until it says otherwise.
+async fn with_mail_from(identities: &dyn Identities, name: &DomainName, identity: Identity) -> Result<Identity> {
+    let mail_from = match identity.mail_from {
+        Some(known) if known.state == State::Failed => {
+            identities.set_mail_from(name, &known.domain).await?;
+            Some(known)
+        }
+        Some(known) => Some(known),
+        None => match name.mail_from() {
+            Some(chosen) => identities.set_mail_from(name, &chosen).await?,
+            None => None,
+        },
+    };
+    Ok(Identity { mail_from, ..identity })
 }
 
 fn from_row(row: &Row) -> Result<Domain> {
+    let status = Status::parse(row.try_get("status")?)?;
+    let dns_records = records::read(row.try_get::<_, Value>("dns_records")?)?;
+    let checked_at: Option<DateTime<Utc>> = row.try_get("checked_at")?;
     Ok(Domain {
         id: row.try_get("id")?,
         name: row.try_get("name")?,
-        status: Status::parse(row.try_get("status")?)?,
-        dns_records: row.try_get("dns_records")?,
+        status,
+        advice: records::advice(status, &dns_records),
+        dns_records,
         verified_at: row.try_get("verified_at")?,
-        checked_at: row.try_get("checked_at")?,
+        checked_at,
         created_at: row.try_get("created_at")?,
         updated_at: row.try_get("updated_at")?,
     })
@@ -293,15 +352,11 @@ mod tests {
     }
 
     #[test]
-    fn the_records_name_every_key_of_the_identity() {
-        let dkim_tokens = vec!["one".into(), "two".into()];
-        let identity = Identity { owner: None, status: Status::Pending, dkim_tokens };
-        let records = dns_records(&DomainName::parse("example.com").unwrap(), &identity);
-        assert_eq!(
-            records[1],
-            json!({"type": "CNAME", "name": "two._domainkey.example.com", "value": "two.dkim.amazonses.com",
-                   "purpose": "dkim", "required": true})
-        );
-        assert_eq!(records[3]["name"], "_dmarc.example.com");
+    fn a_mail_from_domain_is_below_the_domain_and_not_too_long() {
+        let mail_from = |name: &str| DomainName::parse(name).unwrap().mail_from();
+        assert_eq!(mail_from("example.com").as_deref(), Some("mail.example.com"));
+        let longest = format!("{}com", "abc.".repeat(61));
+        assert_eq!(mail_from(&longest).map(|name| name.len()), Some(NAME_MAXIMUM - 1));
+        assert_eq!(mail_from(&format!("abc.{longest}")), None);
     }
 }

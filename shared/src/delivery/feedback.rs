@@ -1,20 +1,31 @@
 //! Feedback: what the provider reports of messages that it has accepted.
 //!
 //! Reports arrive in any order, late and repeated. Each is written once; the summary on the message only ever gains. Any
-//! report on a message shows that it was accepted, so it resolves an unknown outcome; a hard bounce or a complaint
-//! suppresses the address and stops the person everywhere in the organization.
+//! report on a message shows that it was accepted, so it resolves an unknown outcome; a hard bounce, a complaint or an
+//! unsubscription at the provider suppresses the address and stops the person everywhere in the organization.
+//!
+//! Opens and clicks come by the provider's reports and by the routes that pixels and links lead to ([`super::tracking`]).
+//! Both are written here, by the rules of [`super::visitors`]: whoever did it is a person or a machine, counts once a
+//! minute, and can't fill the table.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::limits::{self, Slot};
-use super::messages::{MessageKey, State, columns, organizations};
+use super::messages::{MessageKey, OutcomeCode, State, columns, organizations};
 use super::settling::{self, Ended};
 use super::stopping::{self, Stop};
+use super::visitors::{Machine, Visit};
 use crate::audience::suppressions::{self, Reason};
-use crate::{ContactId, Database, EnrollmentId, OrganizationId, Result, Tx};
+use crate::{ContactId, Database, EnrollmentId, MessageId, OrganizationId, Result, Tx};
+
+/// Most opens or clicks that one message keeps of people, and as many of machines: whoever has a link can call it again and
+/// again, from as many addresses as they like. Visits at the same moment may pass it by their number.
+pub(super) const MAX_VISITS: i64 = 100;
 
 /// What is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +46,16 @@ pub enum EventKind {
     Delayed,
     /// The provider could not build it.
     RenderingFailed,
+    /// Its images were fetched.
+    Opened,
+    /// A link in it was followed.
+    Clicked,
+    /// The recipient has chosen at the provider what to get, and still gets something.
+    SubscriptionChanged,
+    /// The recipient wants nothing more, as the provider was told.
+    Unsubscribed,
+    /// The recipient took it out of the spam: the contrary of a complaint, which the provider reports as one.
+    NotSpam,
 }
 
 impl EventKind {
@@ -50,14 +71,25 @@ impl EventKind {
             Self::Rejected => "rejected",
             Self::Delayed => "delayed",
             Self::RenderingFailed => "rendering_failed",
+            Self::Opened => "opened",
+            Self::Clicked => "clicked",
+            Self::SubscriptionChanged => "subscription_changed",
+            Self::Unsubscribed => "unsubscribed",
+            Self::NotSpam => "not_spam",
         }
     }
 
     /// What it means for an outcome that is open.
     fn resolves_to(self) -> State {
+        if self.refusal().is_some() { State::Failed } else { State::Sent }
+    }
+
+    /// What the ledger notes of a mail that the provider has refused after having accepted it.
+    fn refusal(self) -> Option<OutcomeCode> {
         match self {
-            Self::Rejected | Self::RenderingFailed => State::Failed,
-            _ => State::Sent,
+            Self::Rejected => Some(OutcomeCode::Rejected),
+            Self::RenderingFailed => Some(OutcomeCode::RenderingFailed),
+            _ => None,
         }
     }
 
@@ -66,6 +98,7 @@ impl EventKind {
         match self {
             Self::Bounced => Some((Stop::Bounced, Reason::HardBounce)),
             Self::Complained => Some((Stop::Complaint, Reason::Complaint)),
+            Self::Unsubscribed => Some((Stop::Unsubscribed, Reason::Unsubscribe)),
             _ => None,
         }
     }
@@ -84,10 +117,80 @@ pub struct Event {
     pub occurred_at: DateTime<Utc>,
     /// When the provider sent the mail, as every report of it says: the outcome is the same whichever comes first.
     pub sent_at: DateTime<Utc>,
-    /// The same occurrence reported twice has the same key.
+    /// The same occurrence reported twice has the same key. A visit has the key of its visitor and minute instead.
     pub dedupe_key: String,
-    /// What else the provider says, without mail content.
+    /// What else the provider says, without mail content: an object.
     pub details: Value,
+    /// Who did it, where it is an open or a click; without this it says nothing of the recipient.
+    pub visit: Option<Visit>,
+}
+
+/// What shows how a message stands with the provider: a report, or somebody who has seen the mail.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Proof<'a> {
+    /// Of which message.
+    pub(super) message: MessageKey,
+    /// What it shows.
+    pub(super) kind: EventKind,
+    /// The provider's id of the mail, where it is known.
+    pub(super) provider_message_id: Option<&'a str>,
+    /// When the mail was sent, as well as is known.
+    pub(super) sent_at: DateTime<Utc>,
+}
+
+impl Event {
+    fn proof(&self) -> Proof<'_> {
+        Proof {
+            message: self.message,
+            kind: self.kind,
+            provider_message_id: Some(&self.provider_message_id),
+            sent_at: self.sent_at,
+        }
+    }
+
+    fn entry(&self) -> Entry<'_> {
+        let (proof, details) = (self.proof(), self.details.clone());
+        if let Some(visit) = &self.visit {
+            // Every report says when the mail was sent: what a click is does not depend on what was reported before.
+            return Entry::of_visit(proof, visit, self.occurred_at, Some(self.sent_at), details);
+        }
+        let dedupe_key = Cow::Borrowed(self.dedupe_key.as_str());
+        let machine = matches!(self.kind, EventKind::Opened | EventKind::Clicked).then_some(Machine::Unnamed);
+        Entry { proof, occurred_at: self.occurred_at, dedupe_key, details, visit: None, machine }.with_reason()
+    }
+}
+
+/// What is to be written of a message: a report, or a visit.
+pub(super) struct Entry<'a> {
+    proof: Proof<'a>,
+    occurred_at: DateTime<Utc>,
+    dedupe_key: Cow<'a, str>,
+    details: Value,
+    visit: Option<&'a Visit>,
+    machine: Option<Machine>,
+}
+
+impl<'a> Entry<'a> {
+    /// A visit to a mail that had arrived then, as far as is known. The details are an object.
+    pub(super) fn of_visit(
+        proof: Proof<'a>,
+        visit: &'a Visit,
+        occurred_at: DateTime<Utc>,
+        arrived_at: Option<DateTime<Utc>>,
+        details: Value,
+    ) -> Self {
+        let machine = visit.machine(arrived_at.map(|arrived_at| occurred_at - arrived_at));
+        let dedupe_key = Cow::Owned(visit.dedupe_key(proof.kind.name(), machine.is_some(), occurred_at));
+        Self { proof, occurred_at, dedupe_key, details, visit: Some(visit), machine }.with_reason()
+    }
+
+    /// Says in the details why it is a machine's.
+    fn with_reason(mut self) -> Self {
+        if let Some(machine) = self.machine {
+            self.details["machine"] = machine.name().into();
+        }
+        self
+    }
 }
 
 /// What became of a batch of reports.
@@ -105,9 +208,10 @@ pub async fn apply(db: &Database, events: &[Event]) -> Result<Applied> {
         return Ok(Applied::default());
     }
     let tx = db.begin_for(&organizations(events.iter().map(|event| event.message))).await?;
-    lock(&tx, events).await?;
-    let new = insert(&tx, events).await?;
-    let mut slots = resolve(&tx, &new).await?;
+    lock(&tx, &events.iter().map(Event::proof).collect::<Vec<_>>()).await?;
+    let entries: Vec<Entry<'_>> = events.iter().map(Event::entry).collect();
+    let new = insert(&tx, &entries).await?;
+    let mut slots = resolve(&tx, &new.iter().map(|entry| entry.proof).collect::<Vec<_>>()).await?;
     summarize(&tx, &new).await?;
     slots.released.extend(stop(&tx, &new).await?);
     limits::count(&tx, &slots.counted, &slots.released).await?;
@@ -115,16 +219,25 @@ pub async fn apply(db: &Database, events: &[Event]) -> Result<Applied> {
     Ok(Applied { new: new.len(), passed_over: events.len() - new.len() })
 }
 
+/// Resolves outcomes that were open by proofs that stop nobody. The caller has taken the locks with [`lock`].
+pub(super) async fn accept(tx: &Tx, proofs: &[Proof<'_>]) -> Result<()> {
+    let slots = resolve(tx, proofs).await?;
+    limits::count(tx, &slots.counted, &slots.released).await
+}
+
 /// Takes the locks in their order: the contacts that are stopped or now count as contacted, the enrollments, the messages.
-async fn lock(tx: &Tx, events: &[Event]) -> Result<()> {
+/// A message that is refused is updated twice, and then asks for its contact once more: that one is locked as well.
+pub(super) async fn lock(tx: &Tx, proofs: &[Proof<'_>]) -> Result<()> {
     let stopping: BTreeSet<MessageKey> =
-        events.iter().filter(|event| event.kind.stops().is_some()).map(|event| event.message).collect();
+        proofs.iter().filter(|proof| proof.kind.stops().is_some()).map(|proof| proof.message).collect();
     let (stopping_organizations, stopping_ids) = columns(stopping);
-    let messages: BTreeSet<MessageKey> = events.iter().map(|event| event.message).collect();
+    let messages: BTreeSet<MessageKey> = proofs.iter().map(|proof| proof.message).collect();
     let (organizations, ids) = columns(messages);
+    let refused: Vec<MessageId> =
+        proofs.iter().filter(|proof| proof.kind.resolves_to() == State::Failed).map(|proof| proof.message.id).collect();
     tx.query(
         include_str!("feedback/lock_contacts.sql"),
-        &[&stopping_organizations, &stopping_ids, &organizations, &ids],
+        &[&stopping_organizations, &stopping_ids, &organizations, &ids, &refused],
     )
     .await?;
     tx.query(
@@ -136,55 +249,71 @@ async fn lock(tx: &Tx, events: &[Event]) -> Result<()> {
     Ok(())
 }
 
-/// Writes the reports and returns those that were new and about a message of ours.
-async fn insert<'a>(tx: &Tx, events: &'a [Event]) -> Result<Vec<&'a Event>> {
-    let (organizations, messages) = columns(events.iter().map(|event| event.message));
-    let ids: Vec<uuid::Uuid> = events.iter().map(|_| crate::ids::fresh()).collect();
-    let kinds: Vec<&str> = events.iter().map(|event| event.kind.name()).collect();
-    let dedupe: Vec<&str> = events.iter().map(|event| event.dedupe_key.as_str()).collect();
-    let occurred: Vec<DateTime<Utc>> = events.iter().map(|event| event.occurred_at).collect();
-    let details: Vec<&Value> = events.iter().map(|event| &event.details).collect();
-    let provider_ids: Vec<&str> = events.iter().map(|event| event.provider_message_id.as_str()).collect();
+/// Writes what is new and about a message of ours, and returns that.
+pub(super) async fn insert<'a, 'b>(tx: &Tx, entries: &'a [Entry<'b>]) -> Result<Vec<&'a Entry<'b>>> {
+    let (organizations, messages) = columns(entries.iter().map(|entry| entry.proof.message));
+    let ids: Vec<uuid::Uuid> = entries.iter().map(|_| crate::ids::fresh()).collect();
+    let kinds: Vec<&str> = entries.iter().map(|entry| entry.proof.kind.name()).collect();
+    let dedupe: Vec<&str> = entries.iter().map(|entry| &*entry.dedupe_key).collect();
+    let occurred: Vec<DateTime<Utc>> = entries.iter().map(|entry| entry.occurred_at).collect();
+    let details: Vec<&Value> = entries.iter().map(|entry| &entry.details).collect();
+    let provider_ids: Vec<Option<&str>> = entries.iter().map(|entry| entry.proof.provider_message_id).collect();
+    let visitors = || entries.iter().map(|entry| entry.visit.map(|visit| &visit.visitor));
+    let ips: Vec<Option<IpAddr>> = visitors().map(|visitor| visitor?.ip).collect();
+    let agents: Vec<Option<&str>> =
+        visitors().map(|visitor| Some(visitor?.user_agent.as_str()).filter(|name| !name.is_empty())).collect();
+    let machines: Vec<bool> = entries.iter().map(|entry| entry.machine.is_some()).collect();
     let rows = tx
         .query(
             include_str!("feedback/insert_events.sql"),
-            &[&organizations, &ids, &messages, &kinds, &dedupe, &occurred, &details, &provider_ids],
+            &[
+                &organizations,
+                &ids,
+                &messages,
+                &kinds,
+                &dedupe,
+                &occurred,
+                &details,
+                &provider_ids,
+                &ips,
+                &agents,
+                &machines,
+                &MAX_VISITS,
+            ],
         )
         .await?;
     let inserted: BTreeSet<uuid::Uuid> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
-    Ok(events.iter().zip(ids).filter(|(_, id)| inserted.contains(id)).map(|(event, _)| event).collect())
+    Ok(entries.iter().zip(ids).filter(|(_, id)| inserted.contains(id)).map(|(entry, _)| entry).collect())
 }
 
 /// Resolves outcomes that were open. A refusal wins over an acceptance reported in the same batch.
-async fn resolve(tx: &Tx, events: &[&Event]) -> Result<Moved> {
-    let mut outcomes: BTreeMap<MessageKey, (State, &Event)> = BTreeMap::new();
-    for event in events {
-        let state = event.kind.resolves_to();
-        let known = outcomes.entry(event.message).or_insert((state, event));
+async fn resolve(tx: &Tx, proofs: &[Proof<'_>]) -> Result<Moved> {
+    let mut outcomes: BTreeMap<MessageKey, (State, &Proof<'_>)> = BTreeMap::new();
+    for proof in proofs {
+        let state = proof.kind.resolves_to();
+        let known = outcomes.entry(proof.message).or_insert((state, proof));
         if state == State::Failed {
-            *known = (state, event);
+            *known = (state, proof);
         }
     }
     let (organizations, ids) = columns(outcomes.keys().copied());
     let states: Vec<&str> = outcomes.values().map(|(state, _)| state.name()).collect();
-    let provider_ids: Vec<&str> = outcomes.values().map(|(_, event)| event.provider_message_id.as_str()).collect();
-    let sent: Vec<DateTime<Utc>> = outcomes.values().map(|(_, event)| event.sent_at).collect();
-    let codes: Vec<&str> = outcomes.values().map(|(_, event)| event.kind.name()).collect();
+    let provider_ids: Vec<Option<&str>> = outcomes.values().map(|(_, proof)| proof.provider_message_id).collect();
+    let sent: Vec<DateTime<Utc>> = outcomes.values().map(|(_, proof)| proof.sent_at).collect();
+    let codes: Vec<Option<&str>> =
+        outcomes.values().map(|(_, proof)| proof.kind.refusal().map(OutcomeCode::name)).collect();
     let rows = tx
         .query(include_str!("feedback/resolve.sql"), &[&organizations, &ids, &states, &provider_ids, &sent, &codes])
         .await?;
     let mut ended = BTreeMap::new();
     let mut moved = Moved::default();
-    let mut contacted = (Vec::new(), Vec::new());
+    let mut contacted: Vec<ContactId> = Vec::new();
     for row in &rows {
         let key = MessageKey { organization: row.try_get("organization_id")?, id: row.try_get("id")? };
         // A mail that was refused afterwards was accepted before: the way goes on from there as well.
         let sent_at = row.try_get("sent_at")?;
         ended.insert(key, Ended::Sent(sent_at));
-        if let Some(contact) = row.try_get::<_, Option<ContactId>>("contact_id")? {
-            contacted.0.push(key.organization);
-            contacted.1.push(contact);
-        }
+        contacted.extend(row.try_get::<_, Option<ContactId>>("contact_id")?);
         let slot = Slot::from_row(row)?;
         if State::parse(row.try_get("state")?)? == State::Failed {
             moved.released.extend(slot);
@@ -192,7 +321,7 @@ async fn resolve(tx: &Tx, events: &[&Event]) -> Result<Moved> {
             moved.counted.extend(slot.map(|slot| (slot, sent_at)));
         }
     }
-    tx.execute(include_str!("sending/mark_contacted.sql"), &[&contacted.0, &contacted.1]).await?;
+    tx.execute(include_str!("sending/mark_contacted.sql"), &[&contacted]).await?;
     settling::move_on(tx, &ended).await?;
     Ok(moved)
 }
@@ -206,29 +335,40 @@ struct Moved {
     released: Vec<Slot>,
 }
 
-async fn summarize(tx: &Tx, events: &[&Event]) -> Result<()> {
-    let (organizations, ids) = columns(events.iter().map(|event| event.message));
-    let kinds: Vec<&str> = events.iter().map(|event| event.kind.name()).collect();
-    let occurred: Vec<DateTime<Utc>> = events.iter().map(|event| event.occurred_at).collect();
-    tx.execute(include_str!("feedback/summarize.sql"), &[&organizations, &ids, &kinds, &occurred]).await?;
+/// Writes on the messages what is new: the first time of each kind, and the provider's id where it was not known yet.
+pub(super) async fn summarize(tx: &Tx, entries: &[&Entry<'_>]) -> Result<()> {
+    let (organizations, ids) = columns(entries.iter().map(|entry| entry.proof.message));
+    let kinds: Vec<&str> = entries.iter().map(|entry| entry.proof.kind.name()).collect();
+    let occurred: Vec<DateTime<Utc>> = entries.iter().map(|entry| entry.occurred_at).collect();
+    let machines: Vec<bool> = entries.iter().map(|entry| entry.machine.is_some()).collect();
+    let provider_ids: Vec<Option<&str>> = entries.iter().map(|entry| entry.proof.provider_message_id).collect();
+    tx.execute(
+        include_str!("feedback/summarize.sql"),
+        &[&organizations, &ids, &kinds, &occurred, &machines, &provider_ids],
+    )
+    .await?;
     Ok(())
 }
 
 /// Suppresses addresses that bounced or complained, and stops their people everywhere in the organization.
-async fn stop(tx: &Tx, events: &[&Event]) -> Result<Vec<Slot>> {
+async fn stop(tx: &Tx, entries: &[&Entry<'_>]) -> Result<Vec<Slot>> {
     let mut slots = Vec::new();
-    for event in events {
-        let Some((stop, reason)) = event.kind.stops() else { continue };
-        let MessageKey { organization, id } = event.message;
-        let Some(row) = tx.query_opt(include_str!("feedback/recipient.sql"), &[&organization, &id]).await? else {
-            continue;
-        };
-        let email_lower: String = row.try_get("email_lower")?;
-        suppressions::add(tx, organization, &email_lower, None, reason, Some(id)).await?;
-        let contact: Option<ContactId> = row.try_get("contact_id")?;
+    let mut stopped: Vec<(OrganizationId, String, Option<ContactId>, &Proof<'_>)> = Vec::new();
+    for Entry { proof, .. } in entries.iter().filter(|entry| entry.proof.kind.stops().is_some()) {
+        let MessageKey { organization, id } = proof.message;
+        if let Some(row) = tx.query_opt(include_str!("feedback/recipient.sql"), &[&organization, &id]).await? {
+            stopped.push((organization, row.try_get("email_lower")?, row.try_get("contact_id")?, proof));
+        }
+    }
+    // The addresses in an order that is the same for everybody: not each has a contact that was locked. Of one address
+    // the first report stays the first.
+    stopped.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
+    for (organization, email_lower, contact, proof) in stopped {
+        let Some((stop, reason)) = proof.kind.stops() else { continue };
+        suppressions::add(tx, organization, &email_lower, None, reason, Some(proof.message.id)).await?;
         if let Some(contact) = contact {
             // Whoever complains wants no more mail; the address itself works.
-            let status = if event.kind == EventKind::Complained { "unsubscribed" } else { "bounced" };
+            let status = if proof.kind == EventKind::Bounced { "bounced" } else { "unsubscribed" };
             tx.execute(include_str!("feedback/mark_stopped.sql"), &[&organization, &contact, &status]).await?;
             let found: Vec<(OrganizationId, EnrollmentId)> =
                 stopping::find_by_contacts(tx, &[(organization, contact)]).await?;

@@ -27,9 +27,12 @@ impl Gate {
     }
 }
 
+/// What [`pass`] runs, with the names of the gates, for who sends other statements along.
+pub(crate) const PASS: &str = include_str!("gates/pass.sql");
+
 /// Takes the gates together with others who let mail through; whoever holds one exclusively is waited for.
 pub async fn pass(tx: &Tx, gates: &[Gate]) -> Result<()> {
-    tx.query(include_str!("gates/pass.sql"), &[&names(gates)]).await?;
+    tx.query(PASS, &[&names(gates)]).await?;
     Ok(())
 }
 
@@ -39,6 +42,7 @@ pub async fn close(tx: &Tx, gates: &[Gate]) -> Result<()> {
     Ok(())
 }
 
-fn names(gates: &[Gate]) -> Vec<String> {
+/// The gates as the statements take them.
+pub(crate) fn names(gates: &[Gate]) -> Vec<String> {
     gates.iter().map(|gate| gate.name()).collect()
 }

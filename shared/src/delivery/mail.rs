@@ -7,6 +7,7 @@
 //! Nothing that a person or a file gave can end a header field: CR, LF and NUL are refused by the field's name, other
 //! characters that a field can't have are encoded where it is text and refused where it is not.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 
@@ -48,6 +49,11 @@ pub struct Outgoing<'a> {
     pub signature: Option<&'a str>,
     /// Where the recipient unsubscribes: an http or https URL that acts on POST (RFC 8058).
     pub unsubscribe_url: &'a str,
+    /// Where links of the HTML part lead instead, by their URL in the text; those that are not here lead where they say.
+    /// The plain part keeps what was written.
+    pub link_urls: &'a BTreeMap<String, String>,
+    /// A picture of one pixel at the end of the HTML part, whose fetching tells of an open.
+    pub pixel_url: Option<&'a str>,
     /// The Message-ID of the mail that this one follows, without its brackets.
     pub in_reply_to: Option<&'a str>,
     /// The Message-IDs of the thread, oldest first, without their brackets.
@@ -123,6 +129,22 @@ pub fn compose(mail: &Outgoing<'_>) -> Result<Vec<u8>, ComposeError> {
     Ok(bytes)
 }
 
+/// The http and https URLs that are links in the HTML part made of these texts.
+#[must_use]
+pub fn links<'a>(texts: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
+    let mut links = BTreeSet::new();
+    for text in texts {
+        for line in clean(text).split('\n') {
+            let mut rest = line;
+            while let Some((_, url, after)) = first_url(rest) {
+                links.insert(url.to_owned());
+                rest = after;
+            }
+        }
+    }
+    links
+}
+
 /// Refuses what a header field can't carry.
 fn check(mail: &Outgoing<'_>) -> Result<(), ComposeError> {
     let fields = [
@@ -144,6 +166,8 @@ fn check(mail: &Outgoing<'_>) -> Result<(), ComposeError> {
         ("to", is_address(mail.to)),
         ("reply_to", is_address(mail.reply_to)),
         ("unsubscribe_url", is_url(mail.unsubscribe_url)),
+        ("link_urls", mail.link_urls.values().all(|url| is_url(url))),
+        ("pixel_url", mail.pixel_url.is_none_or(is_url)),
         ("in_reply_to", mail.in_reply_to.is_none_or(is_message_id)),
         ("references", mail.references.iter().all(|id| is_message_id(id))),
     ];
@@ -323,17 +347,23 @@ fn plain_text(mail: &Outgoing<'_>) -> String {
 /// The HTML part, derived from the same texts.
 fn html(mail: &Outgoing<'_>) -> String {
     let mut html = String::from("<!DOCTYPE html>\n<html>\n<head><meta charset=\"utf-8\"></head>\n<body>\n");
-    paragraphs(&mut html, &clean(mail.body_text), "<p>");
+    paragraphs(&mut html, &clean(mail.body_text), "<p>", mail.link_urls);
     if let Some(signature) = present(mail.signature) {
-        paragraphs(&mut html, &signature, "<p>");
+        paragraphs(&mut html, &signature, "<p>", mail.link_urls);
     }
     if let Some(address) = present(mail.postal_address) {
-        paragraphs(&mut html, &address, FOOTER);
+        paragraphs(&mut html, &address, FOOTER, mail.link_urls);
     }
     html.push_str(FOOTER);
     html.push_str("<a href=\"");
     escape(&mut html, mail.unsubscribe_url);
-    html.push_str("\">Unsubscribe</a></p>\n</body>\n</html>\n");
+    html.push_str("\">Unsubscribe</a></p>\n");
+    if let Some(pixel_url) = mail.pixel_url {
+        html.push_str("<img src=\"");
+        escape(&mut html, pixel_url);
+        html.push_str("\" width=\"1\" height=\"1\" alt=\"\">\n");
+    }
+    html.push_str("</body>\n</html>\n");
     html.replace('\n', "\r\n")
 }
 
@@ -341,7 +371,7 @@ fn html(mail: &Outgoing<'_>) -> String {
 const FOOTER: &str = "<p style=\"color:#666666;font-size:12px\">";
 
 /// Adds the paragraphs of a text, which blank lines divide.
-fn paragraphs(html: &mut String, text: &str, open: &str) {
+fn paragraphs(html: &mut String, text: &str, open: &str, link_urls: &BTreeMap<String, String>) {
     let lines: Vec<_> = text.split('\n').collect();
     for paragraph in lines.split(|line| line.trim().is_empty()).filter(|lines| !lines.is_empty()) {
         html.push_str(open);
@@ -349,19 +379,19 @@ fn paragraphs(html: &mut String, text: &str, open: &str) {
             if index > 0 {
                 html.push_str("<br>\n");
             }
-            linked(html, line);
+            linked(html, line, link_urls);
         }
         html.push_str("</p>\n");
     }
 }
 
 /// Adds a line, escaped, with its http and https URLs as links.
-fn linked(html: &mut String, line: &str) {
+fn linked(html: &mut String, line: &str, link_urls: &BTreeMap<String, String>) {
     let mut rest = line;
     while let Some((before, url, after)) = first_url(rest) {
         escape(html, before);
         html.push_str("<a href=\"");
-        escape(html, url);
+        escape(html, link_urls.get(url).map_or(url, String::as_str));
         html.push_str("\">");
         escape(html, url);
         html.push_str("</a>");

@@ -1,10 +1,57 @@
 //! The ledger: one row for anything that leaves, and its states.
 
+mod outcomes;
+mod why;
+
+use std::net::IpAddr;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
 
+pub use self::outcomes::OutcomeCode;
+use self::why::Circumstances;
+pub use self::why::{Reason, Why};
+use super::breaker;
+use super::feedback::MAX_VISITS;
 use crate::{CampaignId, ContactId, EnrollmentId, Error, MessageId, OrganizationId, Result, SenderId, StepId, Tx};
+
+/// What a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A step of a campaign.
+    Campaign,
+    /// Written to one person.
+    Direct,
+    /// An answer to somebody who has written.
+    Reply,
+    /// From the platform itself.
+    System,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Campaign, Self::Direct, Self::Reply, Self::System];
+
+    /// The kind's name in the database and in the API.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Campaign => "campaign",
+            Self::Direct => "direct",
+            Self::Reply => "reply",
+            Self::System => "system",
+        }
+    }
+
+    fn parse(name: &str) -> Result<Self> {
+        let known = Self::ALL.into_iter().find(|kind| kind.name() == name);
+        known.ok_or_else(|| Error::internal(format!("unknown kind of a message: {name}")))
+    }
+}
 
 /// Where a message stands. Delivery, bounces, replies and the like are events on a sent message, not states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -87,8 +134,8 @@ pub struct MessageKey {
 pub struct Message {
     /// Its id.
     pub id: MessageId,
-    /// `campaign`, `direct`, `reply` or `system`.
-    pub kind: String,
+    /// What it is.
+    pub kind: Kind,
     /// Where it stands.
     pub state: State,
     /// Whom it goes to.
@@ -106,8 +153,10 @@ pub struct Message {
     /// The subject as it was sent.
     pub subject: Option<String>,
     /// When it was planned to go.
+    #[serde(serialize_with = "crate::timestamps::millis")]
     pub send_at: DateTime<Utc>,
     /// When it may not go any more.
+    #[serde(serialize_with = "crate::timestamps::millis")]
     pub expires_at: DateTime<Utc>,
     /// The sender's local day on which it is counted.
     pub slot_day: Option<NaiveDate>,
@@ -115,38 +164,60 @@ pub struct Message {
     pub attempts: i32,
     /// The provider's id.
     pub provider_message_id: Option<String>,
-    /// Why it stands where it stands: a stable name.
+    /// What was noted of its outcome: an [`OutcomeCode`], or the provider's own name for a refusal.
     pub outcome_code: Option<String>,
     /// The same in words, as the provider or the template said it.
     pub outcome_detail: Option<String>,
     /// When the provider accepted it.
+    #[serde(serialize_with = "crate::timestamps::millis_or_null")]
     pub sent_at: Option<DateTime<Utc>>,
     /// When the recipient's server accepted it.
+    #[serde(serialize_with = "crate::timestamps::millis_or_null")]
     pub delivered_at: Option<DateTime<Utc>>,
+    /// When a person first opened it.
+    #[serde(serialize_with = "crate::timestamps::millis_or_null")]
+    pub opened_at: Option<DateTime<Utc>>,
+    /// When a person first followed one of its links.
+    #[serde(serialize_with = "crate::timestamps::millis_or_null")]
+    pub clicked_at: Option<DateTime<Utc>>,
     /// When it was reported undeliverable.
+    #[serde(serialize_with = "crate::timestamps::millis_or_null")]
     pub bounced_at: Option<DateTime<Utc>>,
     /// When it was reported as spam.
+    #[serde(serialize_with = "crate::timestamps::millis_or_null")]
     pub complained_at: Option<DateTime<Utc>>,
     /// When a person answered.
+    #[serde(serialize_with = "crate::timestamps::millis_or_null")]
     pub replied_at: Option<DateTime<Utc>>,
     /// When its link was used to unsubscribe.
+    #[serde(serialize_with = "crate::timestamps::millis_or_null")]
     pub unsubscribed_at: Option<DateTime<Utc>>,
     /// When it was planned.
+    #[serde(serialize_with = "crate::timestamps::millis")]
     pub created_at: DateTime<Utc>,
 }
 
 /// Something reported of a message.
 #[derive(Debug, Clone, Serialize)]
 pub struct MessageEvent {
+    /// Its id.
+    pub id: Uuid,
     /// `sent`, `delivered`, `bounced` and so on.
     pub kind: String,
     /// When it happened.
+    #[serde(serialize_with = "crate::timestamps::millis")]
     pub occurred_at: DateTime<Utc>,
+    /// Whether a proxy, a scanner or the like did it, as far as one can tell; null where the kind is no open or click.
+    pub is_machine: Option<bool>,
+    /// From where an open, a click or an unsubscription came.
+    pub ip: Option<IpAddr>,
+    /// With which program.
+    pub user_agent: Option<String>,
     /// What else was reported.
     pub details: serde_json::Value,
 }
 
-/// A message with its text and everything that was reported of it, oldest first.
+/// A message with its text, why it stands where it stands, and what was reported of it, oldest first.
 #[derive(Debug, Clone, Serialize)]
 pub struct MessageWithEvents {
     /// The message.
@@ -154,53 +225,87 @@ pub struct MessageWithEvents {
     pub message: Message,
     /// The text as it was sent.
     pub body: Option<String>,
+    /// Why it stands where it stands.
+    pub why: Why,
     /// The reports.
     pub events: Vec<MessageEvent>,
 }
 
-/// Which messages a list shows.
+/// Which messages a list shows; what is absent does not narrow.
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Filter {
     /// Of one campaign.
     pub campaign_id: Option<CampaignId>,
+    /// Of one step.
+    pub step_id: Option<StepId>,
+    /// Of one person's way through a campaign.
+    pub enrollment_id: Option<EnrollmentId>,
     /// To one contact.
     pub contact_id: Option<ContactId>,
+    /// From one sender.
+    pub sender_id: Option<SenderId>,
+    /// Of one kind.
+    pub kind: Option<Kind>,
     /// In one state.
     pub state: Option<State>,
+    /// Planned at this time or later.
+    pub from: Option<DateTime<Utc>>,
+    /// Planned before this time.
+    pub to: Option<DateTime<Utc>>,
 }
 
+/// Where a page of messages ends.
+pub type Place = (DateTime<Utc>, MessageId);
+
 /// The newest messages, at most `limit`, older than `before`.
-pub async fn list(tx: &Tx, filter: &Filter, before: Option<MessageId>, limit: i64) -> Result<Vec<Message>> {
-    let state = filter.state.map(State::name);
-    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
-        [&filter.campaign_id, &filter.contact_id, &state, &before, &limit];
+pub async fn list(tx: &Tx, filter: &Filter, before: Option<Place>, limit: i64) -> Result<Vec<Message>> {
+    let (time, id) = before.unzip();
+    let Filter { campaign_id, step_id, enrollment_id, contact_id, sender_id, kind, state, from, to } = filter;
+    let (kind, state) = (kind.map(Kind::name), state.map(State::name));
+    let params: [&(dyn ToSql + Sync); 12] =
+        [&time, &id, campaign_id, step_id, enrollment_id, contact_id, sender_id, &kind, &state, from, to, &limit];
     tx.query(include_str!("messages/list.sql"), &params).await?.iter().map(from_row).collect()
 }
 
-/// One message with its events.
+/// One message with why it stands where it stands, and its events: of each kind the first hundred, and of opens and clicks
+/// the first hundred by people and by machines.
 ///
 /// Errors: [`Error::NotFound`].
 pub async fn find(tx: &Tx, id: MessageId) -> Result<MessageWithEvents> {
-    let row = tx.query_opt(include_str!("messages/find.sql"), &[&id]).await?.ok_or(Error::not_found("message"))?;
-    let events = tx.query(include_str!("messages/events.sql"), &[&id]).await?;
-    let events = events
-        .iter()
-        .map(|row| {
-            Ok(MessageEvent {
-                kind: row.try_get("kind")?,
-                occurred_at: row.try_get("occurred_at")?,
-                details: row.try_get("details")?,
-            })
-        })
-        .collect::<Result<_>>()?;
-    Ok(MessageWithEvents { message: from_row(&row)?, body: row.try_get("body")?, events })
+    let row = tx
+        .query_opt(include_str!("messages/find.sql"), &[&id, &breaker::ACCOUNT])
+        .await?
+        .ok_or(Error::not_found("message"))?;
+    let events = tx.query(include_str!("messages/events.sql"), &[&id, &MAX_VISITS]).await?;
+    let message = from_row(&row)?;
+    Ok(MessageWithEvents {
+        why: why::why(&message, &Circumstances::from_row(&row, tx.now())?),
+        body: row.try_get("body")?,
+        events: events.iter().map(event).collect::<Result<_>>()?,
+        message,
+    })
+}
+
+fn event(row: &Row) -> Result<MessageEvent> {
+    let kind: String = row.try_get("kind")?;
+    let is_machine =
+        if matches!(kind.as_str(), "opened" | "clicked") { Some(row.try_get("is_machine")?) } else { None };
+    Ok(MessageEvent {
+        id: row.try_get("id")?,
+        occurred_at: row.try_get("occurred_at")?,
+        is_machine,
+        ip: row.try_get("ip")?,
+        user_agent: row.try_get("user_agent")?,
+        details: row.try_get("details")?,
+        kind,
+    })
 }
 
 fn from_row(row: &Row) -> Result<Message> {
     Ok(Message {
         id: row.try_get("id")?,
-        kind: row.try_get("kind")?,
+        kind: Kind::parse(row.try_get("kind")?)?,
         state: State::parse(row.try_get("state")?)?,
         recipient: row.try_get("recipient")?,
         campaign_id: row.try_get("campaign_id")?,
@@ -218,6 +323,8 @@ fn from_row(row: &Row) -> Result<Message> {
         outcome_detail: row.try_get("outcome_detail")?,
         sent_at: row.try_get("sent_at")?,
         delivered_at: row.try_get("delivered_at")?,
+        opened_at: row.try_get("opened_at")?,
+        clicked_at: row.try_get("clicked_at")?,
         bounced_at: row.try_get("bounced_at")?,
         complained_at: row.try_get("complained_at")?,
         replied_at: row.try_get("replied_at")?,

@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use futures_util::future::{BoxFuture, join_all};
 use uuid::Uuid;
 
-use super::breaker::{self, Admission};
-use super::messages::{MessageKey, organizations};
+use super::breaker::Admission;
+use super::messages::MessageKey;
 use super::tokens::KeyRing;
 use crate::{Database, Result};
 
@@ -61,13 +61,13 @@ pub trait Mailer: Send + Sync {
     fn send<'a>(&'a self, mail: &'a Mail) -> BoxFuture<'a, Answer>;
 }
 
-/// What mails say about where answers and unsubscriptions go.
+/// What mails say about where answers, clicks and unsubscriptions go.
 pub struct Letterhead {
-    /// Signs the tokens.
+    /// Signs the tokens, and recognizes addresses that are suppressed by their hash alone.
     pub keys: KeyRing,
     /// Domain of the reply addresses.
     pub reply_domain: String,
-    /// Base of the unsubscribe links, without a slash at the end.
+    /// Base of the links to us, without a slash at the end.
     pub public_url: String,
 }
 
@@ -102,29 +102,28 @@ pub async fn deliver(
     keys.sort_unstable();
     keys.dedup();
     let mut delivered = Delivered::default();
-    let tx = db.begin_for(&organizations(keys.iter().copied())).await?;
-    let letters = letters::read(&tx, &keys).await?;
+    let (tx, letters, breaker) = letters::begin_and_read(db, &keys).await?;
     if letters.is_empty() {
-        // Before the breaker is asked: hints of messages that are gone shall not use up its probes.
+        // Before the breaker admits: hints of messages that are gone shall not use up its probes.
         tx.commit().await?;
         return Ok(delivered);
     }
-    let admission = breaker::admit(&tx).await?;
+    let admission = breaker.admit(&tx).await?;
     if let Admission::Nothing { retry_after } | Admission::Probe { retry_after } = admission {
         // A probe takes one of them, and the sweeper brings the others when it has told whether the account works.
         claiming::postpone(&tx, &keys, retry_after).await?;
     }
+    if let Admission::Nothing { .. } = admission {
+        tx.commit().await?;
+        delivered.count("postponed", letters.len());
+        return Ok(delivered);
+    }
+    let mut letters = letters::render(letters, letterhead);
+    letters::store_links(&tx, &mut letters).await?;
     tx.commit().await?;
-    let letters = match admission {
-        Admission::All | Admission::Probe { .. } => letters::render(letters, letterhead),
-        Admission::Nothing { .. } => {
-            delivered.count("postponed", letters.len());
-            return Ok(delivered);
-        }
-    };
     let claimed = match admission {
-        Admission::Probe { .. } => claim_one(db, letters, &mut delivered).await?,
-        _ => claiming::claim(db, letters, &mut delivered).await?,
+        Admission::Probe { .. } => claim_one(db, &letterhead.keys, letters, &mut delivered).await?,
+        _ => claiming::claim(db, &letterhead.keys, letters, &mut delivered).await?,
     };
     let answers = join_all(claimed.iter().map(|mail| mailer.send(mail))).await;
     let attempts: Vec<_> = claimed.into_iter().zip(answers).collect();
@@ -133,10 +132,15 @@ pub async fn deliver(
 }
 
 /// Claims the first message that may go: one that may not is no probe.
-async fn claim_one(db: &Database, letters: Vec<letters::Letter>, delivered: &mut Delivered) -> Result<Vec<Mail>> {
+async fn claim_one(
+    db: &Database,
+    keys: &KeyRing,
+    letters: Vec<letters::Letter>,
+    delivered: &mut Delivered,
+) -> Result<Vec<Mail>> {
     let mut letters = letters.into_iter();
     while let Some(letter) = letters.next() {
-        let claimed = claiming::claim(db, vec![letter], delivered).await?;
+        let claimed = claiming::claim(db, keys, vec![letter], delivered).await?;
         if !claimed.is_empty() {
             delivered.count("postponed", letters.len());
             return Ok(claimed);

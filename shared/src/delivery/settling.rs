@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
 
-use super::messages::{MessageKey, columns};
+use super::messages::MessageKey;
 use super::schedule::{StepDelay, due_after};
 use crate::outreach::settings::CampaignSettings;
-use crate::{EnrollmentId, OrganizationId, Result, Tx};
+use crate::{EnrollmentId, MessageId, OrganizationId, Result, Tx};
 
 /// How a step ended for somebody who goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,21 +30,14 @@ impl Ended {
     }
 }
 
-/// Locks the enrollments of these messages, in order.
-pub(crate) async fn lock_waiting(tx: &Tx, messages: &[MessageKey]) -> Result<()> {
-    let (organizations, ids) = columns(messages.iter().copied());
-    tx.query(include_str!("settling/lock_waiting.sql"), &[&organizations, &ids]).await?;
-    Ok(())
-}
-
 /// Moves the people on whose step has ended: the next step becomes due, or the sequence is completed.
 pub(crate) async fn move_on(tx: &Tx, ended: &BTreeMap<MessageKey, Ended>) -> Result<()> {
     if ended.is_empty() {
         return Ok(());
     }
-    let (organizations, ids) = columns(ended.keys().copied());
+    let ids: Vec<MessageId> = ended.keys().map(|key| key.id).collect();
     let mut moves = Moves::default();
-    for row in tx.query(include_str!("settling/read_next_steps.sql"), &[&organizations, &ids]).await? {
+    for row in tx.query(include_str!("settling/read_next_steps.sql"), &[&ids]).await? {
         let key = MessageKey { organization: row.try_get("organization_id")?, id: row.try_get("message_id")? };
         if let Some(ended) = ended.get(&key) {
             moves.push(key.organization, &row, *ended)?;

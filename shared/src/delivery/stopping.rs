@@ -4,13 +4,16 @@
 //! enrollments, messages, counters. Messages that a sender has locked at this moment are skipped: their claim looks at
 //! the enrollment after its own locks and sees the stop.
 
+use std::collections::BTreeMap;
+
 use tokio_postgres::types::ToSql;
 
 use super::limits::{self, Slot};
-use crate::{CampaignId, ContactId, EnrollmentId, OrganizationId, Result, Tx};
+use super::messages::OutcomeCode;
+use crate::{CampaignId, ContactId, EnrollmentId, Error, OrganizationId, Result, Tx};
 
 /// Why somebody's way ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stop {
     /// A person answered.
     Replied,
@@ -46,15 +49,60 @@ impl Stop {
     }
 
     /// What the ledger says of the messages taken back.
-    fn code(self) -> &'static str {
-        let (status, reason) = self.status();
-        reason.unwrap_or(status)
+    pub(crate) fn code(self) -> OutcomeCode {
+        match self {
+            Self::Replied => OutcomeCode::Replied,
+            Self::Bounced => OutcomeCode::Bounced,
+            Self::Unsubscribed => OutcomeCode::Unsubscribed,
+            Self::Complaint => OutcomeCode::Complaint,
+            Self::Suppressed => OutcomeCode::Suppressed,
+            Self::AddressFailed => OutcomeCode::AddressFailed,
+            Self::Archived => OutcomeCode::Archived,
+            Self::Removed => OutcomeCode::Removed,
+        }
     }
 }
 
 /// Stops these contacts in every campaign. The caller has locked the contacts.
 pub async fn stop_contacts(tx: &Tx, contacts: &[(OrganizationId, ContactId)], stop: Stop) -> Result<u64> {
     stop_enrollments(tx, &find_by_contacts(tx, contacts).await?, stop).await
+}
+
+/// Whom a stop is about, and in which campaign; in all of them where none is named.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope {
+    /// The person, locked by the caller.
+    pub contact: ContactId,
+    /// The campaign.
+    pub campaign: Option<CampaignId>,
+    /// Why.
+    pub stop: Stop,
+}
+
+/// Stops each of these people in their campaigns; whoever is named twice, for the first reason. The caller has locked the
+/// contacts.
+pub async fn stop_in_scopes(tx: &Tx, scopes: &[Scope]) -> Result<()> {
+    let contacts: Vec<ContactId> = scopes.iter().map(|scope| scope.contact).collect();
+    let campaigns: Vec<Option<CampaignId>> = scopes.iter().map(|scope| scope.campaign).collect();
+    let rows = tx.query(include_str!("stopping/find_in_scopes.sql"), &[&contacts, &campaigns]).await?;
+    let mut found: BTreeMap<(OrganizationId, EnrollmentId), Stop> = BTreeMap::new();
+    for row in &rows {
+        let number = usize::try_from(row.try_get::<_, i64>("number")?).map_err(Error::internal)?;
+        let scope = scopes.get(number - 1).ok_or_else(|| Error::internal("a scope that nobody named"))?;
+        found.entry((row.try_get("organization_id")?, row.try_get("id")?)).or_insert(scope.stop);
+    }
+    let mut by_stop: BTreeMap<Stop, Vec<(OrganizationId, EnrollmentId)>> = BTreeMap::new();
+    for (enrollment, stop) in &found {
+        by_stop.entry(*stop).or_default().push(*enrollment);
+    }
+    // All of them before any of their messages, and the counters once at the end: that is the order of locks.
+    let (organizations, ids): (Vec<_>, Vec<_>) = found.into_keys().unzip();
+    tx.query(include_str!("stopping/lock_enrollments.sql"), &[&organizations, &ids]).await?;
+    let mut slots = Vec::new();
+    for (stop, found) in by_stop {
+        slots.extend(stop_and_collect(tx, &found, stop).await?.1);
+    }
+    limits::release(tx, &slots).await
 }
 
 /// Stops one person in one campaign.
@@ -96,7 +144,8 @@ pub(crate) async fn stop_and_collect(
     let stopped = tx
         .execute(include_str!("stopping/stop_enrollments.sql"), &[&organizations, &ids, &status, &reason, &tx.now()])
         .await?;
-    let rows = tx.query(include_str!("stopping/cancel_messages.sql"), &[&organizations, &ids, &stop.code()]).await?;
+    let rows =
+        tx.query(include_str!("stopping/cancel_messages.sql"), &[&organizations, &ids, &stop.code().name()]).await?;
     let slots = rows.iter().map(Slot::from_row).filter_map(Result::transpose).collect::<Result<_>>()?;
     Ok((stopped, slots))
 }

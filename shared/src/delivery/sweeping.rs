@@ -5,7 +5,7 @@
 
 use futures_util::future::try_join_all;
 
-use super::messages::MessageKey;
+use super::messages::{MessageKey, OutcomeCode};
 use super::scheduling::{Hint, SendQueue};
 use crate::platform::config;
 use crate::{Database, OrganizationId, Result};
@@ -26,16 +26,20 @@ pub struct Swept {
     pub now_review: u64,
     /// Campaigns in which everybody has come to an end.
     pub campaigns_completed: u64,
+    /// How long the oldest mail has been `unknown` or in `review`, in seconds; 0 where there is none. An alarm looks at it.
+    pub oldest_unresolved_seconds: i64,
 }
 
 /// Sweeps the organizations that have anything to sweep.
 pub async fn sweep(db: &Database, queue: &dyn SendQueue) -> Result<Swept> {
-    let (organizations, grace) = organizations(db).await?;
+    let Work { organizations, grace, oldest_unresolved_seconds } = work(db).await?;
     if organizations.is_empty() {
-        return Ok(Swept::default());
+        return Ok(Swept { oldest_unresolved_seconds, ..Swept::default() });
     }
     let tx = db.begin_for(&organizations).await?;
-    let now_unknown = tx.execute(include_str!("sweeping/give_up_sending.sql"), &[&SENDING_SECONDS, &BATCH]).await?;
+    let code = OutcomeCode::NoOutcomeRecorded.name();
+    let now_unknown =
+        tx.execute(include_str!("sweeping/give_up_sending.sql"), &[&SENDING_SECONDS, &BATCH, &code]).await?;
     let now_review = tx.execute(include_str!("sweeping/ask_a_person.sql"), &[&grace, &BATCH]).await?;
     let campaigns_completed = tx.execute(include_str!("sweeping/complete_campaigns.sql"), &[&tx.now()]).await?;
     let rows = tx.query(include_str!("sweeping/enqueue_again.sql"), &[&BATCH]).await?;
@@ -48,13 +52,24 @@ pub async fn sweep(db: &Database, queue: &dyn SendQueue) -> Result<Swept> {
         })
         .collect::<Result<_>>()?;
     let enqueued: Vec<usize> = try_join_all(hints.chunks(100).map(|hints| queue.enqueue(hints))).await?;
-    Ok(Swept { enqueued_again: enqueued.iter().sum(), now_unknown, now_review, campaigns_completed })
+    let enqueued_again = enqueued.iter().sum();
+    Ok(Swept { enqueued_again, now_unknown, now_review, campaigns_completed, oldest_unresolved_seconds })
 }
 
-async fn organizations(db: &Database) -> Result<(Vec<OrganizationId>, f64)> {
+/// What there is to do.
+struct Work {
+    organizations: Vec<OrganizationId>,
+    /// How long an `unknown` waits for an event, in seconds.
+    grace: f64,
+    oldest_unresolved_seconds: i64,
+}
+
+async fn work(db: &Database) -> Result<Work> {
     let tx = db.begin_for(&[]).await?;
     let grace = config::read(&tx, "sending").await?.duration("unknown_grace")?.as_secs_f64();
     let rows = tx.query(include_str!("sweeping/organizations.sql"), &[&SENDING_SECONDS, &grace]).await?;
+    let oldest = tx.query_one(include_str!("sweeping/oldest_unresolved.sql"), &[]).await?;
     tx.commit().await?;
-    Ok((rows.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<_>>()?, grace))
+    let organizations = rows.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<_>>()?;
+    Ok(Work { organizations, grace, oldest_unresolved_seconds: oldest.try_get(0)? })
 }

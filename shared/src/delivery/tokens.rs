@@ -1,13 +1,17 @@
-//! Signed tokens: in unsubscribe links, and in the local part of the address that replies come to.
+//! Signed tokens: in the links and the pixel of a mail, and in the local part of the address that replies come to.
 //!
-//! A token names an organization and a message and carries an HMAC-SHA256 over its purpose and its content, so that
-//! nobody makes one without a key. It hides nothing, and it does not expire: an unsubscribe link must work for as long
-//! as the mail lies in a mailbox.
+//! A token names an organization and a message, that of a click a link besides, and carries an HMAC-SHA256 over its purpose and its content, so that
+//! nobody makes one without a key. It hides nothing, and it does not expire: a link must work for as long as the mail
+//! lies in a mailbox.
 //!
 //! | token | layout | text |
 //! |---|---|---|
 //! | unsubscribe | version 1, key id 1, organization 16, message 16, MAC 16 = 50 bytes | base64url, 67 characters |
+//! | open | as unsubscribe | base64url, 67 characters |
+//! | click | version 1, key id 1, organization 16, message 16, link 16, MAC 16 = 66 bytes | base64url, 88 characters |
 //! | reply | version and key id 1, organization 16, message 16, MAC 7 = 40 bytes | base32, 64 characters |
+
+mod address_hashes;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,6 +24,8 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
+pub use self::address_hashes::AddressHash;
+
 /// Layout of the tokens; another layout gets another number, so that an old token is never read as a new one.
 const VERSION: u8 = 1;
 
@@ -29,8 +35,8 @@ const MAX_KEY_ID: u8 = 15;
 /// Shortest key in characters. Hex or base64 of a random secret of this length has 128 bits or more.
 const MIN_KEY: usize = 32;
 
-/// Bytes of MAC in an unsubscribe token: 128 bits, since it stands alone in a public URL.
-const UNSUBSCRIBE_MAC: usize = 16;
+/// Bytes of MAC in a token of a link: 128 bits, since it stands alone in a public URL.
+const LINK_MAC: usize = 16;
 
 /// Bytes of MAC in a reply token.
 ///
@@ -39,14 +45,20 @@ const UNSUBSCRIBE_MAC: usize = 16;
 /// mail, the guesser must know both ids besides, and a hit does no more than mark one message as answered.
 const REPLY_MAC: usize = 7;
 
-const UNSUBSCRIBE_LEN: usize = 2 + 16 + 16 + UNSUBSCRIBE_MAC;
-const REPLY_LEN: usize = 1 + 16 + 16 + REPLY_MAC;
+/// Bytes of an id.
+const ID: usize = 16;
+
+const REPLY_LEN: usize = 1 + 2 * ID + REPLY_MAC;
 
 /// What a token is for. Its label starts the MAC's input, so that a token for one purpose is none for another.
 #[derive(Clone, Copy)]
 enum Purpose {
     Unsubscribe,
+    Open,
+    Click,
     Reply,
+    /// No token: the hash of an address that is to be recognized and not to be known.
+    ForgottenAddress,
 }
 
 impl Purpose {
@@ -54,7 +66,10 @@ impl Purpose {
     fn label(self) -> &'static [u8] {
         match self {
             Self::Unsubscribe => b"martlet unsubscribe\0",
+            Self::Open => b"martlet open\0",
+            Self::Click => b"martlet click\0",
             Self::Reply => b"martlet reply\0",
+            Self::ForgottenAddress => b"martlet forgotten address\0",
         }
     }
 }
@@ -101,7 +116,7 @@ impl KeyRing {
     /// Reads `{"current": 1, "key_1": "…", "key_2": "…"}`: each key 32 characters or more, taken as they are.
     ///
     /// To rotate, add a key, and make it the current one when every reader has it. Take an old key out only when no
-    /// link signed with it needs to work.
+    /// link signed with it needs to work and no suppression has a hash that was made with it.
     ///
     /// # Errors
     ///
@@ -131,8 +146,7 @@ impl KeyRing {
     /// A token for the unsubscribe link of a message, safe in a URL.
     #[must_use]
     pub fn unsubscribe_token(&self, organization: Uuid, message: Uuid) -> String {
-        let head = [VERSION, self.current];
-        URL_SAFE_NO_PAD.encode(self.seal(Purpose::Unsubscribe, &head, organization, message, UNSUBSCRIBE_MAC))
+        self.link_token(Purpose::Unsubscribe, &[organization, message])
     }
 
     /// The organization and the message of an unsubscribe token.
@@ -141,20 +155,44 @@ impl KeyRing {
     ///
     /// [`BadToken`] for everything that this ring did not sign as one.
     pub fn open_unsubscribe_token(&self, token: &str) -> Result<(Uuid, Uuid), BadToken> {
-        let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| BadToken::Malformed)?;
-        let bytes: [u8; UNSUBSCRIBE_LEN] = bytes.try_into().map_err(|_| BadToken::Malformed)?;
-        let [version, key, ..] = bytes;
-        if version != VERSION {
-            return Err(BadToken::Malformed);
-        }
-        self.open(Purpose::Unsubscribe, key, &bytes, UNSUBSCRIBE_MAC)
+        self.open_link_token(Purpose::Unsubscribe, token).map(|[organization, message]| (organization, message))
+    }
+
+    /// A token for the pixel of a message, safe in a URL.
+    #[must_use]
+    pub fn pixel_token(&self, organization: Uuid, message: Uuid) -> String {
+        self.link_token(Purpose::Open, &[organization, message])
+    }
+
+    /// The organization and the message of a pixel's token.
+    ///
+    /// # Errors
+    ///
+    /// [`BadToken`] for everything that this ring did not sign as one.
+    pub fn open_pixel_token(&self, token: &str) -> Result<(Uuid, Uuid), BadToken> {
+        self.open_link_token(Purpose::Open, token).map(|[organization, message]| (organization, message))
+    }
+
+    /// A token for a link in a message, safe in a URL.
+    #[must_use]
+    pub fn click_token(&self, organization: Uuid, message: Uuid, link: Uuid) -> String {
+        self.link_token(Purpose::Click, &[organization, message, link])
+    }
+
+    /// The organization, the message and the link of a click's token.
+    ///
+    /// # Errors
+    ///
+    /// [`BadToken`] for everything that this ring did not sign as one.
+    pub fn open_click_token(&self, token: &str) -> Result<(Uuid, Uuid, Uuid), BadToken> {
+        self.open_link_token(Purpose::Click, token).map(|[organization, message, link]| (organization, message, link))
     }
 
     /// A token for the local part of the address that replies to a message come to: 64 small letters and digits.
     #[must_use]
     pub fn reply_token(&self, organization: Uuid, message: Uuid) -> String {
         let head = [VERSION << 4 | self.current];
-        let mut text = BASE32_NOPAD.encode(&self.seal(Purpose::Reply, &head, organization, message, REPLY_MAC));
+        let mut text = BASE32_NOPAD.encode(&self.seal(Purpose::Reply, &head, &[organization, message], REPLY_MAC));
         text.make_ascii_lowercase();
         text
     }
@@ -172,19 +210,39 @@ impl KeyRing {
             return Err(BadToken::Malformed);
         }
         self.open(Purpose::Reply, head & MAX_KEY_ID, &bytes, REPLY_MAC)
+            .map(|[organization, message]| (organization, message))
     }
 
-    /// The head, the two ids and the first `mac_len` bytes of the MAC over them, with the current key.
-    fn seal(&self, purpose: Purpose, head: &[u8], organization: Uuid, message: Uuid, mac_len: usize) -> Vec<u8> {
-        let mut token = [head, organization.as_bytes(), message.as_bytes()].concat();
+    fn link_token(&self, purpose: Purpose, ids: &[Uuid]) -> String {
+        URL_SAFE_NO_PAD.encode(self.seal(purpose, &[VERSION, self.current], ids, LINK_MAC))
+    }
+
+    fn open_link_token<const IDS: usize>(&self, purpose: Purpose, token: &str) -> Result<[Uuid; IDS], BadToken> {
+        let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| BadToken::Malformed)?;
+        match bytes.as_slice() {
+            [VERSION, key, ..] if bytes.len() == 2 + IDS * ID + LINK_MAC => self.open(purpose, *key, &bytes, LINK_MAC),
+            _ => Err(BadToken::Malformed),
+        }
+    }
+
+    /// The head, the ids and the first `mac_len` bytes of the MAC over them, with the current key.
+    fn seal(&self, purpose: Purpose, head: &[u8], ids: &[Uuid], mac_len: usize) -> Vec<u8> {
+        let mut token = head.to_vec();
+        token.extend(ids.iter().flat_map(Uuid::as_bytes));
         // The current key is always in the ring; an empty MAC would open nothing.
         let tag = self.keys.get(&self.current).and_then(|key| mac(key, purpose, &token)).unwrap_or_default();
         token.extend(tag.into_iter().take(mac_len));
         token
     }
 
-    /// Checks the MAC at the end of a token and reads the two ids before it.
-    fn open(&self, purpose: Purpose, key: u8, token: &[u8], mac_len: usize) -> Result<(Uuid, Uuid), BadToken> {
+    /// Checks the MAC at the end of a token and reads the ids before it.
+    fn open<const IDS: usize>(
+        &self,
+        purpose: Purpose,
+        key: u8,
+        token: &[u8],
+        mac_len: usize,
+    ) -> Result<[Uuid; IDS], BadToken> {
         let key = self.keys.get(&key).ok_or(BadToken::UnknownKey)?;
         let (content, given) =
             token.split_at_checked(token.len().saturating_sub(mac_len)).ok_or(BadToken::Malformed)?;
@@ -193,9 +251,10 @@ impl KeyRing {
         if !bool::from(expected.ct_eq(given)) {
             return Err(BadToken::WrongSignature);
         }
-        let (rest, message) = content.split_last_chunk::<16>().ok_or(BadToken::Malformed)?;
-        let (_, organization) = rest.split_last_chunk::<16>().ok_or(BadToken::Malformed)?;
-        Ok((Uuid::from_bytes(*organization), Uuid::from_bytes(*message)))
+        let head = content.len().checked_sub(IDS * ID).ok_or(BadToken::Malformed)?;
+        let (ids, _) = content.get(head..).unwrap_or_default().as_chunks::<ID>();
+        let ids: &[[u8; ID]; IDS] = ids.try_into().map_err(|_| BadToken::Malformed)?;
+        Ok(ids.map(Uuid::from_bytes))
     }
 }
 

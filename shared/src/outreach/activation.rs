@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::campaigns::{self, Campaign, Status};
 use super::{campaign_senders, preflight, settings, steps};
+use crate::delivery::provider_account::AccountState;
 use crate::delivery::schedule::{StepDelay, due_after};
 use crate::platform::audit::{self, Actor};
 use crate::platform::config;
@@ -50,16 +51,16 @@ struct Cursor {
     dealt: i64,
 }
 
-/// Activates a draft. While a job is on it, asking again returns that job.
+/// Activates a draft. While a job is on it, asking again returns that job. `account` is what the mail provider has said.
 ///
 /// Errors: [`Error::NotFound`], [`Error::Conflict`]: `preflight_failed` with what is wrong, or `campaign_not_draft`.
-pub async fn activate(tx: &Tx, id: CampaignId) -> Result<Activation> {
+pub async fn activate(tx: &Tx, id: CampaignId, account: Option<&AccountState>) -> Result<Activation> {
     let campaign = campaigns::hold(tx, id).await?;
     if campaign.status == Status::Activating {
         return Ok(Activation::Running(jobs::create(tx, JobKind::CampaignActivation, id.0, None).await?));
     }
     campaign.require_draft()?;
-    let preflight = preflight::check(tx, &campaign).await?;
+    let preflight = preflight::check(tx, &campaign, account).await?;
     if !preflight.can_activate {
         return Err(Error::conflict("preflight_failed", preflight.summary()));
     }

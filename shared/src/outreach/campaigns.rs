@@ -87,18 +87,24 @@ pub struct Campaign {
     /// Whose members are enrolled when it is activated.
     pub list_id: Option<ListId>,
     /// When it became active for the first time.
+    #[serde(serialize_with = "crate::timestamps::millis_or_null")]
     pub started_at: Option<DateTime<Utc>>,
     /// Since when it has been paused.
+    #[serde(serialize_with = "crate::timestamps::millis_or_null")]
     pub paused_at: Option<DateTime<Utc>>,
     /// Total of the pauses that are over, in seconds.
     pub paused_seconds: i64,
     /// When the last person came to an end.
+    #[serde(serialize_with = "crate::timestamps::millis_or_null")]
     pub completed_at: Option<DateTime<Utc>>,
     /// When it was archived.
+    #[serde(serialize_with = "crate::timestamps::millis_or_null")]
     pub archived_at: Option<DateTime<Utc>>,
     /// When it was made.
+    #[serde(serialize_with = "crate::timestamps::millis")]
     pub created_at: DateTime<Utc>,
     /// When it was last changed.
+    #[serde(serialize_with = "crate::timestamps::millis")]
     pub updated_at: DateTime<Utc>,
 }
 
@@ -134,6 +140,24 @@ pub struct CampaignPatch {
     pub cta_url: Option<Option<String>>,
     /// Whose members will be enrolled; in a draft only.
     pub list_id: Option<Option<ListId>>,
+}
+
+impl CampaignPatch {
+    /// The names of the fields that are given.
+    #[must_use]
+    pub fn names(&self) -> Vec<&'static str> {
+        [
+            ("name", self.name.is_some()),
+            ("description", self.description.is_some()),
+            ("strategy", self.strategy.is_some()),
+            ("summary", self.summary.is_some()),
+            ("cta_url", self.cta_url.is_some()),
+            ("list_id", self.list_id.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(name, is_given)| is_given.then_some(name))
+        .collect()
+    }
 }
 
 impl Campaign {

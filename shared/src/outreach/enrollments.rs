@@ -82,16 +82,21 @@ pub struct Enrollment {
     /// The position of the last step that has an outcome; 0 before the first.
     pub current_step: i32,
     /// When the next step is due.
+    #[serde(serialize_with = "crate::timestamps::millis_or_null")]
     pub next_due_at: Option<DateTime<Utc>>,
     /// The message that has been planned and has no outcome yet.
     pub waiting_message_id: Option<MessageId>,
     /// When they were enrolled.
+    #[serde(serialize_with = "crate::timestamps::millis")]
     pub enrolled_at: DateTime<Utc>,
     /// When their way ended.
+    #[serde(serialize_with = "crate::timestamps::millis_or_null")]
     pub completed_at: Option<DateTime<Utc>>,
     /// When they answered.
+    #[serde(serialize_with = "crate::timestamps::millis_or_null")]
     pub replied_at: Option<DateTime<Utc>>,
     /// When they were last sent a mail.
+    #[serde(serialize_with = "crate::timestamps::millis_or_null")]
     pub last_sent_at: Option<DateTime<Utc>>,
 }
 

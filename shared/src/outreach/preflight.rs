@@ -10,6 +10,8 @@
 //! | `domain_not_verified` | a sender's domain is not verified (`sender_ids`) |
 //! | `sender_paused` | no sender of the pool is active or warming up (`sender_ids`) |
 //! | `no_sending_capacity` | the senders that could send have a daily limit of 0 (`sender_ids`) |
+//! | `provider_paused` | the mail account may not send at this moment, so every mail would wait |
+//! | `ses_sandbox` | the mail account is in the SES sandbox and would refuse people of the audience (`count`) |
 //! | `missing_postal_address` | the organization has none, and every campaign mail must carry it |
 //! | `invalid_template` | a template can't be read (`step_id`) |
 //! | `undefined_variable` | a variable that nothing can fill: no contact field of this name, or a custom field that nobody in the audience has and that has no default (`step_id`, `variable`) |
@@ -19,6 +21,10 @@
 //! | code | meaning |
 //! |---|---|
 //! | `sender_paused` | some senders of the pool do not send; the people dealt out to them wait (`sender_ids`) |
+//! | `provider_quota_too_small` | the mail account may send fewer mails a day than the campaign would (`count` is what it may) |
+//! | `provider_under_review` | the provider looks into the account's bounces and complaints, and may stop it |
+//! | `provider_unreachable` | the provider did not tell whether its account may send |
+//! | `ses_sandbox` | the mail account is in the SES sandbox; everybody in the audience is at a verified domain or the simulator |
 //! | `suppressed_contacts` | members of the list who will not be enrolled (`count`) |
 //! | `missing_values` | a variable without default is empty for some of the audience (`step_id`, `variable`, `count`, up to five `contact_ids`) |
 //! | `missing_sender_name` | `sender.name` is used without default, and some senders have no display name (`step_id`, `sender_ids`) |
@@ -35,6 +41,7 @@ use super::campaigns::Campaign;
 use super::settings::{self, CampaignSettings};
 use super::steps::{self, Step};
 use super::templates::{Template, TemplateError};
+use crate::delivery::provider_account::AccountState;
 use crate::delivery::schedule::SendWindow;
 use crate::{ContactId, Result, SenderId, StepId, Tx};
 
@@ -114,8 +121,9 @@ impl Preflight {
     }
 }
 
-/// Looks at everything that an activation at this moment would need.
-pub async fn check(tx: &Tx, campaign: &Campaign) -> Result<Preflight> {
+/// Looks at everything that an activation at this moment would need. `account` is what the mail provider has said, if it
+/// has said anything.
+pub async fn check(tx: &Tx, campaign: &Campaign, account: Option<&AccountState>) -> Result<Preflight> {
     let mut found = Findings::default();
     let settings = settings::find(tx, campaign.id).await?;
     let steps = steps::list(tx, campaign.id).await?;
@@ -124,8 +132,9 @@ pub async fn check(tx: &Tx, campaign: &Campaign) -> Result<Preflight> {
     if steps.is_empty() {
         found.error(Finding::new("no_steps", "the campaign has no step"));
     }
-    check_senders(&mut found, &senders, &settings);
+    let mails_a_day = check_senders(&mut found, &senders, &settings);
     audience.check(&mut found);
+    check_account(tx, &mut found, campaign, account, &audience, mails_a_day).await?;
     check_organization(tx, &mut found).await?;
     let uses = uses(&mut found, &steps);
     check_sender_name(&mut found, &uses, &senders);
@@ -159,10 +168,11 @@ fn ids<'a>(senders: impl IntoIterator<Item = &'a CampaignSender>) -> Vec<SenderI
     senders.into_iter().map(|sender| sender.id).collect()
 }
 
-fn check_senders(found: &mut Findings, senders: &[CampaignSender], settings: &CampaignSettings) {
+/// Returns how many mails the campaign may come to on one day.
+fn check_senders(found: &mut Findings, senders: &[CampaignSender], settings: &CampaignSettings) -> i64 {
     if senders.is_empty() {
         found.error(Finding::new("no_senders", "the campaign has no sender"));
-        return;
+        return 0;
     }
     let unverified = ids(senders.iter().filter(|sender| !sender.domain_verified));
     if !unverified.is_empty() {
@@ -174,7 +184,7 @@ fn check_senders(found: &mut Findings, senders: &[CampaignSender], settings: &Ca
     if sending.is_empty() {
         let message = "no sender of the campaign is active";
         found.error(Finding { sender_ids: resting, ..Finding::new("sender_paused", message) });
-        return;
+        return 0;
     }
     if !resting.is_empty() {
         let message = "some senders are not active: the people dealt out to them wait until they are";
@@ -191,6 +201,55 @@ fn check_senders(found: &mut Findings, senders: &[CampaignSender], settings: &Ca
         );
         found.warning(Finding { count: Some(capacity), ..Finding::new("daily_limit_out_of_reach", message) });
     }
+    capacity.min(settings.daily_limit.into())
+}
+
+/// What the mail account would do with this campaign.
+async fn check_account(
+    tx: &Tx,
+    found: &mut Findings,
+    campaign: &Campaign,
+    account: Option<&AccountState>,
+    audience: &Audience,
+    mails_a_day: i64,
+) -> Result<()> {
+    let Some(account) = account else {
+        let message = "the mail provider did not tell whether its account may send";
+        found.warning(Finding::new("provider_unreachable", message));
+        return Ok(());
+    };
+    if !account.sending {
+        let message = "the mail account may not send at this moment; its provider says why";
+        found.error(Finding::new("provider_paused", message));
+    }
+    if account.under_review {
+        let message = "the mail account is under review for its bounces or complaints, and may be stopped";
+        found.warning(Finding::new("provider_under_review", message));
+    }
+    if let Some(quota) = account.daily_quota.and_then(|quota| i64::try_from(quota).ok())
+        && quota < mails_a_day.min(audience.people())
+    {
+        let message =
+            format!("the mail account may send {quota} mails a day for everybody, fewer than this campaign would");
+        found.warning(Finding { count: Some(quota), ..Finding::new("provider_quota_too_small", message) });
+    }
+    if account.production {
+        return Ok(());
+    }
+    let row =
+        tx.query_one(include_str!("preflight/refused_in_sandbox.sql"), &[&campaign.list_id, &campaign.id]).await?;
+    let refused: i64 = row.try_get("refused")?;
+    if refused > 0 {
+        let message = format!(
+            "the mail account is in the SES sandbox and would refuse {refused} of {} people: ask AWS for production access",
+            audience.people()
+        );
+        found.error(Finding { count: Some(refused), ..Finding::new("ses_sandbox", message) });
+    } else {
+        let message = "the mail account is in the SES sandbox: it writes to verified addresses only";
+        found.warning(Finding::new("ses_sandbox", message));
+    }
+    Ok(())
 }
 
 /// What one sender can send on a day within the campaign's window.

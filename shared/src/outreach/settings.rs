@@ -1,4 +1,5 @@
-//! When and how fast a campaign sends: its window, its limit a day and the gap between two mails of one sender.
+//! When and how fast a campaign sends: its window, its limit a day and the gap between two mails of one sender. And what
+//! of its mails is tracked.
 
 use chrono::{Duration, NaiveTime};
 use chrono_tz::Tz;
@@ -13,9 +14,9 @@ use crate::{CampaignId, Error, Result, Tx};
 /// How times of day are written.
 const TIME_FORMAT: &str = "%H:%M";
 /// Mails a day.
-const DAILY_LIMIT: std::ops::RangeInclusive<i32> = 1..=1_000_000;
+pub(crate) const DAILY_LIMIT: std::ops::RangeInclusive<i32> = 1..=1_000_000;
 /// Seconds between two mails of one sender, at most a day.
-const GAP_SECONDS: std::ops::RangeInclusive<i32> = 0..=86_400;
+pub(crate) const GAP_SECONDS: std::ops::RangeInclusive<i32> = 0..=86_400;
 /// Seconds that a mail may be late, from a minute to a week.
 const MAXIMUM_LATENESS_SECONDS: std::ops::RangeInclusive<i32> = 60..=604_800;
 
@@ -86,6 +87,10 @@ pub struct Settings {
     pub gap_seconds: i32,
     /// A mail this many seconds later than its slot is not sent any more.
     pub maximum_lateness_seconds: i32,
+    /// Whether its mails have a pixel that tells of opens.
+    pub track_opens: bool,
+    /// Whether links of its mails lead through us, which tells of clicks.
+    pub track_clicks: bool,
 }
 
 /// What changes; absent fields stay as they are. Times are written as `09:00`.
@@ -105,6 +110,10 @@ pub struct SettingsPatch {
     pub gap_seconds: Option<i32>,
     /// 60 to 604,800.
     pub maximum_lateness_seconds: Option<i32>,
+    /// Whether mails have a pixel.
+    pub track_opens: Option<bool>,
+    /// Whether links lead through us.
+    pub track_clicks: Option<bool>,
 }
 
 impl Settings {
@@ -117,6 +126,8 @@ impl Settings {
             daily_limit: row.try_get("daily_limit")?,
             gap_seconds: row.try_get("gap_seconds")?,
             maximum_lateness_seconds: row.try_get("maximum_lateness_seconds")?,
+            track_opens: row.try_get("track_opens")?,
+            track_clicks: row.try_get("track_clicks")?,
         })
     }
 }
@@ -135,6 +146,8 @@ impl SettingsPatch {
             daily_limit: self.daily_limit.unwrap_or(present.daily_limit),
             gap_seconds: self.gap_seconds.unwrap_or(present.gap_seconds),
             maximum_lateness_seconds: self.maximum_lateness_seconds.unwrap_or(present.maximum_lateness_seconds),
+            track_opens: self.track_opens.unwrap_or(present.track_opens),
+            track_clicks: self.track_clicks.unwrap_or(present.track_clicks),
         };
         fields.number("daily_limit", changed.daily_limit, DAILY_LIMIT);
         fields.number("gap_seconds", changed.gap_seconds, GAP_SECONDS);
@@ -208,6 +221,8 @@ pub async fn update(tx: &Tx, campaign: CampaignId, patch: SettingsPatch) -> Resu
                 &changed.daily_limit,
                 &changed.gap_seconds,
                 &changed.maximum_lateness_seconds,
+                &changed.track_opens,
+                &changed.track_clicks,
             ],
         )
         .await?;

@@ -7,6 +7,11 @@
 //! Somebody whose contact was deleted stays in the count as long as the ledger holds a message to them; whoever is
 //! deleted before the first mail was planned is as if never enrolled.
 
+pub mod counters;
+pub mod daily;
+pub mod folding;
+pub mod funnel;
+
 use serde::Serialize;
 use tokio_postgres::Row;
 

@@ -43,8 +43,10 @@ pub struct Step {
     /// Hours on top of the days.
     pub delay_hours: i32,
     /// When it was made.
+    #[serde(serialize_with = "crate::timestamps::millis")]
     pub created_at: DateTime<Utc>,
     /// When it was last changed.
+    #[serde(serialize_with = "crate::timestamps::millis")]
     pub updated_at: DateTime<Utc>,
 }
 
@@ -76,6 +78,23 @@ pub struct StepPatch {
     pub delay_days: Option<i32>,
     /// 0 to 23; in a draft only.
     pub delay_hours: Option<i32>,
+}
+
+impl StepPatch {
+    /// The names of the fields that are given.
+    #[must_use]
+    pub fn names(&self) -> Vec<&'static str> {
+        [
+            ("name", self.name.is_some()),
+            ("subject_template", self.subject_template.is_some()),
+            ("body_template", self.body_template.is_some()),
+            ("delay_days", self.delay_days.is_some()),
+            ("delay_hours", self.delay_hours.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(name, is_given)| is_given.then_some(name))
+        .collect()
+    }
 }
 
 impl Step {

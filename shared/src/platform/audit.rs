@@ -1,6 +1,9 @@
 //! The record of who changed what.
 
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::{Result, Tx};
@@ -42,4 +45,69 @@ pub async fn record(
     )
     .await?;
     Ok(())
+}
+
+/// A recorded act as the API shows it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Act {
+    /// Its id.
+    pub id: Uuid,
+    /// `api_key`, `user`, `system` or `contact`.
+    pub actor_kind: String,
+    /// Which key or user.
+    pub actor_id: Option<Uuid>,
+    /// What was done, for instance `campaign.paused`.
+    pub action: String,
+    /// What it was done to.
+    pub subject_id: Option<Uuid>,
+    /// What else is known of it: names of fields, ids, states.
+    pub details: Value,
+    /// The request that did it.
+    pub request_id: Option<String>,
+    /// When it was done.
+    #[serde(serialize_with = "crate::timestamps::millis")]
+    pub created_at: DateTime<Utc>,
+}
+
+/// Which acts to list; what is absent does not narrow.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Filter {
+    /// Done by this key or user.
+    pub actor: Option<Uuid>,
+    /// Done under this name.
+    pub action: Option<String>,
+    /// Done to this.
+    pub subject_id: Option<Uuid>,
+    /// Done at this time or later.
+    pub from: Option<DateTime<Utc>>,
+    /// Done before this time.
+    pub to: Option<DateTime<Utc>>,
+}
+
+/// Where a page of acts ends.
+pub type Place = (DateTime<Utc>, Uuid);
+
+/// The newest acts, at most `limit`, older than `before`.
+pub async fn list(tx: &Tx, filter: &Filter, before: Option<Place>, limit: i64) -> Result<Vec<Act>> {
+    let (time, id) = before.unzip();
+    let Filter { actor, action, subject_id, from, to } = filter;
+    tx.query(include_str!("audit/list.sql"), &[&time, &id, actor, action, subject_id, from, to, &limit])
+        .await?
+        .iter()
+        .map(from_row)
+        .collect()
+}
+
+fn from_row(row: &Row) -> Result<Act> {
+    Ok(Act {
+        id: row.try_get("id")?,
+        actor_kind: row.try_get("actor_kind")?,
+        actor_id: row.try_get("actor_id")?,
+        action: row.try_get("action")?,
+        subject_id: row.try_get("subject_id")?,
+        details: row.try_get("details")?,
+        request_id: row.try_get("request_id")?,
+        created_at: row.try_get("created_at")?,
+    })
 }

@@ -50,8 +50,10 @@ pub struct Job {
     /// Why it failed.
     pub error: Option<String>,
     /// When it was asked for.
+    #[serde(serialize_with = "crate::timestamps::millis")]
     pub created_at: DateTime<Utc>,
     /// When it ended.
+    #[serde(serialize_with = "crate::timestamps::millis_or_null")]
     pub completed_at: Option<DateTime<Utc>>,
     /// Where the next chunk begins.
     #[serde(skip)]

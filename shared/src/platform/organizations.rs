@@ -1,11 +1,16 @@
 //! Organizations: the tenants.
 
+pub mod branding;
+pub mod settings;
+
+use branding::{Branding, BrandingFields};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
+use self::settings::{Settings, SettingsFields};
 use crate::error::violated_constraint;
-use crate::fields::{Fields, patched};
+use crate::fields::{Fields, given, patched};
 use crate::{Error, OrganizationId, Result, Tx};
 
 /// Characters of an organization's name.
@@ -48,6 +53,12 @@ pub struct Organization {
     pub timezone: String,
     /// Printed in every campaign mail; without it no campaign is activated.
     pub postal_address: Option<String>,
+    /// Its look.
+    pub branding: Branding,
+    /// What it has settled for itself.
+    pub settings: Settings,
+    /// `free`, `basic`, `pro` or `enterprise`; with the limits of requests, only whoever runs the installation sets it.
+    pub plan_type: String,
     /// `active` or `suspended`.
     pub status: String,
     /// When it was made.
@@ -63,12 +74,37 @@ pub struct Organization {
 #[serde(deny_unknown_fields, default)]
 pub struct OrganizationFields {
     /// The name.
+    #[serde(deserialize_with = "given")]
     pub name: Option<String>,
     /// IANA time zone.
+    #[serde(deserialize_with = "given")]
     pub timezone: Option<String>,
     /// The postal address, null to remove it.
     #[serde(deserialize_with = "patched")]
     pub postal_address: Option<Option<String>>,
+    /// The look, null to remove all of it.
+    #[serde(deserialize_with = "patched")]
+    pub branding: Option<Option<BrandingFields>>,
+    /// What it settles for itself, null for every default.
+    #[serde(deserialize_with = "patched")]
+    pub settings: Option<Option<SettingsFields>>,
+}
+
+impl OrganizationFields {
+    /// The names of the fields that are given.
+    #[must_use]
+    pub fn names(&self) -> Vec<&'static str> {
+        [
+            ("name", self.name.is_some()),
+            ("timezone", self.timezone.is_some()),
+            ("postal_address", self.postal_address.is_some()),
+            ("branding", self.branding.is_some()),
+            ("settings", self.settings.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(name, is_given)| is_given.then_some(name))
+        .collect()
+    }
 }
 
 /// The organization of this transaction.
@@ -76,13 +112,18 @@ pub async fn current(tx: &Tx) -> Result<Organization> {
     from_row(&tx.query_one(include_str!("organizations/current.sql"), &[]).await?)
 }
 
+/// Whether this is the organization of the transaction: there is no other for it.
+///
+/// Errors: [`Error::NotFound`].
+pub fn check(tx: &Tx, id: OrganizationId) -> Result<()> {
+    if id == tx.organization()? { Ok(()) } else { Err(Error::not_found("organization")) }
+}
+
 /// The organization with this id.
 ///
 /// Errors: [`Error::NotFound`] for any but the transaction's own.
 pub async fn find(tx: &Tx, id: OrganizationId) -> Result<Organization> {
-    if id != tx.organization()? {
-        return Err(Error::not_found("organization"));
-    }
+    check(tx, id)?;
     current(tx).await
 }
 
@@ -90,15 +131,25 @@ pub async fn find(tx: &Tx, id: OrganizationId) -> Result<Organization> {
 ///
 /// Errors: [`Error::NotFound`], [`Error::Invalid`] naming every wrong field.
 pub async fn update(tx: &Tx, id: OrganizationId, changes: OrganizationFields) -> Result<Organization> {
-    let present = find(tx, id).await?;
+    check(tx, id)?;
+    let present = from_row(&tx.query_one(include_str!("organizations/lock.sql"), &[]).await?)?;
     let mut fields = Fields::default();
     let name = fields.required_line("name", changes.name.as_deref().unwrap_or(&present.name), NAME_MAXIMUM);
     fields.timezone("timezone", changes.timezone.as_deref());
     let address = changes.postal_address.unwrap_or(present.postal_address);
     let address = fields.text("postal_address", address.as_deref(), ADDRESS_MAXIMUM);
+    let look = present.branding.with(changes.branding, &mut fields);
+    let settings = present.settings.with(changes.settings, &mut fields);
     fields.finish()?;
     let timezone = changes.timezone.unwrap_or(present.timezone);
-    from_row(&tx.query_one(include_str!("organizations/update.sql"), &[&id, &name, &timezone, &address]).await?)
+    let settings = settings.to_json()?;
+    let row = tx
+        .query_one(
+            include_str!("organizations/update.sql"),
+            &[&id, &name, &timezone, &address, &settings, &look.name, &look.colour, &look.logo_url],
+        )
+        .await?;
+    from_row(&row)
 }
 
 fn from_row(row: &Row) -> Result<Organization> {
@@ -108,6 +159,9 @@ fn from_row(row: &Row) -> Result<Organization> {
         name: row.try_get("name")?,
         timezone: row.try_get("timezone")?,
         postal_address: row.try_get("postal_address")?,
+        branding: Branding::from_row(row)?,
+        settings: Settings::from_json(row.try_get("settings")?)?,
+        plan_type: row.try_get("plan_type")?,
         status: row.try_get("status")?,
         created_at: row.try_get("created_at")?,
         updated_at: row.try_get("updated_at")?,

@@ -2,6 +2,10 @@
 insert into organizations (id, slug, name) values ('${ORGANIZATION}', 'o-${ORGANIZATION}', 'Example');
 insert into api_keys (organization_id, id, name, prefix, key_hash)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} key')::uuid, 'Key', 'mk_live_', sha256('${ORGANIZATION}'));
+insert into rate_limit_windows (organization_id, api_key_id, window_start, used)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} key')::uuid, now(), 1);
+insert into idempotency_keys (organization_id, key, request_hash, attempt, lease_until, expires_at)
+values ('${ORGANIZATION}', 'first', sha256('${ORGANIZATION}'), md5('${ORGANIZATION} attempt')::uuid, now(), now() + interval '1 day');
 insert into jobs (organization_id, id, kind, subject_id)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} job')::uuid, 'campaign_activation', md5('${ORGANIZATION} campaign')::uuid);
 insert into audit_log (organization_id, id, actor_kind, action)
@@ -26,6 +30,9 @@ insert into campaign_senders (organization_id, campaign_id, sender_id)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} campaign')::uuid, md5('${ORGANIZATION} sender')::uuid);
 insert into steps (organization_id, id, campaign_id, position, name, subject_template, body_template)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} step')::uuid, md5('${ORGANIZATION} campaign')::uuid, 1, 'First', 'Hello', 'A word.');
+insert into tracked_links (organization_id, id, campaign_id, step_id, url)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} link')::uuid, md5('${ORGANIZATION} campaign')::uuid,
+        md5('${ORGANIZATION} step')::uuid, 'https://example.test/');
 insert into enrollments (organization_id, id, campaign_id, contact_id, sender_id, next_due_at)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} enrollment')::uuid, md5('${ORGANIZATION} campaign')::uuid,
         md5('${ORGANIZATION} contact')::uuid, md5('${ORGANIZATION} sender')::uuid, now());
@@ -45,3 +52,9 @@ insert into suppressions (organization_id, id, email_lower, reason)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} suppression')::uuid, 'other@people.test', 'manual');
 insert into limit_usage (organization_id, scope, scope_id, day, used)
 values ('${ORGANIZATION}', 'sender', md5('${ORGANIZATION} sender')::uuid, current_date, 1);
+insert into daily_stats (organization_id, day, campaign_id, step_id, sender_id, sent)
+values ('${ORGANIZATION}', current_date, md5('${ORGANIZATION} campaign')::uuid, md5('${ORGANIZATION} step')::uuid,
+        md5('${ORGANIZATION} sender')::uuid, 1);
+insert into daily_stats_deltas (organization_id, day, campaign_id, step_id, sender_id, delivered)
+values ('${ORGANIZATION}', current_date, md5('${ORGANIZATION} campaign')::uuid, md5('${ORGANIZATION} step')::uuid,
+        md5('${ORGANIZATION} sender')::uuid, 1);

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't be prepared has failed")]
 
 mod catalog;
+mod checklist;
 mod everything;
 mod isolation;
 mod migrations;

@@ -89,7 +89,7 @@ async fn two_databases_may_create_the_roles_at_the_same_time() {
     };
     let (outcome, ()) = tokio::join!(second.batch_execute(&block), first_commits);
     // Roles outlive their databases: away with them before anything is asserted.
-    for role in RUN_TIME_ROLES {
+    for role in RUN_TIME_ROLES.iter().filter(|role| foundation.contains(**role)) {
         let role = role.replace("martlet_", &prefix);
         for (database, last) in [(&first, false), (&second, true)] {
             database.batch_execute(&format!("revoke all on schema public from {role}")).await.unwrap();

@@ -36,6 +36,19 @@ fn every_sql_file_is_included_by_the_module_beside_it() {
     assert!(unused.is_empty(), "no module includes {unused:#?}");
 }
 
+/// Each has a sentence for whoever looks at the message, which a code written here would not have.
+#[test]
+fn no_sql_file_has_an_outcome_code_of_its_own() {
+    let writers: Vec<String> = files("sql").iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+    let assigned: Vec<&str> = writers
+        .iter()
+        .flat_map(|sql| sql.split("outcome_code = ").skip(1))
+        .filter_map(|rest| rest.split([',', '\n']).next())
+        .collect();
+    assert!(assigned.len() >= 7, "{assigned:?}");
+    assert!(assigned.iter().all(|value| !value.contains('\'')), "{assigned:?}");
+}
+
 /// The files below `src` with this extension.
 fn files(extension: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();

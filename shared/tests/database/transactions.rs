@@ -3,10 +3,10 @@
 use std::future::Future;
 
 use shared::db::Stage;
-use shared::{Database, Error, OrganizationId, Tx};
+use shared::{ContactId, Database, Error, OrganizationId, Tx};
 use testkit::scene::wednesday_morning;
 use tokio_postgres::Client;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use crate::everything::Everything;
 use crate::until;
@@ -45,6 +45,96 @@ async fn a_failing_statement_joined_to_begin_leaves_no_transaction_open() {
     assert!(app.begin_with(all.first, "select 1 / 0", &[]).await.is_err());
     assert_ne!(pid_of(app, all.second).await, before);
     gone(&all, before).await;
+}
+
+#[tokio::test]
+async fn the_transaction_before_another_is_committed_and_sees_the_same_tenant() {
+    let all = Everything::new().await;
+    let app = all.role("martlet_app");
+    let insert =
+        "insert into lists (organization_id, id, name) values ($1, gen_random_uuid(), 'Before') returning name";
+    for organization in [all.first, all.second] {
+        let (tx, rows) = app.begin_after(organization, insert, &[(&organization, Type::UUID)]).await.unwrap();
+        assert_eq!(rows[0].get::<_, &str>(0), "Before");
+        assert_eq!((tx.organization().unwrap(), count_of_contacts(&tx).await), (organization, 1));
+        tx.execute(INSERT, &[&organization, &"Undone"]).await.unwrap();
+        tx.rollback().await.unwrap();
+    }
+    assert_eq!((lists(&all, "Before").await, lists(&all, "Undone").await), (2, 0));
+    // The tenant of one is not that of the other: the row would be another organization's.
+    assert!(app.begin_after(all.first, insert, &[(&all.second, Type::UUID)]).await.is_err());
+    assert_eq!(lists(&all, "Before").await, 2);
+}
+
+#[tokio::test]
+async fn a_failing_transaction_before_another_leaves_nothing_open() {
+    let all = Everything::new().await;
+    let app = all.role("martlet_app");
+    let before = pid_of(app, all.first).await;
+    assert!(app.begin_after(all.first, "select 1 / 0", &[]).await.is_err());
+    assert_ne!(pid_of(app, all.second).await, before);
+    gone(&all, before).await;
+}
+
+#[tokio::test]
+async fn statements_sent_together_run_in_their_order_in_one_transaction() {
+    let all = Everything::new().await;
+    let sender = all.role("martlet_sender");
+    let (id, address) = ("select id from contacts order by id", "select email_lower from contacts where id = any ($1)");
+    for organization in [all.first, all.second, all.first] {
+        let (tx, [ids]) = sender.begin_for_with(&[organization], [(id, &[])]).await.unwrap();
+        assert_eq!(ids.len(), 1, "the first statement sees the tenant and no other");
+        let ids: Vec<ContactId> = ids.iter().map(|row| row.get(0)).collect();
+        let contacted = "update contacts set status = 'contacted' where id = any ($1) returning status";
+        let status = "select status from contacts";
+        // The second was never seen by this connection and has to be prepared; the others wait for it.
+        let fresh = format!("select status, '{organization}' from contacts");
+        let [address, before, changed, after] = tx
+            .query_each([(address, &[&ids]), (fresh.as_str(), &[]), (contacted, &[&ids]), (status, &[])])
+            .await
+            .unwrap();
+        assert_eq!((address.len(), changed.len()), (1, 1));
+        assert_ne!(before[0].get::<_, &str>(0), "contacted");
+        assert_eq!(after[0].get::<_, &str>(0), "contacted");
+        tx.rollback().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn of_statements_sent_together_the_error_is_that_of_the_first_that_fails() {
+    let all = Everything::new().await;
+    let app = all.role("martlet_app");
+    let tx = app.begin(all.first).await.unwrap();
+    let name = "Together";
+    let failing: [(&str, &[&(dyn ToSql + Sync)]); 3] =
+        [(INSERT, &[&all.first, &name]), ("select 1 / 0", &[]), ("select ln(0::float8)", &[])];
+    let error = tx.query_each(failing).await.unwrap_err();
+    assert!(format!("{error:?}").contains("22012"), "{error:?}");
+    assert!(tx.commit().await.is_err());
+    assert_eq!(lists(&all, name).await, 0);
+}
+
+#[tokio::test]
+async fn of_statements_sent_together_each_sees_what_was_committed_while_the_one_before_waited() {
+    let all = Everything::new().await;
+    let app = all.role("martlet_app");
+    let barrier = all.db.owner().await;
+    barrier.batch_execute(&format!("select pg_advisory_lock({BARRIER})")).await.unwrap();
+    let tx = app.begin(all.first).await.unwrap();
+    let its_connection = backend(&tx).await;
+    let wait = format!("select pg_advisory_xact_lock({BARRIER})");
+    let count = "select count(*) from lists where name = 'Meanwhile'";
+    let together = tx.query_each([(wait.as_str(), &[]), (count, &[])]);
+    let meanwhile = async {
+        waiting(&barrier, its_connection).await;
+        let insert = "insert into lists (organization_id, id, name) values ('of', gen_random_uuid(), 'Meanwhile')";
+        barrier.batch_execute(&insert.replace("'of'", &format!("'{}'", all.first))).await.unwrap();
+        barrier.batch_execute("select pg_advisory_unlock_all()").await.unwrap();
+    };
+    let (rows, ()) = tokio::join!(together, meanwhile);
+    let [_, count] = rows.unwrap();
+    assert_eq!(count[0].get::<_, i64>(0), 1);
+    tx.commit().await.unwrap();
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The circuit breaker of the provider account.
 
-use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use shared::delivery::messages::MessageKey;
 use shared::delivery::sending::Answer;
 
@@ -74,7 +74,15 @@ async fn of_many_workers_one_makes_the_probe_and_its_success_closes_the_breaker(
     let (stage, messages) = planned(12).await;
     open(&stage).await;
     let_a_probe_through(&stage).await;
-    join_all(messages.chunks(2).map(|hints| stage.deliver(hints))).await;
+    // The probe is answered after the other five have ended: until then the breaker is open to all of them.
+    let silence = stage.mailer.fall_silent().await;
+    let mut workers: FuturesUnordered<_> = messages.chunks(2).map(|hints| stage.deliver(hints)).collect();
+    for _ in 0..5 {
+        workers.next().await;
+    }
+    assert_eq!(breaker(&stage).await.0, "open");
+    drop(silence);
+    workers.next().await;
     assert_eq!(stage.mailer.handed().len(), 1);
     assert_eq!(breaker(&stage).await.0, "closed");
     assert_eq!(stage.scene.states().await, "scheduled=11 sent=1");

@@ -1,13 +1,16 @@
 //! What the provider reports, in any order, late and repeated.
 
 use chrono::Duration;
+use proptest::prelude::{Just, Strategy};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use shared::delivery::feedback::{Event, EventKind};
 use shared::delivery::messages::MessageKey;
 use shared::delivery::sending::Answer;
+use shared::delivery::visitors::{Manner, Visit, Visitor};
 use testkit::scene::wednesday_morning;
 
 use crate::scheduling::foreign_campaign;
-use crate::stage::Stage;
+use crate::stage::{Stage, person};
 
 /// Everything that a report may change, as text.
 async fn final_rows(stage: &Stage) -> Vec<String> {
@@ -84,6 +87,140 @@ async fn the_order_and_the_repetition_of_reports_change_nothing() {
         }
         stage.check(state).await;
     }
+}
+
+/// Every kind that the provider reports.
+const KINDS: [EventKind; 13] = [
+    EventKind::Sent,
+    EventKind::Delivered,
+    EventKind::Bounced,
+    EventKind::SoftBounced,
+    EventKind::Complained,
+    EventKind::NotSpam,
+    EventKind::Rejected,
+    EventKind::Delayed,
+    EventKind::RenderingFailed,
+    EventKind::Opened,
+    EventKind::Clicked,
+    EventKind::SubscriptionChanged,
+    EventKind::Unsubscribed,
+];
+/// How many ways in which the same reports can arrive are tried.
+const ARRIVALS: usize = 10;
+
+/// The same reports for each of several messages, in an order, with repetitions and in batches of its own.
+#[derive(Debug, Clone)]
+struct Arrivals {
+    /// The kinds with their minutes; a kind may happen more than once.
+    happened: Vec<(usize, i64)>,
+    /// For each message the positions in `happened` as they arrive, each at least once, and the size of its batches.
+    orders: Vec<(Vec<usize>, usize)>,
+}
+
+fn arrivals() -> impl Strategy<Value = Arrivals> {
+    let happened = proptest::collection::vec((0..KINDS.len(), 0..600_i64), 1..8);
+    happened.prop_flat_map(|happened| {
+        let positions: Vec<usize> = (0..happened.len()).collect();
+        let order =
+            (proptest::collection::vec(0..happened.len(), 0..6), 1..6_usize).prop_flat_map(move |(again, size)| {
+                let all = [positions.clone(), again].concat();
+                (Just(all).prop_shuffle(), Just(size))
+            });
+        (Just(happened), proptest::collection::vec(order, ARRIVALS))
+            .prop_map(|(happened, orders)| Arrivals { happened, orders })
+    })
+}
+
+/// What must come out the same. Why a person was stopped is told by the first report that did; that one was is told by all.
+async fn summary(stage: &Stage, message: MessageKey) -> String {
+    let sql = "select concat_ws(' ', m.state, m.slot_day, m.sent_at, 'd', m.delivered_at, 'b', m.bounced_at, 'c', m.complained_at,
+                      'o', m.opened_at, 'k', m.clicked_at, 'u', m.unsubscribed_at, m.outcome_code is null, m.enqueue_again_at,
+                      c.status = 'contacted', e.status = 'in_progress', e.next_due_at is null,
+                      exists (select from suppressions s where s.email_lower = c.email_lower),
+                      (select string_agg(concat_ws(' ', dedupe_key, occurred_at), ',' order by dedupe_key)
+                         from message_events v where v.message_id = m.id))
+                 from messages m
+                 join enrollments e on e.id = m.enrollment_id
+                 join contacts c on c.id = m.contact_id
+                where m.id = $1";
+    stage.scene.rows(sql, &[&message.id]).await[0].get(0)
+}
+
+#[test]
+fn any_order_repetition_and_lateness_of_any_reports_has_one_outcome() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // Each case is a database with as many messages as there are arrivals, so that a few cases are many.
+    let mut runner = TestRunner::new_with_rng(
+        Config { cases: 4, failure_persistence: None, ..Config::default() },
+        TestRng::deterministic_rng(RngAlgorithm::ChaCha),
+    );
+    let outcome = runner.run(&arrivals(), |arrivals| {
+        runtime.block_on(arrive(&arrivals));
+        Ok(())
+    });
+    outcome.unwrap();
+}
+
+async fn arrive(Arrivals { happened, orders }: &Arrivals) {
+    for state in ["unknown", "sent", "replanned"] {
+        let (stage, messages) = in_state(state, orders.len()).await;
+        let mut expected = None;
+        for ((order, size), message) in orders.iter().zip(messages) {
+            let template = stage.event(message, EventKind::Sent).await;
+            let events: Vec<Event> = order
+                .iter()
+                .map(|position| {
+                    let (kind, minutes) = happened[*position];
+                    let once = matches!(
+                        KINDS[kind],
+                        EventKind::Sent | EventKind::Rejected | EventKind::RenderingFailed | EventKind::Unsubscribed
+                    );
+                    // What happens once has one time, whoever tells it.
+                    let minutes = if once { 5 } else { minutes };
+                    Event {
+                        kind: KINDS[kind],
+                        provider_message_id: format!("ses-{}", message.id),
+                        sent_at: wednesday_morning(),
+                        occurred_at: wednesday_morning() + Duration::minutes(minutes),
+                        dedupe_key: format!("{}:{minutes}", KINDS[kind].name()),
+                        // People and machines, by turns.
+                        visit: match KINDS[kind] {
+                            EventKind::Opened => Some(Visit {
+                                visitor: if minutes % 2 == 0 { Visitor::new(None, "", Manner::Get) } else { person(1) },
+                                link: None,
+                            }),
+                            EventKind::Clicked => {
+                                Some(Visit { visitor: person(1), link: Some("https://example.com/".to_owned()) })
+                            }
+                            _ => None,
+                        },
+                        ..template.clone()
+                    }
+                })
+                .collect();
+            for batch in events.chunks(*size) {
+                stage.apply(batch).await;
+            }
+            let summary = summary(&stage, message).await;
+            assert_eq!(&summary, expected.get_or_insert_with(|| summary.clone()), "{state}: {order:?} by {size}");
+        }
+        stage.check(state).await;
+    }
+}
+
+#[tokio::test]
+async fn a_report_never_takes_back_what_another_has_added() {
+    let (stage, messages) = in_state("sent", 1).await;
+    let mut known = 0;
+    for (n, kind) in (0..).zip(KINDS) {
+        let event = stage.event(messages[0], kind).await;
+        stage.apply(&[Event { occurred_at: wednesday_morning() + Duration::minutes(100 - n), ..event }]).await;
+        let sql = "select num_nonnulls(sent_at, delivered_at, bounced_at, complained_at, opened_at, clicked_at, unsubscribed_at)::bigint from messages";
+        let now_known = stage.scene.number(sql, &[]).await;
+        assert!(now_known >= known, "{kind:?}");
+        known = now_known;
+    }
+    assert_eq!(known, 7);
 }
 
 /// Everything that reports on a message may change, as text.
@@ -182,6 +319,27 @@ async fn a_rejected_mail_has_failed_and_gives_its_slot_back_once() {
     stage.apply(&[late]).await;
     assert_eq!(stage.scene.states().await, "failed=1 sent=1");
     stage.check("at the end").await;
+}
+
+#[tokio::test]
+async fn a_refusal_beside_other_reports_waits_for_the_person_before_it_holds_the_mail() {
+    for kind in [EventKind::Rejected, EventKind::RenderingFailed] {
+        let (stage, messages) = in_state("sent", 1).await;
+        let reports = [stage.event(messages[0], EventKind::Delivered).await, stage.event(messages[0], kind).await];
+        // Whoever stops the person holds the contact, and then asks for the mail.
+        let stopping = stage.scene.db.app().begin(stage.scene.organization).await.unwrap();
+        stopping.query("select from contacts for update", &[]).await.unwrap();
+        let apply = stage.apply(&reports);
+        let stop = async {
+            stage.until_waiting(1).await;
+            stopping.query("select from messages for update nowait", &[]).await.unwrap();
+            stopping.commit().await.unwrap();
+        };
+        let (applied, ()) = tokio::join!(apply, stop);
+        assert_eq!(applied.new, 2, "{kind:?}");
+        assert_eq!(stage.scene.states().await, "failed=1");
+        stage.check("at the end").await;
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod breaker;
+mod erasing;
 mod feedback;
+mod forgetting;
+mod letters;
 mod model;
 mod path;
 mod races;
@@ -11,5 +14,8 @@ mod replies;
 mod scheduling;
 mod sending;
 mod stage;
+mod statistics;
 mod sweeping;
+mod tracking;
 mod unsubscribing;
+mod why;

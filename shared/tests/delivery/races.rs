@@ -1,16 +1,21 @@
 //! Whoever stops somebody while their mail is being claimed: after the stop has committed, nothing leaves.
 
-use futures_util::future::join_all;
-use shared::audience::suppressions::{self, Reason};
+use futures_util::future::{BoxFuture, join_all};
+use shared::audience::suppressions::{self, Confirmation, Lines, NewSuppression, Reason};
+use shared::delivery::domains::{self, Dkim, DomainName, Identities, Identity, MailFrom, Status, records};
 use shared::delivery::feedback::EventKind;
 use shared::delivery::gates::{self, Gate};
 use shared::delivery::messages::MessageKey;
+use shared::delivery::senders;
 use shared::delivery::stopping::{self, Stop};
-use shared::delivery::{senders, unsubscribing};
+use shared::delivery::tracking;
+use shared::delivery::unsubscribing::{self, Wish};
 use shared::outreach::campaigns;
-use shared::{CampaignId, ContactId, EnrollmentId, SenderId};
+use shared::outreach::statistics::folding;
+use shared::{CampaignId, ContactId, EnrollmentId, OrganizationId, Result, SenderId};
+use tokio::time::Instant;
 
-use crate::stage::Stage;
+use crate::stage::{Stage, mail_program};
 
 /// A message that is planned, and whose it is.
 struct Planned {
@@ -58,7 +63,7 @@ macro_rules! nothing_leaves_after {
 }
 
 nothing_leaves_after!(nothing_leaves_after_an_unsubscription, "cancelled=1", |planned, tx| {
-    unsubscribing::unsubscribe(&tx, planned.message.id).await.unwrap();
+    unsubscribing::unsubscribe(&tx, planned.message.id, &Wish::default(), &mail_program()).await.unwrap();
 });
 
 nothing_leaves_after!(nothing_leaves_after_a_suppression, "suppressed=1", |planned, tx| {
@@ -73,6 +78,57 @@ nothing_leaves_after!(nothing_leaves_after_a_suppression_for_the_campaign, "supp
     let (organization, campaign) = (planned.message.organization, Some(planned.campaign));
     suppressions::add(&tx, organization, "person1@people.test", campaign, Reason::Manual, None).await.unwrap()
 });
+
+nothing_leaves_after!(nothing_leaves_after_a_suppression_by_the_api, "cancelled=1", |planned, tx| {
+    suppressions::create(&tx, suppression(None)).await.unwrap();
+});
+
+nothing_leaves_after!(nothing_leaves_after_a_suppression_for_the_campaign_by_the_api, "cancelled=1", |planned, tx| {
+    suppressions::create(&tx, suppression(Some(planned.campaign))).await.unwrap();
+});
+
+nothing_leaves_after!(nothing_leaves_after_an_import_of_suppressions, "cancelled=1", |planned, tx| {
+    let lines = Lines::from_csv(b"email\nsomebody@people.test\nperson1@people.test\n").unwrap();
+    suppressions::import(&tx, &planned.stage.letterhead.keys, lines).await.unwrap();
+});
+
+nothing_leaves_after!(nothing_leaves_after_an_import_of_a_forgotten_address, "suppressed=1", |planned, tx| {
+    // Whose it is, the import can't tell: the claim waits at the gate and recognizes it.
+    let keys = &planned.stage.letterhead.keys;
+    let hash = keys.address_hash(planned.message.organization.0, "person1@people.test").unwrap();
+    let lines = Lines::from_csv(format!("email_hash\n{hash}\n").as_bytes()).unwrap();
+    assert_eq!(suppressions::import(&tx, keys, lines).await.unwrap().added, 1);
+});
+
+nothing_leaves_after!(nothing_leaves_after_the_domain_is_not_verified_any_more, "scheduled=1", |planned, tx| {
+    let owner = planned.message.organization;
+    domains::verify(&tx, &Lost { owner }, planned.stage.scene.domain).await.unwrap();
+});
+
+fn suppression(campaign_id: Option<CampaignId>) -> NewSuppression {
+    NewSuppression { email: "Person1@People.test".to_owned(), campaign_id, reason: Reason::Manual, note: None }
+}
+
+/// A provider that does not find a domain's records any more.
+struct Lost {
+    owner: OrganizationId,
+}
+
+impl Identities for Lost {
+    fn create<'a>(&'a self, domain: &'a DomainName, _owner: OrganizationId) -> BoxFuture<'a, Result<Identity>> {
+        Box::pin(async move { Ok(self.find(domain).await?.unwrap()) })
+    }
+
+    fn find<'a>(&'a self, _domain: &'a DomainName) -> BoxFuture<'a, Result<Option<Identity>>> {
+        let dkim = Dkim { tokens: Vec::new(), zone: String::new(), state: records::State::Failed };
+        let identity = Identity { owner: Some(self.owner), status: Status::Failed, dkim, mail_from: None };
+        Box::pin(async move { Ok(Some(identity)) })
+    }
+
+    fn set_mail_from<'a>(&'a self, _domain: &'a DomainName, _name: &'a str) -> BoxFuture<'a, Result<Option<MailFrom>>> {
+        Box::pin(async { Ok(None) })
+    }
+}
 
 nothing_leaves_after!(nothing_leaves_after_a_reply, "cancelled=1", |planned, tx| {
     tx.query("select from contacts where id = $1 for update", &[&planned.contact]).await.unwrap();
@@ -97,6 +153,10 @@ nothing_leaves_after!(nothing_leaves_after_a_change_of_the_address, "scheduled=1
 
 nothing_leaves_after!(nothing_leaves_after_the_deletion_of_the_contact, "cancelled=1", |planned, tx| {
     shared::audience::contacts::delete(&tx, planned.contact).await.unwrap();
+});
+
+nothing_leaves_after!(nothing_leaves_after_the_erasure_of_the_person, "cancelled=1", |planned, tx| {
+    shared::audience::personal_data::erase(&tx, &planned.stage.letterhead.keys, planned.contact).await.unwrap();
 });
 
 #[tokio::test]
@@ -148,6 +208,7 @@ async fn everything_at_once_ends_without_a_deadlock() {
     let hints = stage.queue.drain();
     stage.deliver(&hints[..30]).await;
     let messages = hints;
+    let db = stage.scene.db.app();
     let claims = join_all((0..3).map(|n| {
         let (stage, messages) = (&stage, &messages);
         async move {
@@ -185,7 +246,36 @@ async fn everything_at_once_ends_without_a_deadlock() {
             stage.sweep().await;
         }
     };
-    tokio::join!(claims, reports, replies, unsubscriptions, schedulers);
+    let suppressions = async {
+        let keys = &stage.letterhead.keys;
+        for (n, message) in messages.iter().enumerate().step_by(4) {
+            let email = stage.message(*message, "recipient").await.unwrap();
+            let given = NewSuppression { email, campaign_id: None, reason: Reason::Manual, note: None };
+            let tx = db.begin(message.organization).await.unwrap();
+            let (suppression, _) = suppressions::create(&tx, given).await.unwrap();
+            tx.commit().await.unwrap();
+            let tx = db.begin(message.organization).await.unwrap();
+            if n % 3 == 0 {
+                suppressions::lift(&tx, keys, suppression.id, Confirmation::Given).await.unwrap();
+            } else {
+                suppressions::forget(&tx, keys, suppression.id).await.unwrap();
+            }
+            tx.commit().await.unwrap();
+        }
+    };
+    let visits = async {
+        for message in messages.iter().step_by(2) {
+            tracking::open(&db, *message, &mail_program()).await.unwrap();
+        }
+    };
+    let maintenance = async {
+        let db = stage.scene.db.as_role("martlet_maintenance");
+        for _ in 0..4 {
+            let far = Instant::now() + std::time::Duration::from_secs(3_600);
+            assert!(folding::fold(&db, far).await.unwrap().is_finished);
+        }
+    };
+    tokio::join!(claims, reports, replies, unsubscriptions, schedulers, suppressions, visits, maintenance);
     let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
     assert_eq!(stage.scene.number(deadlocks, &[]).await, 0);
     stage.check("at the end").await;

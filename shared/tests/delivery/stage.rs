@@ -13,7 +13,8 @@ use shared::delivery::scheduling::{self, Planned};
 use shared::delivery::sending::{self, Answer, Delivered, Letterhead, Mail, Mailer};
 use shared::delivery::sweeping::{self, Swept};
 use shared::delivery::tokens::KeyRing;
-use shared::delivery::unsubscribing;
+use shared::delivery::unsubscribing::{self, Wish};
+use shared::delivery::visitors::{Manner, Visit, Visitor};
 use shared::outreach::statistics;
 use shared::{CampaignId, Database};
 use testkit::{FakeMailer, FakeQueue, Scene};
@@ -27,6 +28,19 @@ pub(crate) struct Stage {
     pub(crate) mailer: FakeMailer,
     pub(crate) letterhead: Letterhead,
     pools: Mutex<Vec<(&'static str, Database)>>,
+}
+
+/// What a person reads mail with.
+pub(crate) const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Thunderbird/140.0";
+
+/// One of the people who open mails and follow links.
+pub(crate) fn person(last: u8) -> Visitor {
+    Visitor::new(Some([192, 0, 2, last].into()), BROWSER, Manner::Get)
+}
+
+/// Whoever unsubscribes here.
+pub(crate) fn mail_program() -> Visitor {
+    Visitor::new(Some([192, 0, 2, 7].into()), "A mail program", Manner::Get)
 }
 
 /// A pool that nobody else uses; it goes back to the stage, since to log in takes longer than most of what a test does.
@@ -163,7 +177,8 @@ impl Stage {
         rows.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>().join(" ")
     }
 
-    /// A report on a message, under the id that the provider has given, or would have given, to its last attempt.
+    /// A report on a message, under the id that the provider has given, or would have given, to its last attempt. Opens and
+    /// clicks are by a person, where they come late enough.
     pub(crate) async fn event(&self, key: MessageKey, kind: EventKind) -> Event {
         let sql = "select coalesce(provider_message_id, 'ses-' || attempt_token), coalesce(sent_at, clock_now())
                      from messages where organization_id = $1 and id = $2";
@@ -177,6 +192,11 @@ impl Stage {
             sent_at,
             dedupe_key: kind.name().to_owned(),
             details: serde_json::Value::Null,
+            visit: match kind {
+                EventKind::Opened => Some(Visit { visitor: person(1), link: None }),
+                EventKind::Clicked => Some(Visit { visitor: person(1), link: Some("https://example.com/".to_owned()) }),
+                _ => None,
+            },
         }
     }
 
@@ -207,9 +227,14 @@ impl Stage {
 
     /// Unsubscribes by the link of a message.
     pub(crate) async fn unsubscribe(&self, key: MessageKey) {
+        self.unsubscribe_as(key, &Wish::default()).await;
+    }
+
+    /// Unsubscribes as somebody wishes.
+    pub(crate) async fn unsubscribe_as(&self, key: MessageKey, wish: &Wish) {
         let db = self.worker("martlet_app");
         let tx = db.begin(key.organization).await.unwrap();
-        unsubscribing::unsubscribe(&tx, key.id).await.unwrap();
+        unsubscribing::unsubscribe(&tx, key.id, wish, &mail_program()).await.unwrap();
         tx.commit().await.unwrap();
     }
 
@@ -266,7 +291,8 @@ impl Stage {
 }
 
 /// What must be true at any moment at which nobody is at work, as statements that return what is wrong.
-const CHECKS: [(&str, &str); 6] = [
+const CHECKS: [(&str, &str); 7] = [
+    ("the daily counts differ from what is counted anew", crate::statistics::DIFFERENCES),
     (
         "a counter differs from the messages that hold its slots",
         "with held as (

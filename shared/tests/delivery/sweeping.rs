@@ -57,15 +57,20 @@ async fn doubt_goes_to_a_person_after_its_grace() {
     stage.mailer.answer_next([shared::delivery::sending::Answer::Unclear("reset".to_owned())]);
     stage.deliver_queued().await;
     stage.age_attempts("29 minutes").await;
-    assert_eq!(stage.sweep().await.now_review, 0);
+    let swept = stage.sweep().await;
+    assert_eq!(swept.now_review, 0);
+    assert!(swept.oldest_unresolved_seconds >= 29 * 60, "{swept:?}");
     stage.age_attempts("2 minutes").await;
     let swept = stage.sweep().await;
     assert_eq!((swept.now_review, swept.campaigns_completed), (1, 0), "the campaign is not over");
+    let swept = stage.sweep().await;
+    assert!(swept.oldest_unresolved_seconds >= 31 * 60, "somebody still has to look at it: {swept:?}");
     let message = stage.messages().await[0];
     let event = stage.event(message, shared::delivery::feedback::EventKind::Delivered).await;
     stage.apply(&[event]).await;
     assert_eq!(stage.scene.states().await, "sent=1");
-    assert_eq!(stage.sweep().await.campaigns_completed, 1);
+    let swept = stage.sweep().await;
+    assert_eq!((swept.campaigns_completed, swept.oldest_unresolved_seconds), (1, 0));
     stage.check("at the end").await;
 }
 

@@ -32,6 +32,8 @@ pub(crate) struct Outcome {
     pub(crate) errors: Vec<ImportError>,
     pub(crate) contacts: Value,
     pub(crate) mapping: Option<Value>,
+    pub(crate) encoding: Option<String>,
+    pub(crate) error_file: Option<String>,
 }
 
 impl Desk {
@@ -134,7 +136,17 @@ impl Desk {
             errors: self.errors(organization, id).await,
             contacts: self.contacts(organization, Some(id)).await,
             mapping: import.column_mapping,
+            encoding: import.encoding,
+            error_file: self.error_file(organization, id).await,
         }
+    }
+
+    /// The file of the rows that could not be taken in the latest run.
+    pub(crate) async fn error_file(&self, organization: OrganizationId, id: ImportId) -> Option<String> {
+        let sql = "select (extract(epoch from run_started_at) * 1000000)::bigint from import_batches where id = $1";
+        let run = self.scene.number(sql, &[&id]).await;
+        let file = self.store.object(&format!("errors/{organization}/{id}/{run}.csv"))?;
+        Some(String::from_utf8(file).unwrap())
     }
 
     /// The organization's contacts by address, without ids and times.

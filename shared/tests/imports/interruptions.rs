@@ -56,9 +56,21 @@ fn file() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// Files in turn as they are (which may be mixed), and in each other encoding.
 fn files(count: usize) -> Vec<Vec<u8>> {
     let mut runner = TestRunner::deterministic();
-    (0..count).map(|_| file().new_tree(&mut runner).unwrap().current()).collect()
+    let files = (0..count).map(|_| file().new_tree(&mut runner).unwrap().current());
+    files.enumerate().map(|(n, file)| if n % 4 == 0 { file } else { encoded(&file, n % 4) }).collect()
+}
+
+fn encoded(file: &[u8], which: usize) -> Vec<u8> {
+    let text = String::from_utf8_lossy(file);
+    match which {
+        1 => format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        2 => text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect(),
+        // Without a mark, and with half a character at its end.
+        _ => text.encode_utf16().flat_map(u16::to_be_bytes).chain([0]).collect(),
+    }
 }
 
 /// An organization with a list and some contacts that the files speak of.
@@ -130,7 +142,7 @@ impl<F: Future> Future for Killed<F> {
 async fn killed_anywhere_and_delivered_again_it_comes_to_the_same() {
     let desk = Desk::new().await;
     let pace = Pace { rows: 4, bytes: usize::MAX, piece: 50 };
-    for (n, file) in files(3).into_iter().enumerate() {
+    for (n, file) in files(4).into_iter().enumerate() {
         let (calm, new) = organization(&desk, &format!("calm{n}")).await;
         let id = desk.started(calm, new, &file).await;
         desk.work(pace).await;

@@ -1,4 +1,4 @@
-//! `cargo xtask lint`: checks template.yaml.
+//! `cargo xtask lint`: checks template.yaml, also that CloudFormation takes as much as stands in it.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,9 @@ use tokio::process::Command;
 
 use crate::local::places::Places;
 use crate::local::processes;
+use crate::local::template::Template;
 use crate::local::tools::Tools;
+use crate::say;
 
 /// Runs cfn-lint; its status is ours.
 pub(crate) async fn lint(places: &Places) -> Result<ExitCode> {
@@ -16,5 +18,12 @@ pub(crate) async fn lint(places: &Places) -> Result<ExitCode> {
     let mut linter = Command::new(tools.python());
     linter.args(["-c", "import sys; from cfnlint.runner import main; sys.exit(main())"]).arg(places.template());
     let status = processes::run(places, "cfn-lint", linter.current_dir(places.checkout())).await?;
-    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    if !status.success() {
+        return Ok(ExitCode::FAILURE);
+    }
+    let template = Template::read(places, &tools).await?;
+    template.check_size()?;
+    let Template { resources, outputs, .. } = template;
+    say::note(format_args!("template.yaml is sound: {resources} resources and {outputs} outputs once it is unrolled"));
+    Ok(ExitCode::SUCCESS)
 }

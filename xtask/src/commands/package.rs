@@ -9,8 +9,10 @@ use crate::local::places::Places;
 use crate::say;
 
 const MEGABYTE: f64 = 1e6;
+/// A function starts the slower the larger its binary is; beyond this something has come in that need not be there.
+const LARGEST: u64 = 8_000_000;
 
-/// Builds the release artefacts and prints their sizes.
+/// Builds the release artefacts and prints their sizes, telling which are too large.
 pub(crate) async fn package(places: &Places, architecture: Architecture) -> Result<()> {
     let name = format!("Building for Lambda on {}", architecture.name());
     let functions = say::step(&name, package::package(places, Build::Release(architecture))).await?;
@@ -24,6 +26,13 @@ pub(crate) async fn package(places: &Places, architecture: Architecture) -> Resu
             megabytes(zip),
             function.zip.strip_prefix(places.checkout()).unwrap_or(&function.zip).display()
         ));
+    }
+    let too_large: Vec<&str> =
+        functions.iter().filter(|function| function.size > LARGEST).map(|function| function.name.as_str()).collect();
+    if too_large.is_empty() {
+        say::note(format_args!("Every binary has at most {:.0} megabytes.", megabytes(LARGEST)));
+    } else {
+        say::note(format_args!("warning: above {:.0} megabytes: {}", megabytes(LARGEST), too_large.join(", ")));
     }
     Ok(())
 }

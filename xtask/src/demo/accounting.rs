@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::NaiveDate;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -53,6 +54,81 @@ pub(super) struct Statistics {
     pub(super) balanced: bool,
     /// The steps, in order.
     pub(super) steps: Vec<Step>,
+    /// How far their mails got.
+    pub(super) funnel: Funnel,
+}
+
+/// The API's funnel.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(super) struct Funnel {
+    /// The steps, in order.
+    pub(super) steps: Vec<StepFunnel>,
+}
+
+/// The funnel of one step.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct StepFunnel {
+    /// Its place in the sequence, from 1.
+    pub(super) position: u32,
+    /// Its counts.
+    #[serde(flatten)]
+    pub(super) counts: Counts,
+}
+
+/// The API's counts of one day.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(super) struct Day {
+    /// In UTC.
+    pub(super) day: NaiveDate,
+    /// Its counts.
+    #[serde(flatten)]
+    pub(super) counts: Counts,
+}
+
+/// What the statistics count, as the API names it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub(super) struct Counts {
+    /// Mails that the provider accepted.
+    pub(super) sent: u64,
+    /// Mails that a person opened.
+    pub(super) opened: u64,
+    /// Mails in which a person followed a link.
+    pub(super) clicked: u64,
+    /// Mails that bounced.
+    pub(super) bounced: u64,
+    /// Mails that were reported as spam.
+    pub(super) complained: u64,
+    /// Mails that a person answered.
+    pub(super) replied: u64,
+    /// Mails that led to an unsubscribe.
+    pub(super) unsubscribed: u64,
+    /// Opens, those of machines among them.
+    pub(super) total_opens: u64,
+    /// Opens by machines.
+    pub(super) machine_opens: u64,
+    /// Clicks, those of machines among them.
+    pub(super) total_clicks: u64,
+    /// Clicks by machines.
+    pub(super) machine_clicks: u64,
+}
+
+impl Counts {
+    /// Each count with its name.
+    pub(super) fn named(&self) -> [(&'static str, u64); 11] {
+        [
+            ("sent", self.sent),
+            ("opened", self.opened),
+            ("clicked", self.clicked),
+            ("bounced", self.bounced),
+            ("complained", self.complained),
+            ("replied", self.replied),
+            ("unsubscribed", self.unsubscribed),
+            ("total_opens", self.total_opens),
+            ("machine_opens", self.machine_opens),
+            ("total_clicks", self.total_clicks),
+            ("machine_clicks", self.machine_clicks),
+        ]
+    }
 }
 
 fn without_zeros<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, u64>, D::Error> {

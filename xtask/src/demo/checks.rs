@@ -7,12 +7,12 @@ use std::fmt::Display;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::accounting::{self, Statistics, Step};
+use super::accounting::{self, Counts, Day, Statistics, Step};
 use super::calendar;
 use super::clockwork::Course;
 use super::ledger::{Message, Records};
 use super::scenario::{CAMPAIGN_DAILY_LIMIT, SENDER_DAILY_LIMIT, Scenario};
-use super::stand_in::{Mail, Stop, Summary};
+use super::stand_in::{Mail, Stop, Summary, Visit, Visited};
 
 /// Mails that a demonstration sends at least.
 const MAILS: u64 = 4_000;
@@ -31,10 +31,16 @@ pub(super) struct Evidence {
     pub(super) records: Records,
     /// What the API says about it.
     pub(super) statistics: Statistics,
+    /// What it says of each day,
+    pub(super) days: Vec<Day>,
+    /// and once the maintenance function has folded what had not been.
+    pub(super) folded_days: Vec<Day>,
     /// The mails of this organization that the stand-in accepted.
     pub(super) mails: Vec<Mail>,
     /// The stops that answer them.
     pub(super) stops: Vec<Stop>,
+    /// Who looked at them.
+    pub(super) visits: Vec<Visited>,
     /// The stand-in's own numbers.
     pub(super) summary: Summary,
 }
@@ -80,6 +86,12 @@ impl Finding {
 
     fn expect_equal(&mut self, what: impl Display, found: u64, expected: u64) {
         self.add_many(found.abs_diff(expected), format_args!("{what}: {found} instead of {expected}"));
+    }
+
+    fn expect_counts(&mut self, what: impl Display, found: &Counts, expected: &Counts) {
+        for ((name, found), (_, expected)) in found.named().into_iter().zip(expected.named()) {
+            self.expect_equal(format_args!("{what}, {name}, against the stand-in"), found, expected);
+        }
     }
 }
 
@@ -260,51 +272,110 @@ fn statistics(evidence: &Evidence) -> Check {
     let enrolled = evidence.records.people.len() as u64;
     finding.expect_equal("people in the statistics", evidence.statistics.people, enrolled);
     let counted = accounting::count(&evidence.records, evidence.scenario.steps.len());
-    let seen = seen(evidence);
+    let seen = Seen::of(evidence);
     for step in &evidence.statistics.steps {
         let position = step.position;
         if let Some(counted) = counted.iter().find(|counted| counted.position == position && *counted != step) {
             finding.add(format_args!("step {position} has {step:?} and the ledger {counted:?}"));
         }
-        let seen = seen.get(&position).cloned().unwrap_or_default();
-        for (name, found, expected) in [
-            ("sent", step.sent, seen.sent),
-            ("bounced", step.bounced, seen.bounced),
-            ("complained", step.complained, seen.complained),
-            ("replied", step.replied, seen.replied),
-            ("unsubscribed", step.unsubscribed, seen.unsubscribed),
-        ] {
-            finding.expect_equal(format_args!("step {position}, {name}, against the stand-in"), found, expected);
-        }
+        let expected = seen.steps.get(&position).copied().unwrap_or_default();
+        let Step { sent, bounced, complained, replied, unsubscribed, .. } = *step;
+        let found = Counts { sent, bounced, complained, replied, unsubscribed, ..visits_of(&expected) };
+        finding.expect_counts(format_args!("step {position}, accounting"), &found, &expected);
+    }
+    for position in 1..=counted.len() as u32 {
+        let found = evidence.statistics.funnel.steps.iter().find(|step| step.position == position);
+        let expected = seen.steps.get(&position).copied().unwrap_or_default();
+        let Some(found) = found else {
+            finding.add(format_args!("step {position} is not in the funnel"));
+            continue;
+        };
+        finding.expect_counts(format_args!("step {position}, funnel"), &found.counts, &expected);
+    }
+    let mut unknown = seen.days.clone();
+    for Day { day, counts } in &evidence.days {
+        let expected = unknown.remove(day).unwrap_or_default();
+        // The day of the others is that of the provider's report, which the stand-in sends later than it says.
+        let known = Counts { sent: counts.sent, ..visits_of(counts) };
+        finding.expect_counts(day, &known, &expected);
+    }
+    for day in unknown.keys() {
+        finding.add(format_args!("{day} is no day of the statistics"));
+    }
+    let sums = |counts: &mut dyn Iterator<Item = &Counts>| {
+        counts.fold([0; 11], |mut sums, counts| {
+            sums.iter_mut().zip(counts.named()).for_each(|(sum, (_, count))| *sum += count);
+            sums
+        })
+    };
+    let of_days = sums(&mut evidence.days.iter().map(|day| &day.counts));
+    let of_steps = sums(&mut seen.steps.values());
+    for (index, (name, _)) in Counts::default().named().into_iter().enumerate() {
+        finding.expect_equal(format_args!("{name} of all days"), of_days[index], of_steps[index]);
+    }
+    if evidence.folded_days != evidence.days {
+        finding.add("the days are not what they were before they were folded");
     }
     finding.0
 }
 
-/// What the stand-in saw of each step. A mail counts as sent only once here; a second acceptance is a duplicate.
-fn seen(evidence: &Evidence) -> BTreeMap<u32, Step> {
-    let messages = by_id(&evidence.records);
-    let mut seen = BTreeMap::<u32, Step>::new();
-    let mut steps = BTreeMap::new();
-    let mut accepted = BTreeSet::new();
-    for mail in &evidence.mails {
-        let Some(message) = message_id(mail).and_then(|id| messages.get(&id)) else { continue };
-        steps.insert(mail.sequence, message.step);
-        // In doubt is not sent.
-        if message.state == "sent" && accepted.insert(message.id) {
-            seen.entry(message.step).or_default().sent += 1;
+/// What the stand-in knows.
+#[derive(Default)]
+struct Seen {
+    /// Of the mails of each step.
+    steps: BTreeMap<u32, Counts>,
+    /// Of each day in UTC: mails and visits alone.
+    days: BTreeMap<NaiveDate, Counts>,
+}
+
+impl Seen {
+    /// A mail counts as sent only once here; a second acceptance is a duplicate. One in doubt is not sent.
+    fn of(evidence: &Evidence) -> Self {
+        let messages = by_id(&evidence.records);
+        let mut seen = Self::default();
+        let mut steps = BTreeMap::new();
+        let mut accepted = BTreeSet::new();
+        for mail in &evidence.mails {
+            let Some(message) = message_id(mail).and_then(|id| messages.get(&id)) else { continue };
+            steps.insert(mail.sequence, message.step);
+            if message.state == "sent" && accepted.insert(message.id) {
+                seen.count(message.step, mail.accepted_at, |counts| counts.sent += 1);
+            }
         }
-    }
-    for stop in &evidence.stops {
-        let Some(step) = steps.get(&stop.mail) else { continue };
-        let step = seen.entry(*step).or_default();
-        match stop.kind.as_str() {
-            "bounce" => step.bounced += 1,
-            "complaint" => step.complained += 1,
-            "reply" => step.replied += 1,
-            _ => step.unsubscribed += 1,
+        for stop in &evidence.stops {
+            let Some(step) = steps.get(&stop.mail) else { continue };
+            let counts = seen.steps.entry(*step).or_default();
+            match stop.kind.as_str() {
+                "bounce" => counts.bounced += 1,
+                "complaint" => counts.complained += 1,
+                "reply" => counts.replied += 1,
+                _ => counts.unsubscribed += 1,
+            }
         }
+        // Each mail is visited once at most in each way.
+        for visited in &evidence.visits {
+            let Some(step) = steps.get(&visited.mail) else { continue };
+            seen.count(*step, visited.at, |counts| match visited.visit {
+                Visit::Open => (counts.opened, counts.total_opens) = (counts.opened + 1, counts.total_opens + 1),
+                Visit::Click => (counts.clicked, counts.total_clicks) = (counts.clicked + 1, counts.total_clicks + 1),
+                Visit::MachineOpen => {
+                    (counts.machine_opens, counts.total_opens) = (counts.machine_opens + 1, counts.total_opens + 1);
+                }
+            });
+        }
+        seen
     }
-    seen
+
+    fn count(&mut self, step: u32, at: DateTime<Utc>, count: impl Fn(&mut Counts)) {
+        count(self.steps.entry(step).or_default());
+        count(self.days.entry(at.date_naive()).or_default());
+    }
+}
+
+/// What visits alone have added.
+fn visits_of(counts: &Counts) -> Counts {
+    let Counts { opened, clicked, total_opens, machine_opens, total_clicks, machine_clicks, .. } = *counts;
+    Counts { opened, clicked, total_opens, machine_opens, total_clicks, machine_clicks, ..Counts::default() }
 }
 
 /// The first mail's subject is what the file says about its recipient, whatever signs are in it.

@@ -95,17 +95,6 @@ impl Ledger {
         Ok(Self { client: owner.connect().await? })
     }
 
-    /// Says where the organization can be reached by post: preflight asks for it, and there is no route to set it yet.
-    pub(super) async fn set_address(&self, organization: Uuid, timezone: &str, address: &str) -> Result<()> {
-        database::run(
-            &self.client,
-            &format!(
-                "update organizations set timezone = '{timezone}', postal_address = '{address}' where id = '{organization}'"
-            ),
-        )
-        .await
-    }
-
     /// Suspends what earlier demonstrations left unfinished: they would go on sending in the days that are simulated now.
     pub(super) async fn suspend_unfinished(&self, slug_prefix: &str) -> Result<()> {
         let statement = format!(

@@ -5,31 +5,33 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::accounting::Step;
+use super::accounting::{Counts, Step};
 use super::checks::{Check, Evidence};
 use super::clockwork::Spent;
 use super::scenario::SENDERS;
 use crate::say;
 
-/// What a column shows of a step.
-type Value = fn(&Step) -> u64;
+/// What a column shows of a step and of its funnel.
+type Value = fn(&Step, &Counts) -> u64;
 
 /// The columns of the table.
-const COLUMNS: [(&str, Value); 14] = [
-    ("enrolled", |step| step.enrolled),
-    ("sent", |step| step.sent),
-    ("bounced", |step| step.bounced),
-    ("complained", |step| step.complained),
-    ("replied", |step| step.replied),
-    ("unsubscr.", |step| step.unsubscribed),
-    ("failed", |step| step.failed),
-    ("expired", |step| step.expired),
-    ("suppressed", |step| step.suppressed),
-    ("cancelled", |step| step.cancelled),
-    ("unknown", |step| step.unknown),
-    ("review", |step| step.review),
-    ("not reached", |step| step.not_reached.values().sum()),
-    ("pending", |step| step.pending),
+const COLUMNS: [(&str, Value); 16] = [
+    ("enrolled", |step, _| step.enrolled),
+    ("sent", |step, _| step.sent),
+    ("opened", |_, funnel| funnel.opened),
+    ("clicked", |_, funnel| funnel.clicked),
+    ("bounced", |step, _| step.bounced),
+    ("complained", |step, _| step.complained),
+    ("replied", |step, _| step.replied),
+    ("unsubscr.", |step, _| step.unsubscribed),
+    ("failed", |step, _| step.failed),
+    ("expired", |step, _| step.expired),
+    ("suppressed", |step, _| step.suppressed),
+    ("cancelled", |step, _| step.cancelled),
+    ("unknown", |step, _| step.unknown),
+    ("review", |step, _| step.review),
+    ("not reached", |step, _| step.not_reached.values().sum()),
+    ("pending", |step, _| step.pending),
 ];
 
 /// The end of a demonstration.
@@ -64,7 +66,7 @@ impl Report {
                 print(format!("    {example}"));
             }
         }
-        let in_doubt = self.sum(|step| step.unknown + step.review);
+        let in_doubt = self.sum(|step, _| step.unknown + step.review);
         print(format!("  {:<16} {in_doubt:>5}  mails whose outcome is not known", "in doubt"));
         print(String::new());
         let Spent { clocks, stand_in, scheduler, queues } = self.evidence.course.spent;
@@ -92,7 +94,7 @@ impl Report {
         for (step, name) in steps.iter().zip(&self.evidence.scenario.steps) {
             let mut line = format!("{name:<12}");
             for (title, value) in COLUMNS {
-                line.push_str(&format!("  {:>width$}", value(step), width = title.len()));
+                line.push_str(&format!("  {:>width$}", value(step, &self.funnel(step)), width = title.len()));
             }
             lines.push(line);
         }
@@ -122,12 +124,16 @@ impl Report {
             "seed": self.seed,
             "senders": SENDERS,
             "ticks": self.evidence.course.ticks,
-            "bounced": self.sum(|step| step.bounced),
-            "complained": self.sum(|step| step.complained),
-            "replied": self.sum(|step| step.replied),
-            "unsubscribed": self.sum(|step| step.unsubscribed),
-            "unknown": self.sum(|step| step.unknown),
-            "review": self.sum(|step| step.review),
+            "opened": self.sum(|_, funnel| funnel.opened),
+            "machine_opens": self.sum(|_, funnel| funnel.machine_opens),
+            "clicked": self.sum(|_, funnel| funnel.clicked),
+            "bounced": self.sum(|step, _| step.bounced),
+            "complained": self.sum(|step, _| step.complained),
+            "replied": self.sum(|step, _| step.replied),
+            "unsubscribed": self.sum(|step, _| step.unsubscribed),
+            "unknown": self.sum(|step, _| step.unknown),
+            "review": self.sum(|step, _| step.review),
+            "statistics_differences": violations("statistics"),
             "balanced": violations("accounting") == Some(0),
             "passed": self.checks.iter().all(Check::holds),
             "checks": checks,
@@ -135,6 +141,12 @@ impl Report {
     }
 
     fn sum(&self, value: Value) -> u64 {
-        self.evidence.statistics.steps.iter().map(value).sum()
+        self.evidence.statistics.steps.iter().map(|step| value(step, &self.funnel(step))).sum()
+    }
+
+    /// The counts of a step; none where the funnel doesn't have it, which a check finds.
+    fn funnel(&self, step: &Step) -> Counts {
+        let steps = &self.evidence.statistics.funnel.steps;
+        steps.iter().find(|funnel| funnel.position == step.position).map(|funnel| funnel.counts).unwrap_or_default()
     }
 }

@@ -9,6 +9,7 @@ use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::accounting::{Day, Statistics};
 use super::calendar;
 use super::crm_export::{self, Export, Person, Truth};
 use super::ledger::Ledger;
@@ -43,25 +44,32 @@ const STEPS: [(&str, &str, &str); 3] = [
         "First mail",
         "{{ first_name | default(\"there\") }}, a question about {{ company }}",
         "Hello {{ first_name | default(\"there\") }},\n\nhow does {{ company }} plan its purchasing for next year? We help \
-         teams in {{ custom.city | default(\"your city\") }} with that.\n\nWould a short call be of use?\n",
+         teams in {{ custom.city | default(\"your city\") }} with that: \
+         https://www.martlet.example/purchasing\n\nWould a short call be of use?\n",
     ),
     (
         "Reminder",
         "Re: {{ company }}",
         "Hello {{ first_name | default(\"there\") }},\n\ndid my mail reach you? As {{ custom.job_title | \
-         default(\"somebody who decides\") }} you may know best whom to ask.\n",
+         default(\"somebody who decides\") }} you may know best whom to ask. What we do, in a minute: \
+         https://www.martlet.example/tour?for=reminder&in=1\n",
     ),
     (
         "Last mail",
         "One last try, {{ first_name | default(\"there\") }}",
         "Hello {{ first_name | default(\"there\") }},\n\nthis is the last mail from me. {{ company }} can always reach us \
-         by answering it.\n",
+         by answering it, or at https://www.martlet.example/contact.\n",
     ),
 ];
 
 /// How often recipients do what.
 pub(super) fn rates() -> Value {
     json!({"bounce": 0.02, "soft_bounce": 0.01, "complaint": 0.003, "reply": 0.06, "auto_reply": 0.03, "unsubscribe": 0.02})
+}
+
+/// How often delivered mails are looked at. Each visit is a request through the stack, which is why there are not more.
+pub(super) fn visits() -> Value {
+    json!({"open": 0.12, "click": 0.4, "machine_open": 0.04})
 }
 
 /// What has been set up.
@@ -145,12 +153,15 @@ impl Stage<'_> {
         let made = stack::invoke(self.aws, &self.state.outputs, "migrate", &event).await?;
         let organization = id(&made["organization_id"])?;
         let key = made["api_key"].as_str().context("migrate returned no API key")?;
-        // Every campaign mail carries it. The owner sets it: there is no route for organizations yet.
-        self.ledger
-            .set_address(organization, calendar::ZONE.name(), "Martlet Demo, Hafenstr. 1, 20457 Hamburg")
-            .await?;
-        self.stand_in.plan(self.seed, &rates()).await?;
-        Ok((organization, Api::new(&self.state.api_url, &self.state.emulator_url, key)?))
+        self.stand_in.plan(self.seed, &rates(), &visits()).await?;
+        let api = Api::new(&self.state.api_url, &self.state.emulator_url, key)?;
+        // Every campaign mail carries the address.
+        let about = json!({
+            "postal_address": "Martlet Demo, Hafenstr. 1, 20457 Hamburg",
+            "timezone": calendar::ZONE.name(),
+        });
+        patch(&api, &format!("/v1/organizations/{organization}"), &about).await?;
+        Ok((organization, api))
     }
 
     async fn make_senders(&self, api: &Api) -> Result<Vec<Uuid>> {
@@ -216,7 +227,7 @@ impl Stage<'_> {
             "daily_limit": CAMPAIGN_DAILY_LIMIT,
             "gap_seconds": GAP_SECONDS,
         });
-        answer(api.request(Method::PATCH, &format!("{path}/settings")).json(&settings)).await?;
+        patch(api, &format!("{path}/settings"), &settings).await?;
         Ok(Campaign { api: api.clone(), id: campaign, path })
     }
 }
@@ -260,8 +271,14 @@ impl Campaign {
     }
 
     /// What the API says became of everybody.
-    pub(super) async fn statistics(&self) -> Result<Value> {
-        get(&self.api, &format!("{}/statistics", self.path)).await
+    pub(super) async fn statistics(&self) -> Result<Statistics> {
+        Ok(serde_json::from_value(get(&self.api, &format!("{}/statistics", self.path)).await?)?)
+    }
+
+    /// What the API says of each day, the days before the campaign among them.
+    pub(super) async fn days(&self) -> Result<Vec<Day>> {
+        let series = get(&self.api, &format!("{}/statistics/daily", self.path)).await?;
+        Ok(serde_json::from_value(series["days"].clone())?)
     }
 }
 
@@ -271,6 +288,10 @@ async fn get(api: &Api, path: &str) -> Result<Value> {
 
 async fn post(api: &Api, path: &str, body: &Value) -> Result<Value> {
     answer(api.request(Method::POST, path).json(body)).await
+}
+
+async fn patch(api: &Api, path: &str, body: &Value) -> Result<Value> {
+    answer(api.request(Method::PATCH, path).json(body)).await
 }
 
 /// Uploads the file with the request that the API has signed, exactly as it says.

@@ -72,6 +72,29 @@ pub(super) struct Stop {
     pub(super) mail: u64,
 }
 
+/// Somebody has looked at a mail, or a machine has.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Visited {
+    /// The mail.
+    pub(super) mail: u64,
+    /// What was done with it.
+    pub(super) visit: Visit,
+    /// When, in simulated time.
+    pub(super) at: DateTime<Utc>,
+}
+
+/// What is done with a mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Visit {
+    /// A person's program shows its images.
+    Open,
+    /// A person follows one of its links.
+    Click,
+    /// An image proxy fetches its images.
+    MachineOpen,
+}
+
 #[derive(Deserialize)]
 struct Page {
     mails: Vec<Mail>,
@@ -81,6 +104,11 @@ struct Page {
 #[derive(Deserialize)]
 struct Stops {
     stops: Vec<Stop>,
+}
+
+#[derive(Deserialize)]
+struct Visits {
+    visits: Vec<Visited>,
 }
 
 impl StandIn {
@@ -100,8 +128,8 @@ impl StandIn {
     }
 
     /// Says by seed what becomes of the mails.
-    pub(super) async fn plan(&self, seed: u64, rates: &Value) -> Result<()> {
-        self.post("plan", &json!({"seed": seed, "rates": rates})).await.map(drop)
+    pub(super) async fn plan(&self, seed: u64, rates: &Value, visits: &Value) -> Result<()> {
+        self.post("plan", &json!({"seed": seed, "rates": rates, "visits": visits})).await.map(drop)
     }
 
     /// Lets happen what is due, after all events of accepted mails have been published.
@@ -130,6 +158,11 @@ impl StandIn {
     /// Every stop.
     pub(super) async fn stops(&self) -> Result<Vec<Stop>> {
         Ok(serde_json::from_value::<Stops>(self.get("stops").await?)?.stops)
+    }
+
+    /// Every visit that was made.
+    pub(super) async fn visits(&self) -> Result<Vec<Visited>> {
+        Ok(serde_json::from_value::<Visits>(self.get("visits").await?)?.visits)
     }
 
     async fn get(&self, path: &str) -> Result<Value> {

@@ -88,6 +88,22 @@ pub(crate) async fn package(places: &Places, build: Build) -> Result<Vec<Package
     Ok(all)
 }
 
+/// The zips in a folder that were not made by a release build for this processor, by name.
+pub(crate) fn not_built_for(folder: &Path, architecture: Architecture) -> Result<Vec<String>> {
+    let expected = format!("{:?} ", Build::Release(architecture));
+    let mut others = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| format!("can't read {}", folder.display()))? {
+        let path = entry?.path();
+        let is_zip = path.extension().is_some_and(|extension| extension == "zip");
+        let stamp = fs::read_to_string(path.with_extension("stamp")).unwrap_or_default();
+        if is_zip && !stamp.starts_with(&expected) {
+            others.push(path.file_name().unwrap_or_default().to_string_lossy().into_owned());
+        }
+    }
+    others.sort();
+    Ok(others)
+}
+
 /// A binary that the compiler made.
 #[derive(Debug, PartialEq, Eq)]
 struct Binary {
@@ -254,6 +270,20 @@ mod tests {
 {"reason":"build-finished","success":true}
 "#;
         assert_eq!(executables(messages), [Binary { name: "job_runner".into(), path: "/t/job_runner".into() }]);
+    }
+
+    #[test]
+    fn zips_of_another_build_are_told_apart() {
+        let folder = std::env::temp_dir().join(format!("martlet-stamps-{}", std::process::id()));
+        make_folder(&folder).unwrap();
+        for (name, stamp) in [("a", "Release(Arm64) 1 2.3 4"), ("b", "Local 1 2.3 4"), ("c", "Release(X86_64) 1 2.3 4")]
+        {
+            fs::write(folder.join(format!("{name}.zip")), "").unwrap();
+            fs::write(folder.join(format!("{name}.stamp")), stamp).unwrap();
+        }
+        fs::write(folder.join("d.zip"), "").unwrap();
+        assert_eq!(not_built_for(&folder, Architecture::Arm64).unwrap(), ["b.zip", "c.zip", "d.zip"]);
+        fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

@@ -38,6 +38,16 @@ const DEVELOPMENT_SETTINGS: [&str; 1] = ["synchronous_commit=off"];
 const TEST_SETTINGS: [&str; 5] =
     ["fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_connections=200", "shared_buffers=64MB"];
 
+/// To measure with, a commit waits for the disk as it does in life. Memory is that of a small machine, and no checkpoint comes
+/// in the middle of a round.
+const MEASURING_SETTINGS: [&str; 5] = [
+    "shared_buffers=512MB",
+    "effective_cache_size=1GB",
+    "max_wal_size=8GB",
+    "checkpoint_timeout=30min",
+    "max_connections=100",
+];
+
 /// A running server, with the owner's login. Dropping it ends the server.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -73,6 +83,15 @@ pub(crate) async fn start_for_development(places: &Places, tools: &Tools) -> Res
 
 /// Starts a server for tests, in which the owner may also create databases. Its data is removed with it.
 pub(crate) async fn start_for_tests(places: &Places, tools: &Tools, major: Major) -> Result<Server> {
+    start_to_throw_away(places, tools, major, &TEST_SETTINGS).await
+}
+
+/// Starts a server like that for tests, but as careful with its data as one in production.
+pub(crate) async fn start_for_measuring(places: &Places, tools: &Tools, major: Major) -> Result<Server> {
+    start_to_throw_away(places, tools, major, &MEASURING_SETTINGS).await
+}
+
+async fn start_to_throw_away(places: &Places, tools: &Tools, major: Major, settings: &[&str]) -> Result<Server> {
     let installation = Installation::prepare(places, tools).await?;
     remove_left_overs(installation.home())?;
     let name = format!("{TEST_FOLDER}-{}-{}", major.number(), std::process::id());
@@ -81,7 +100,7 @@ pub(crate) async fn start_for_tests(places: &Places, tools: &Tools, major: Major
     let passwords = Passwords::new()?;
     let log = places.logs().join(format!("{TEST_FOLDER}-{}.log", major.number()));
     let cluster = Cluster { places, installation: &installation, major, data, log };
-    let server = cluster.start(&passwords, ports::free(0)?, &TEST_SETTINGS, Some(scratch)).await?;
+    let server = cluster.start(&passwords, ports::free(0)?, settings, Some(scratch)).await?;
     database::make_creating_owner(&server.superuser, &passwords.owner).await?;
     let owner = server_owner(&server, &passwords);
     Ok(server.owned_by(owner))

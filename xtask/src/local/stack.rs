@@ -185,7 +185,10 @@ fn serve_postbox(
 
 /// Brings the schema up to date, and the clock back from where a simulation may have left it.
 async fn migrate(aws: &Aws, outputs: &Outputs, owner: &Login) -> Result<()> {
-    invoke(aws, outputs, "migrate", &json!({"action": "migrate"})).await?;
+    let answer = invoke(aws, outputs, "migrate", &json!({"action": "migrate"})).await?;
+    if answer["roles_without_password"].as_array().is_none_or(|roles| !roles.is_empty()) {
+        bail!("not every role of the database has a password: {answer}");
+    }
     clock::reset(owner).await
 }
 

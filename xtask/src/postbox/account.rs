@@ -38,6 +38,8 @@ pub(crate) enum Sending {
 pub(crate) struct Limits {
     /// Whether it may send.
     pub(crate) sending: Sending,
+    /// Whether it writes to verified identities and to the simulator only.
+    pub(crate) sandbox: bool,
     /// Mails within any 24 simulated hours; no limit when absent.
     pub(crate) max_24_hour_send: Option<u64>,
     /// Mails within any real second; no limit when absent.
@@ -103,7 +105,7 @@ async fn show(State(postbox): State<Arc<Postbox>>) -> Response {
     let body = json!({
         "DedicatedIpAutoWarmupEnabled": false,
         "EnforcementStatus": status,
-        "ProductionAccessEnabled": true,
+        "ProductionAccessEnabled": !limits.sandbox,
         "SendQuota": {
             "Max24HourSend": limits.max_24_hour_send.unwrap_or(SHOWN_DAILY_QUOTA) as f64,
             "MaxSendRate": f64::from(limits.max_send_rate.unwrap_or(SHOWN_RATE)),
@@ -125,7 +127,7 @@ async fn show(State(postbox): State<Arc<Postbox>>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::postbox::testing::Bench;
+    use crate::postbox::testing::{Bench, send_request};
 
     #[test]
     fn limits_refuse_as_ses_does() {
@@ -141,6 +143,21 @@ mod tests {
         assert_eq!(account.admit(|| 0).unwrap_err().kind(), "SendingPausedException");
         account.limits.sending = Sending::Suspended;
         assert_eq!(account.admit(|| 0).unwrap_err().kind(), "AccountSuspendedException");
+    }
+
+    #[tokio::test]
+    async fn a_sandbox_writes_to_the_verified_and_to_the_simulator_only() {
+        let bench = Bench::start().await;
+        bench.post("/_postbox/account", &json!({ "sandbox": true })).await;
+        let (_, account) = bench.get("/v2/email/account").await;
+        assert_eq!(account["ProductionAccessEnabled"], false);
+        bench.identity("known.example.com").await;
+        for (to, status) in
+            [("success@simulator.amazonses.com", 200), ("a@known.example.com", 200), ("a@elsewhere.example.com", 400)]
+        {
+            let request = bench.request(reqwest::Method::POST, "/v2/email/outbound-emails").json(&send_request(to));
+            assert_eq!(request.send().await.unwrap().status().as_u16(), status, "{to}");
+        }
     }
 
     #[tokio::test]

@@ -43,9 +43,12 @@ impl Postbox {
             let due = self.store().take_due(until);
             let Some(due) = due else { break };
             let outcome = due.mail.outcome;
-            let done = self.perform(&due.mail, outcome, due.at, None).await;
+            let (name, done) = match due.visit {
+                Some(visit) => (visit.name(), self.visit(&due.mail, visit, due.at).await),
+                None => (outcome.name(), self.perform(&due.mail, outcome, due.at, None).await),
+            };
             let counts = if done { &mut advance.performed } else { &mut advance.failed };
-            *counts.entry(outcome.name()).or_default() += 1;
+            *counts.entry(name).or_default() += 1;
         }
         let store = self.store();
         advance.remaining = store.remaining();

@@ -38,6 +38,7 @@ pub(super) fn routes() -> Router<Arc<Postbox>> {
         .route("/_postbox/mails/{id}", get(mail))
         .route("/_postbox/mails/{id}/raw", get(raw))
         .route("/_postbox/stops", get(stops))
+        .route("/_postbox/visits", get(visits))
         .route("/_postbox/reply", post(reply))
         .route("/_postbox/outcome", post(outcome))
 }
@@ -246,6 +247,10 @@ impl Postbox {
 
 async fn stops(State(postbox): State<Arc<Postbox>>) -> Json<Value> {
     Json(json!({ "stops": postbox.store().stops() }))
+}
+
+async fn visits(State(postbox): State<Arc<Postbox>>) -> Json<Value> {
+    Json(json!({ "visits": postbox.store().visits() }))
 }
 
 /// A mail's id in JSON: its sequence number, or the id that SES returned.

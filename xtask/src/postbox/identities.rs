@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -18,8 +18,13 @@ use super::{Postbox, addresses, draws};
 /// An identity whose name starts so stays unverified.
 const UNVERIFIED: &str = "unverified.";
 
-/// An identity whose name starts so is verified, but its own MAIL FROM domain is not.
+/// An identity whose name starts so is verified, but its own MAIL FROM domain is not. Unless it is told otherwise it has one
+/// without which nothing is sent.
 const UNVERIFIED_MAIL_FROM: &str = "unverified-mail-from.";
+
+/// What becomes of mail while the MX record of the MAIL FROM domain is not found: it goes from SES's own domain, or not.
+const USE_DEFAULT: &str = "USE_DEFAULT_VALUE";
+const REJECT: &str = "REJECT_MESSAGE";
 
 /// How many identities SES lets an account have in a region.
 const MAX_IDENTITIES: usize = 10_000;
@@ -33,6 +38,8 @@ pub(crate) struct Identities(BTreeMap<String, Identity>);
 struct Identity {
     created: DateTime<Utc>,
     tags: Value,
+    /// Its own MAIL FROM domain, and what becomes of mail without its MX record.
+    mail_from: Option<(String, String)>,
 }
 
 impl Identities {
@@ -49,10 +56,17 @@ impl Identities {
         let mut candidates = [address.as_str(), domain.as_str()].into_iter().chain(parents);
         let identity = candidates.find(|name| self.0.contains_key(*name));
         match identity {
-            Some(name) if name.starts_with(UNVERIFIED_MAIL_FROM) => Err(Refusal::mail_from_unverified()),
+            Some(name) if self.rejects_without_mx(name) => Err(Refusal::mail_from_unverified()),
             Some(name) if is_verified(name) => Ok(name.to_owned()),
             _ => Err(Refusal::unverified(&address)),
         }
+    }
+
+    fn rejects_without_mx(&self, name: &str) -> bool {
+        let attributes = self.0.get(name).map(|identity| mail_from_attributes(name, identity.mail_from.clone()));
+        attributes.is_some_and(|attributes| {
+            attributes["BehaviorOnMxFailure"] == REJECT && attributes["MailFromDomainStatus"] == "FAILED"
+        })
     }
 
     /// The names of all identities.
@@ -69,6 +83,7 @@ pub(super) fn routes() -> Router<Arc<Postbox>> {
     Router::new()
         .route("/v2/email/identities", post(create))
         .route("/v2/email/identities/{identity}", get(show).delete(delete))
+        .route("/v2/email/identities/{identity}/mail-from", put(set_mail_from))
 }
 
 #[derive(Debug, Deserialize)]
@@ -93,7 +108,7 @@ async fn create(State(postbox): State<Arc<Postbox>>, body: Bytes) -> Result<Resp
     if identities.len() >= MAX_IDENTITIES {
         return Err(Refusal::bad_request("The account has as many identities as it may have."));
     }
-    identities.insert(name.clone(), Identity { created: now, tags: json!(request.tags) });
+    identities.insert(name.clone(), Identity { created: now, tags: json!(request.tags), mail_from: None });
     Ok(answer(json!({
         "IdentityType": kind(&name),
         "VerifiedForSendingStatus": is_verified(&name),
@@ -104,7 +119,7 @@ async fn create(State(postbox): State<Arc<Postbox>>, body: Bytes) -> Result<Resp
 async fn show(State(postbox): State<Arc<Postbox>>, Path(name): Path<String>) -> Result<Response, Refusal> {
     let name = name.to_ascii_lowercase();
     let identity = postbox.store().identities.0.get(&name).cloned().ok_or_else(|| missing(&name))?;
-    let Identity { created, tags } = identity;
+    let Identity { created, tags, mail_from } = identity;
     let checked = epoch(created);
     let verification = if is_verified(&name) {
         json!({ "LastCheckedTimestamp": checked, "LastSuccessTimestamp": checked })
@@ -118,10 +133,43 @@ async fn show(State(postbox): State<Arc<Postbox>>, Path(name): Path<String>) -> 
         "VerificationStatus": if is_verified(&name) { "SUCCESS" } else { "PENDING" },
         "VerificationInfo": verification,
         "DkimAttributes": dkim(&name, created),
-        "MailFromAttributes": mail_from(&name),
+        "MailFromAttributes": mail_from_attributes(&name, mail_from),
         "Policies": {},
         "Tags": tags,
     })))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct MailFrom {
+    mail_from_domain: Option<String>,
+    behavior_on_mx_failure: Option<String>,
+}
+
+/// Sets the MAIL FROM domain of an identity, or takes it away where none is named.
+async fn set_mail_from(
+    State(postbox): State<Arc<Postbox>>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<Response, Refusal> {
+    let request: MailFrom = serde_json::from_slice(&body).map_err(|error| Refusal::bad_request(error.to_string()))?;
+    let name = name.to_ascii_lowercase();
+    let behavior = request.behavior_on_mx_failure.unwrap_or_else(|| USE_DEFAULT.to_owned());
+    if ![USE_DEFAULT, REJECT].contains(&behavior.as_str()) {
+        return Err(Refusal::bad_request(format!("Invalid BehaviorOnMxFailure [{behavior}].")));
+    }
+    let domain = request.mail_from_domain.map(|domain| domain.to_ascii_lowercase()).filter(|domain| !domain.is_empty());
+    if let Some(domain) = &domain {
+        refuse_name(domain)?;
+        if !domain.ends_with(&format!(".{}", addresses::domain(&format!("x@{name}")))) {
+            let message = format!("Provided MAIL-FROM domain <{domain}> is not subdomain of the identity <{name}>.");
+            return Err(Refusal::bad_request(message));
+        }
+    }
+    let mut store = postbox.store();
+    let identity = store.identities.0.get_mut(&name).ok_or_else(|| missing(&name))?;
+    identity.mail_from = domain.map(|domain| (domain, behavior));
+    Ok(answer(json!({})))
 }
 
 async fn delete(State(postbox): State<Arc<Postbox>>, Path(name): Path<String>) -> Result<Response, Refusal> {
@@ -169,15 +217,18 @@ fn token(name: &str, number: u64) -> String {
         .collect()
 }
 
-fn mail_from(name: &str) -> Value {
-    if name.starts_with(UNVERIFIED_MAIL_FROM) {
-        return json!({
-            "MailFromDomain": format!("bounce.{name}"),
-            "MailFromDomainStatus": "FAILED",
-            "BehaviorOnMxFailure": "REJECT_MESSAGE",
-        });
+/// The MX record is found where the identity is verified: the postbox asks no DNS.
+fn mail_from_attributes(name: &str, chosen: Option<(String, String)>) -> Value {
+    let is_unverified = name.starts_with(UNVERIFIED_MAIL_FROM);
+    let refused = is_unverified.then(|| (format!("bounce.{name}"), REJECT.to_owned()));
+    match chosen.or(refused) {
+        None => json!({ "BehaviorOnMxFailure": USE_DEFAULT }),
+        Some((domain, behavior)) => json!({
+            "MailFromDomain": domain,
+            "MailFromDomainStatus": if is_unverified { "FAILED" } else if is_verified(name) { "SUCCESS" } else { "PENDING" },
+            "BehaviorOnMxFailure": behavior,
+        }),
     }
-    json!({ "BehaviorOnMxFailure": "USE_DEFAULT_VALUE" })
 }
 
 /// An instant as SES's JSON holds it: seconds since 1970.
@@ -195,7 +246,7 @@ mod tests {
     use crate::postbox::testing::Bench;
 
     fn made() -> Identity {
-        Identity { created: DateTime::UNIX_EPOCH, tags: json!([]) }
+        Identity { created: DateTime::UNIX_EPOCH, tags: json!([]), mail_from: None }
     }
 
     #[tokio::test]
@@ -230,6 +281,29 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn an_identity_gets_a_mail_from_domain_below_it() {
+        let bench = Bench::start().await;
+        for (name, status) in [("crm.example.org", "SUCCESS"), ("unverified.example.com", "PENDING")] {
+            bench.identity(name).await;
+            let shown = format!("/v2/email/identities/{name}");
+            assert_eq!(bench.get(&shown).await.1["MailFromAttributes"]["MailFromDomain"], Value::Null);
+            let path = format!("{shown}/mail-from");
+            let mail_from =
+                json!({ "MailFromDomain": format!("mail.{name}"), "BehaviorOnMxFailure": "USE_DEFAULT_VALUE" });
+            assert_eq!(bench.put(&path, &mail_from).await.0, 200);
+            let attributes = bench.get(&shown).await.1["MailFromAttributes"].clone();
+            assert_eq!(
+                (&attributes["MailFromDomain"], &attributes["MailFromDomainStatus"]),
+                (&json!(format!("mail.{name}")), &json!(status))
+            );
+            for bad in ["example.net", name, "a b.crm.example.org"] {
+                assert_eq!(bench.put(&path, &json!({ "MailFromDomain": bad })).await.0, 400, "{bad}");
+            }
+        }
+        assert_eq!(bench.put("/v2/email/identities/nobody.example.org/mail-from", &json!({})).await.0, 404);
+    }
+
     #[test]
     fn a_domain_covers_its_subdomains_until_they_have_an_identity() {
         let mut identities = Identities::default();
@@ -241,5 +315,9 @@ mod tests {
         identities.0.insert("unverified-mail-from.example.com".into(), made());
         let refusal = identities.of_sender("jane@unverified-mail-from.example.com").unwrap_err();
         assert_eq!(refusal.kind(), "MailFromDomainNotVerifiedException");
+        let name = "unverified-mail-from.example.com";
+        let mail_from = Some((format!("mail.{name}"), USE_DEFAULT.to_owned()));
+        identities.0.insert(name.into(), Identity { mail_from, ..made() });
+        assert_eq!(identities.of_sender(&format!("jane@{name}")).unwrap(), name);
     }
 }

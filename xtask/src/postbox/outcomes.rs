@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use super::draws;
+use super::visits::VisitRates;
 
 /// The domain of the SES mailbox simulator.
 /// <https://docs.aws.amazon.com/ses/latest/dg/send-an-email-from-console.html>
@@ -106,12 +107,15 @@ pub(crate) struct Plan {
     /// How often each outcome comes.
     #[serde(default)]
     pub(crate) rates: Rates,
+    /// How often delivered mails are looked at.
+    #[serde(default)]
+    pub(crate) visits: VisitRates,
 }
 
 impl Plan {
     /// Says why the plan is impossible, if it is.
     pub(crate) fn refuse(&self) -> Option<String> {
-        draws::refuse_weights(&self.rates.weights().map(|(_, weight)| weight))
+        draws::refuse_weights(&self.rates.weights().map(|(_, weight)| weight)).or_else(|| self.visits.refuse())
     }
 
     /// The outcome of the mail that finds `step` earlier mails in the recipient's mailbox.
@@ -143,6 +147,7 @@ mod tests {
 
     const PLAN: Plan = Plan {
         seed: 42,
+        visits: VisitRates { open: 0.0, click: 0.0, machine_open: 0.0 },
         rates: Rates {
             bounce: 0.02,
             soft_bounce: 0.01,
@@ -202,7 +207,7 @@ mod tests {
     #[test]
     fn impossible_plans_are_refused() {
         assert_eq!(PLAN.refuse(), None);
-        let plan = Plan { seed: 1, rates: Rates { bounce: 0.7, reply: 0.7, ..Rates::default() } };
+        let plan = Plan { rates: Rates { bounce: 0.7, reply: 0.7, ..Rates::default() }, ..PLAN };
         assert!(plan.refuse().unwrap().contains("more than 1"));
         assert!(serde_json::from_str::<Plan>(r#"{"seed":1,"rates":{"bounces":0.1}}"#).is_err());
     }

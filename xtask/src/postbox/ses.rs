@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::addresses::{self, Mailbox};
+use super::outcomes::Outcome;
 use super::refusals::{Refusal, with_request_id};
 use super::store::{Draft, Mail};
 use super::{Postbox, clock, mime};
@@ -125,6 +126,14 @@ impl Postbox {
         let mut guard = self.store();
         let store = &mut *guard;
         store.identities.of_sender(&draft.from)?;
+        if store.account.limits.sandbox {
+            for Mailbox { address, .. } in &draft.recipients {
+                // It writes to the simulator too, and refuses a recipient in the words that it has for a sender.
+                if Outcome::of_simulator(address).is_none() {
+                    store.identities.of_sender(address)?;
+                }
+            }
+        }
         // Counting the day's mails is only worth its time where the number matters.
         let sent = store.account.limits.max_24_hour_send.map_or(0, |_| store.sent_last_24_hours());
         store.account.admit(|| sent)?;

@@ -13,6 +13,7 @@ use super::faults::Faults;
 use super::identities::Identities;
 use super::outcomes::{Outcome, Plan};
 use super::refusals::Refusal;
+use super::visits::{self, Visit, Visited};
 
 /// How many mails are kept; a driver that needs more has to reset in between.
 const MAX_MAILS: usize = 200_000;
@@ -126,13 +127,15 @@ pub(crate) struct Stop {
     pub(crate) provider_message_id: String,
 }
 
-/// An outcome that is still to come.
+/// Something that is still to come.
 #[derive(Debug, Clone)]
 pub(crate) struct Due {
     /// When, in simulated time.
     pub(crate) at: DateTime<Utc>,
-    /// For which mail; its outcome says what.
+    /// With which mail.
     pub(crate) mail: Arc<Mail>,
+    /// What somebody does with it; its outcome where this is nothing.
+    pub(crate) visit: Option<Visit>,
 }
 
 /// Numbers for the summary.
@@ -170,8 +173,9 @@ pub(crate) struct Store {
     mails: Vec<Kept>,
     by_provider_id: HashMap<String, usize>,
     received: HashMap<String, u32>,
-    agenda: BTreeMap<(DateTime<Utc>, u64), Arc<Mail>>,
+    agenda: BTreeMap<(DateTime<Utc>, u64, Option<Visit>), Arc<Mail>>,
     stops: Vec<Stop>,
+    visited: Vec<Visited>,
     last_sequence: u64,
     bytes: usize,
 }
@@ -224,7 +228,13 @@ impl Store {
     fn plan_later(&mut self, mail: &Arc<Mail>, plan: Plan) {
         if let Outcome::Complaint | Outcome::Reply | Outcome::AutoReply | Outcome::Unsubscribe = mail.outcome {
             let at = mail.accepted_at + plan.delay(mail.recipient(), mail.step);
-            self.agenda.insert((at, mail.sequence), mail.clone());
+            self.agenda.insert((at, mail.sequence, None), mail.clone());
+        }
+        // Who got it may look at it, whatever else becomes of it.
+        if !matches!(mail.outcome, Outcome::Bounce | Outcome::SoftBounce | Outcome::Suppressed) {
+            for (delay, visit) in visits::planned(plan.seed, plan.visits, mail.recipient(), mail.step) {
+                self.agenda.insert((mail.accepted_at + delay, mail.sequence, Some(visit)), mail.clone());
+            }
         }
     }
 
@@ -283,6 +293,18 @@ impl Store {
         self.stops.push(stop);
     }
 
+    /// Notes a visit, unless a reset has removed its mail.
+    pub(crate) fn visited(&mut self, mail: &Arc<Mail>, visit: Visit, at: DateTime<Utc>) {
+        if self.find(&mail.sequence.to_string()).is_some_and(|kept| Arc::ptr_eq(&kept.mail, mail)) {
+            self.visited.push(Visited { mail: mail.sequence, visit, at });
+        }
+    }
+
+    /// Every visit that succeeded, in its order.
+    pub(crate) fn visits(&self) -> &[Visited] {
+        &self.visited
+    }
+
     /// Every stop in its order.
     pub(crate) fn stops(&self) -> &[Stop] {
         &self.stops
@@ -291,8 +313,8 @@ impl Store {
     /// Takes the earliest thing to come, if it is due by `until`.
     pub(crate) fn take_due(&mut self, until: DateTime<Utc>) -> Option<Due> {
         let entry = self.agenda.first_entry().filter(|entry| entry.key().0 <= until)?;
-        let ((at, _), mail) = entry.remove_entry();
-        Some(Due { at, mail })
+        let ((at, _, visit), mail) = entry.remove_entry();
+        Some(Due { at, mail, visit })
     }
 
     /// How much is still to come.
@@ -302,7 +324,7 @@ impl Store {
 
     /// When the next thing is due, in simulated time.
     pub(crate) fn next_due(&self) -> Option<DateTime<Utc>> {
-        self.agenda.first_key_value().map(|((at, _), _)| *at)
+        self.agenda.first_key_value().map(|((at, _, _), _)| *at)
     }
 }
 
@@ -322,7 +344,7 @@ mod tests {
 
     fn planned(seed: u64) -> Store {
         let rates = Rates { bounce: 0.2, reply: 0.4, unsubscribe: 0.2, ..Rates::default() };
-        Store { plan: Some(Plan { seed, rates }), ..Store::default() }
+        Store { plan: Some(Plan { seed, rates, visits: visits::VisitRates::default() }), ..Store::default() }
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub(crate) fn web_address(header: &str) -> Option<Url> {
 
 /// Refuses addresses beyond this machine: a mail that was pasted into the local stack may carry the
 /// links of a real one, and nobody may be unsubscribed there by a test.
-fn refuse_remote(url: &Url) -> anyhow::Result<()> {
+pub(super) fn refuse_remote(url: &Url) -> anyhow::Result<()> {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let local = match host.parse::<IpAddr>() {
         Ok(address) => address.is_loopback(),
@@ -90,7 +90,7 @@ fn is_local_name(name: &str) -> bool {
 /// Names under `localhost` are this machine, whether or not the system's resolver knows that; the
 /// Host header keeps the name.
 #[derive(Debug)]
-struct LocalNames;
+pub(super) struct LocalNames;
 
 impl Resolve for LocalNames {
     fn resolve(&self, name: Name) -> Resolving {

@@ -1,4 +1,4 @@
-//! `/v1/campaigns/{id}/settings`: when and how fast the campaign sends.
+//! `/v1/campaigns/{id}/settings`: when and how fast the campaign sends, and what it tracks.
 
 use axum::Json;
 use serde::Deserialize;
@@ -6,7 +6,7 @@ use serde_json::json;
 use shared::CampaignId;
 use shared::outreach::settings::{self, Settings, SettingsPatch};
 
-use crate::http::{ApiResult, Body, Caller, Id};
+use crate::http::{ApiResult, Body, Caller, Id, given};
 
 /// The settings.
 pub(super) async fn find(caller: Caller, Id(campaign): Id<CampaignId>) -> ApiResult<Json<Settings>> {
@@ -18,13 +18,24 @@ pub(super) async fn find(caller: Caller, Id(campaign): Id<CampaignId>) -> ApiRes
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SettingsBody {
+    #[serde(default, deserialize_with = "given")]
     window_start: Option<String>,
+    #[serde(default, deserialize_with = "given")]
     window_end: Option<String>,
+    #[serde(default, deserialize_with = "given")]
     send_days: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "given")]
     timezone: Option<String>,
+    #[serde(default, deserialize_with = "given")]
     daily_limit: Option<i32>,
+    #[serde(default, deserialize_with = "given")]
     gap_seconds: Option<i32>,
+    #[serde(default, deserialize_with = "given")]
     maximum_lateness_seconds: Option<i32>,
+    #[serde(default, deserialize_with = "given")]
+    track_opens: Option<bool>,
+    #[serde(default, deserialize_with = "given")]
+    track_clicks: Option<bool>,
 }
 
 /// Changes the settings of a draft or a paused campaign. What a paused campaign's people are due for is not moved: the
@@ -42,6 +53,8 @@ pub(super) async fn update(
         daily_limit: body.daily_limit,
         gap_seconds: body.gap_seconds,
         maximum_lateness_seconds: body.maximum_lateness_seconds,
+        track_opens: body.track_opens,
+        track_clicks: body.track_clicks,
     };
     let settings = settings::update(&caller.tx, campaign, patch).await?;
     caller.record("campaign.settings_changed", campaign.0, &json!(settings)).await?;

@@ -10,7 +10,7 @@ use shared::outreach::steps::{self, NewStep, Step, StepPatch};
 use shared::{CampaignId, StepId};
 
 use super::created;
-use crate::http::{ApiResult, Body, Caller, Id};
+use crate::http::{ApiResult, Body, Caller, Id, given};
 
 /// All steps in order: a sequence has so few that there are no pages.
 #[derive(Serialize)]
@@ -55,10 +55,15 @@ pub(super) async fn list(caller: Caller, Id(campaign): Id<CampaignId>) -> ApiRes
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StepPatchBody {
+    #[serde(default, deserialize_with = "given")]
     name: Option<String>,
+    #[serde(default, deserialize_with = "given")]
     subject_template: Option<String>,
+    #[serde(default, deserialize_with = "given")]
     body_template: Option<String>,
+    #[serde(default, deserialize_with = "given")]
     delay_days: Option<i32>,
+    #[serde(default, deserialize_with = "given")]
     delay_hours: Option<i32>,
 }
 
@@ -70,8 +75,9 @@ pub(super) async fn update(
 ) -> ApiResult<Json<Step>> {
     let StepPatchBody { name, subject_template, body_template, delay_days, delay_hours } = body;
     let patch = StepPatch { name, subject_template, body_template, delay_days, delay_hours };
+    let fields = patch.names();
     let step = steps::update(&caller.tx, campaign, id, patch).await?;
-    caller.record("step.updated", campaign.0, &json!({"step_id": id})).await?;
+    caller.record("step.updated", campaign.0, &json!({"step_id": id, "fields": fields})).await?;
     caller.commit().await?;
     Ok(Json(step))
 }

@@ -9,5 +9,6 @@ update import_batches
        column_mapping = coalesce($8, column_mapping),
        error_code = $9,
        error = $10,
+       encoding = coalesce($11, encoding),
        heartbeat_at = now()
  where id = $1;

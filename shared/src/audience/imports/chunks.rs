@@ -1,16 +1,16 @@
 //! The file in chunks: read in ranges, never more of it in memory than a piece and what a chunk may cost.
 
 use super::columns::{ColumnMapping, Columns};
+use super::encodings::{Encoding, Transcoder};
+use super::formats::{self, Format, SAMPLE};
 use super::objects::ObjectStore;
-use super::parsing::{Parser, Position, ROW_MAXIMUM, Step, detect_delimiter};
+use super::parsing::{Parser, Position, Step};
 use super::rows::{ImportRow, Parsed, RowError, parse};
 use super::{FileError, Pace};
 use crate::{Error, Result};
 
-/// A header is seldom longer, and an import that goes on needs nothing else from the file's beginning.
-const HEADER_PIECE: u64 = 64 * 1024;
-const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
-const UTF16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
+/// Rows that are read without letting anybody else go on: some tenths of a millisecond.
+const ROWS_AT_A_STRETCH: usize = 64;
 
 /// Which object is read, in which version.
 #[derive(Debug, Clone)]
@@ -18,6 +18,14 @@ pub(super) struct FileKey {
     pub(super) key: String,
     pub(super) etag: String,
     pub(super) size: u64,
+}
+
+/// Where reading begins, and what is known by then.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) at: Position,
+    /// What the rows before it have decided.
+    pub(super) encoding: Option<Encoding>,
 }
 
 /// Why a file can't be read on.
@@ -44,7 +52,11 @@ impl From<Error> for Failure {
 /// An open file, between two rows.
 pub(super) struct File<'a> {
     pub(super) columns: Columns,
+    pub(super) delimiter: u8,
+    /// `None` while nothing but ASCII was read: the first row with more decides for the whole file.
+    encoding: Option<Encoding>,
     bytes: Bytes<'a>,
+    transcoder: Transcoder,
     parser: Parser,
     pace: Pace,
 }
@@ -55,63 +67,41 @@ pub(super) struct Chunk {
     pub(super) rows: Vec<ImportRow>,
     pub(super) errors: Vec<RowError>,
     /// The place before which everything is read.
-    pub(super) end: Position,
+    pub(super) end: Place,
     /// What ends the reading for good.
     pub(super) file_error: Option<FileError>,
 }
 
 impl Chunk {
     /// Nothing but the reason why there is nothing more.
-    pub(super) fn unreadable(at: Position, error: FileError) -> Self {
+    pub(super) fn unreadable(at: Place, error: FileError) -> Self {
         Self { rows: Vec::new(), errors: Vec::new(), end: at, file_error: Some(error) }
     }
 }
 
 impl<'a> File<'a> {
-    /// Reads the header and stands before the first row, or before the row at `at`.
+    /// Reads the header and stands before the first row, or before the row at `place`.
     pub(super) async fn open(
         store: &'a dyn ObjectStore,
         key: FileKey,
         requested: Option<&ColumnMapping>,
-        at: Position,
+        place: Place,
         pace: Pace,
     ) -> Result<Self, Failure> {
         let mut bytes = Bytes { store, key, fetched: 0 };
-        let mut head = Vec::new();
-        let first_piece = if at.offset == 0 { pace.piece } else { pace.piece.min(HEADER_PIECE) };
-        let delimiter = loop {
-            if UTF16_MARKS.iter().any(|mark| head.starts_with(mark)) {
-                let message = "the file is UTF-16; save it as CSV in UTF-8";
-                return Err(FileError::new("not_utf8", message).into());
-            }
-            let text = head.strip_prefix(UTF8_MARK).unwrap_or(&head);
-            if let Some(delimiter) = detect_delimiter(text, bytes.is_over()) {
-                break delimiter;
-            }
-            if text.len() > 2 * ROW_MAXIMUM {
-                return Err(FileError::row_too_long(1).into());
-            }
-            head.extend_from_slice(&bytes.next(first_piece).await?);
-        };
-        let mark = if head.starts_with(UTF8_MARK) { UTF8_MARK.len() } else { 0 };
-        let mut parser = Parser::new(delimiter, Position { offset: mark as u64, lines: 0 });
-        parser.feed(&head[mark..]);
-        drop(head);
-        let columns = loop {
-            match parser.step(bytes.is_over())? {
-                Step::Row if parser.row().unclosed => {
-                    return Err(FileError::new("unclosed_quote", "the header's quotes are not closed").into());
-                }
-                Step::Row => break Columns::find(parser.row().fields(), requested)?,
-                Step::More => parser.feed(&bytes.next(first_piece).await?),
-                Step::End => return Err(FileError::new("no_header", "the file has no header: it is empty").into()),
-            }
-        };
-        if at.offset > 0 {
-            bytes.fetched = at.offset;
-            parser = Parser::new(delimiter, at);
+        let (format, rest) = begin(&mut bytes, pace.piece, requested).await?;
+        let columns = format.columns?;
+        let encoding = place.encoding.or(format.encoding);
+        let reading = encoding.unwrap_or(Encoding::Utf8);
+        let mut transcoder = Transcoder::new(reading);
+        let at = if place.at.offset == 0 { format.data } else { place.at };
+        let mut parser = Parser::new(format.delimiter, reading, at);
+        if place.at.offset == 0 {
+            parser.feed(&transcoder.read(&rest, bytes.is_over()));
+        } else {
+            bytes.fetched = place.at.offset;
         }
-        Ok(Self { columns, bytes, parser, pace })
+        Ok(Self { columns, delimiter: format.delimiter, encoding, bytes, transcoder, parser, pace })
     }
 
     /// Reads the next rows, as many as the pace allows. The last chunk ends where the file does, and may be empty.
@@ -132,32 +122,66 @@ impl<'a> File<'a> {
                 Err(error) => break Some(error),
             };
             match step {
-                Step::Row => match parse(&self.columns, &self.parser.row()) {
-                    Parsed::Row(row) => rows.push(*row),
-                    Parsed::Error(error) => errors.push(error),
-                    Parsed::Blank => {}
-                },
+                Step::Row => {
+                    let row = self.parser.row();
+                    self.encoding = self.encoding.or_else(|| Encoding::of_first_row(row.raw));
+                    match parse(&self.columns, self.encoding.unwrap_or(Encoding::Utf8), &row) {
+                        Parsed::Row(row) => rows.push(*row),
+                        Parsed::Error(error) => errors.push(error),
+                        Parsed::Blank => {}
+                    }
+                    // Whoever talks to the database meanwhile is not kept waiting.
+                    if count.is_multiple_of(ROWS_AT_A_STRETCH) {
+                        tokio::task::yield_now().await;
+                    }
+                }
                 Step::More => match self.bytes.next(self.pace.piece).await {
-                    Ok(piece) => self.parser.feed(&piece),
+                    Ok(piece) => {
+                        let text = self.transcoder.read(&piece, self.bytes.is_over());
+                        self.parser.feed(&text);
+                    }
                     Err(Failure::File(error)) => break Some(error),
                     Err(Failure::Other(error)) => return Err(error),
                 },
                 Step::End => break None,
             }
         };
-        Ok(Chunk { rows, errors, end: self.parser.position(), file_error })
+        let end = Place { at: self.position(), encoding: self.encoding };
+        Ok(Chunk { rows, errors, end, file_error })
+    }
+
+    /// Half a character of UTF-16 at the file's end was read as a whole one.
+    fn position(&self) -> Position {
+        let Position { offset, lines } = self.parser.position();
+        Position { offset: offset.min(self.bytes.key.size), lines }
     }
 }
 
+/// The beginning of a file: how it is written, and what of it follows the header.
+pub(super) async fn begin(
+    bytes: &mut Bytes<'_>,
+    piece: u64,
+    requested: Option<&ColumnMapping>,
+) -> Result<(Format, Vec<u8>), Failure> {
+    let mut sample = Vec::new();
+    while sample.len() < SAMPLE as usize && !bytes.is_over() {
+        sample.extend_from_slice(&bytes.next(piece.min(SAMPLE - sample.len() as u64)).await?);
+    }
+    let format = formats::detect(&sample, bytes.is_over(), requested)?;
+    let done = usize::try_from(format.data.offset).map_or(sample.len(), |done| done.min(sample.len()));
+    sample.drain(..done);
+    Ok((format, sample))
+}
+
 /// The bytes of one version of an object, in order.
-struct Bytes<'a> {
-    store: &'a dyn ObjectStore,
-    key: FileKey,
-    fetched: u64,
+pub(super) struct Bytes<'a> {
+    pub(super) store: &'a dyn ObjectStore,
+    pub(super) key: FileKey,
+    pub(super) fetched: u64,
 }
 
 impl Bytes<'_> {
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.fetched >= self.key.size
     }
 

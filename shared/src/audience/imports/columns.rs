@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::FileError;
+use super::encodings::Encoding;
 use crate::audience::contacts::{CUSTOM_KEY_MAXIMUM, is_custom_key};
 use crate::{Error, FieldError, Result};
 
@@ -44,31 +46,51 @@ impl Field {
         }
     }
 
-    /// What programs call it, without spaces and punctuation, the surest first.
+    /// What programs call it, in lower case without spaces and punctuation, the surest first.
     fn known_names(self) -> &'static [&'static str] {
         match self {
-            Self::Email => &[
-                "email",
-                "emailaddress",
-                "mail",
-                "mailaddress",
-                "email1value",
-                "primaryemail",
-                "primaryemailaddress",
-                "workemail",
-                "workemailaddress",
-                "businessemail",
-                "companyemail",
-                "contactemail",
-                "email1",
-                "emailwork",
-                "emailvalue",
-                "personalemail",
-                "homeemail",
+            Self::Email => EMAIL_NAMES,
+            Self::Name => &[
+                "name",
+                "fullname",
+                "contactname",
+                "displayname",
+                "contactfullname",
+                "personname",
+                "vollständigername",
+                "nomcomplet",
+                "nombrecompleto",
             ],
-            Self::Name => &["name", "fullname", "contactname", "displayname", "contactfullname", "personname"],
-            Self::FirstName => &["firstname", "givenname", "forename", "first", "fname", "contactfirstname"],
-            Self::LastName => &["lastname", "surname", "familyname", "last", "lname", "contactlastname"],
+            Self::FirstName => &[
+                "firstname",
+                "givenname",
+                "forename",
+                "first",
+                "fname",
+                "contactfirstname",
+                "personfirstname",
+                "vorname",
+                "prénom",
+                "prenom",
+                "nombre",
+                "voornaam",
+            ],
+            Self::LastName => &[
+                "lastname",
+                "surname",
+                "familyname",
+                "last",
+                "lname",
+                "contactlastname",
+                "personlastname",
+                "nachname",
+                "familienname",
+                "nomdefamille",
+                "nom",
+                "apellidos",
+                "apellido",
+                "achternaam",
+            ],
             Self::Company => &[
                 "company",
                 "companyname",
@@ -79,15 +101,81 @@ impl Field {
                 "organization1name",
                 "accountname",
                 "account",
+                "personorganization",
+                "personorganizationname",
+                "primaryassociatedcompany",
                 "associatedcompany",
                 "primarycompany",
+                "associatedcompanyname",
                 "employer",
                 "businessname",
+                "firma",
+                "unternehmen",
+                "société",
+                "entreprise",
+                "empresa",
+                "bedrijf",
             ],
-            Self::Timezone => &["timezone", "ianatimezone", "timezoneid", "tz"],
+            Self::Timezone => &["timezone", "ianatimezone", "timezoneid", "tz", "zeitzone"],
         }
     }
 }
+
+/// Columns of addresses, the surest first. The first that a file has is where its addresses are; the others stand in for it
+/// in rows where it is empty.
+const EMAIL_NAMES: &[&str] = &[
+    "email",
+    "emailaddress",
+    "mail",
+    "mailaddress",
+    "email1value",
+    "primaryemail",
+    "primaryemailaddress",
+    "workemail",
+    "workemailaddress",
+    "businessemail",
+    "businessemailaddress",
+    "companyemail",
+    "contactemail",
+    "contactemailaddress",
+    "personemail",
+    "personemailwork",
+    "emailwork",
+    "email1",
+    "email1address",
+    "emailvalue",
+    "emailadresse",
+    "mailadresse",
+    "adressedemessagerie",
+    "adresseemail",
+    "adressemail",
+    "courriel",
+    "correoelectrónico",
+    "correoelectronico",
+    "correo",
+    "emailadres",
+    "personalemail",
+    "personalemailaddress",
+    "homeemail",
+    "emailpersonal",
+    "emailhome",
+    "personemailhome",
+    "emailother",
+    "personemailother",
+    "secondaryemail",
+    "tertiaryemail",
+    "additionalemail",
+    "alternateemail",
+    "otheremail",
+    "email2",
+    "email2value",
+    "email2address",
+    "email2adresse",
+    "email3",
+    "email3value",
+    "email3address",
+    "email3adresse",
+];
 
 /// Where the values of a column go, beside the row as it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,7 +194,7 @@ impl Target {
         is_custom_key(key).then(|| Self::Custom(key.to_owned()))
     }
 
-    fn to_json(&self) -> Value {
+    pub(super) fn to_json(&self) -> Value {
         match self {
             Self::Field(field) => Value::from(field.name()),
             Self::Custom(key) => Value::from(format!("custom.{key}")),
@@ -183,12 +271,30 @@ pub(super) struct Column {
     /// Its header, made unique.
     pub(super) name: String,
     pub(super) target: Target,
+    pub(super) basis: Basis,
+    /// Whether the file calls it otherwise: not at all, or as it calls an earlier one.
+    pub(super) is_renamed: bool,
+}
+
+/// Why a column goes where it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Basis {
+    /// The caller said so.
+    Mapped,
+    /// Its header is one that programs use for the field.
+    Known,
+    /// Nothing else is known of it, so it becomes a custom field.
+    Custom,
 }
 
 /// The columns of a file, in their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Columns {
     pub(super) columns: Vec<Column>,
+    /// More columns of addresses, by their place, the surest first: where the one that is used is empty. They are custom
+    /// fields besides. None where the caller named the column of addresses.
+    pub(super) spare_emails: Vec<usize>,
     /// Memory that a row may take beside its values, in bytes.
     pub(super) row_cost: usize,
 }
@@ -199,24 +305,41 @@ impl Columns {
     /// Errors: a header that can't be read, or in which no column holds addresses.
     pub(super) fn find<'a>(
         header: impl ExactSizeIterator<Item = &'a [u8]>,
+        encoding: Encoding,
+        requested: Option<&ColumnMapping>,
+    ) -> Result<Self, FileError> {
+        let columns = Self::propose(header, encoding, requested)?;
+        if columns.columns.iter().all(|column| column.target != Target::Field(Field::Email)) {
+            let names: Vec<&str> = columns.columns.iter().map(|column| column.name.as_str()).collect();
+            let message = format!("no column holds email addresses; the file has {}", shown(&names));
+            return Err(FileError::new("no_email_column", message));
+        }
+        Ok(columns)
+    }
+
+    /// The same, whether or not a column holds addresses.
+    pub(super) fn propose<'a>(
+        header: impl ExactSizeIterator<Item = &'a [u8]>,
+        encoding: Encoding,
         requested: Option<&ColumnMapping>,
     ) -> Result<Self, FileError> {
         if header.len() > COLUMNS_MAXIMUM {
             let message = format!("the header has {} columns; a file has 500 at most", header.len());
             return Err(FileError::new("too_many_columns", message));
         }
-        let names = unique_names(header)?;
+        let (names, renamed) = unique_names(header, encoding)?;
         if names.iter().map(String::len).sum::<usize>() > HEADER_MAXIMUM {
             return Err(FileError::new("header_too_long", "the column names have 64 KiB together at most"));
         }
-        let targets = find_targets(&names, requested)?;
-        if !targets.contains(&Target::Field(Field::Email)) {
-            let message = format!("no column holds email addresses; the file has {}", shown(&names));
-            return Err(FileError::new("no_email_column", message));
-        }
         let row_cost = names.iter().map(|name| name.len() + CELL_OVERHEAD).sum();
-        let columns = names.into_iter().zip(targets).map(|(name, target)| Column { name, target }).collect();
-        Ok(Self { columns, row_cost })
+        let (targets, spare_emails) = find_targets(&names, requested)?;
+        let columns = names.into_iter().zip(targets).zip(renamed).map(|((name, (target, basis)), is_renamed)| Column {
+            name,
+            target,
+            basis,
+            is_renamed,
+        });
+        Ok(Self { columns: columns.collect(), spare_emails, row_cost })
     }
 
     /// The mapping in the form in which a caller gives one.
@@ -226,38 +349,48 @@ impl Columns {
     }
 }
 
-fn unique_names<'a>(header: impl Iterator<Item = &'a [u8]>) -> Result<Vec<String>, FileError> {
-    let mut names: Vec<String> = Vec::new();
+fn unique_names<'a>(
+    header: impl Iterator<Item = &'a [u8]>,
+    encoding: Encoding,
+) -> Result<(Vec<String>, Vec<bool>), FileError> {
+    let (mut names, mut renamed) = (Vec::new(), Vec::new());
     let mut taken = HashSet::new();
     for (n, field) in header.enumerate() {
-        let text = std::str::from_utf8(field)
-            .map_err(|_| FileError::new("not_utf8", "the header is not UTF-8 text; save the file as CSV in UTF-8"))?;
+        let text = encoding.text(field).map_err(|error| {
+            FileError::new(error.code, format!("the header {}; save the file as CSV in UTF-8", error.what))
+        })?;
         if text.contains('\0') {
             return Err(FileError::new("nul_byte", "the header holds a NUL byte; save the file as CSV in UTF-8"));
         }
-        let text = match text.trim() {
-            "" => format!("Column {}", n + 1),
-            text => text.to_owned(),
-        };
+        let written = text.trim();
+        let text = if written.is_empty() { format!("Column {}", n + 1) } else { written.to_owned() };
         let name = first_free(&text, &taken, |n| format!("{text} ({n})"));
+        renamed.push(name != written);
         taken.insert(name.clone());
         names.push(name);
     }
-    Ok(names)
+    Ok((names, renamed))
 }
 
-fn find_targets(names: &[String], requested: Option<&ColumnMapping>) -> Result<Vec<Target>, FileError> {
-    let mut targets: Vec<Option<Target>> = vec![None; names.len()];
+/// What became of each column, and the spare columns of addresses.
+type Targets = (Vec<(Target, Basis)>, Vec<usize>);
+
+fn find_targets(names: &[String], requested: Option<&ColumnMapping>) -> Result<Targets, FileError> {
+    let mut targets: Vec<Option<(Target, Basis)>> = vec![None; names.len()];
     for (header, target) in requested.iter().flat_map(|mapping| &mapping.0) {
         let Some(n) = names.iter().position(|name| name == header) else {
             let message = format!("the mapping names the column {:?}; the file has {}", cut(header), shown(names));
             return Err(FileError::new("unknown_column", message));
         };
-        targets[n] = Some(target.clone());
+        targets[n] = Some((target.clone(), Basis::Mapped));
     }
+    let goes_to = |targets: &[Option<(Target, Basis)>], field| {
+        targets.iter().flatten().any(|(target, _)| *target == Target::Field(field))
+    };
+    let emails_are_mapped = goes_to(&targets, Field::Email);
     let known: Vec<String> = names.iter().map(|name| letters(name)).collect();
     for field in Field::ALL {
-        if targets.contains(&Some(Target::Field(field))) {
+        if goes_to(&targets, field) {
             continue;
         }
         let best = field
@@ -265,13 +398,20 @@ fn find_targets(names: &[String], requested: Option<&ColumnMapping>) -> Result<V
             .iter()
             .find_map(|alias| (0..names.len()).find(|&n| targets[n].is_none() && known[n] == *alias));
         if let Some(n) = best {
-            targets[n] = Some(Target::Field(field));
+            targets[n] = Some((Target::Field(field), Basis::Known));
+        }
+    }
+    let mut spare_emails = Vec::new();
+    if !emails_are_mapped {
+        for alias in EMAIL_NAMES {
+            spare_emails.extend((0..names.len()).filter(|&n| targets[n].is_none() && known[n] == *alias));
         }
     }
     let mut taken: HashSet<String> = targets
         .iter()
-        .filter_map(|target| match target {
-            Some(Target::Custom(key)) => Some(key.clone()),
+        .flatten()
+        .filter_map(|(target, _)| match target {
+            Target::Custom(key) => Some(key.clone()),
             _ => None,
         })
         .collect();
@@ -282,10 +422,11 @@ fn find_targets(names: &[String], requested: Option<&ColumnMapping>) -> Result<V
             format!("{}{suffix}", &key[..key.len().min(CUSTOM_KEY_MAXIMUM - suffix.len())])
         });
         taken.insert(free.clone());
-        Target::Custom(free)
+        (Target::Custom(free), Basis::Custom)
     };
     let mut custom = custom;
-    Ok(targets.into_iter().enumerate().map(|(n, target)| target.unwrap_or_else(|| custom(n, &names[n]))).collect())
+    let targets = targets.into_iter().enumerate().map(|(n, target)| target.unwrap_or_else(|| custom(n, &names[n])));
+    Ok((targets.collect(), spare_emails))
 }
 
 /// The name itself where it is free, or else its first variant that is.
@@ -325,11 +466,11 @@ fn custom_key(name: &str) -> Option<String> {
     (!key.is_empty()).then_some(key)
 }
 
-fn shown(names: &[String]) -> String {
+fn shown(names: &[impl AsRef<str>]) -> String {
     let mut text = String::from("the columns ");
     for (n, name) in names.iter().take(SHOWN_NAMES).enumerate() {
         let comma = if n == 0 { "" } else { ", " };
-        text.push_str(&format!("{comma}{:?}", cut(name)));
+        text.push_str(&format!("{comma}{:?}", cut(name.as_ref())));
     }
     if names.len() > SHOWN_NAMES {
         text.push_str(&format!(" and {} more", names.len() - SHOWN_NAMES));
@@ -348,7 +489,7 @@ mod tests {
     fn find(header: &[&str], requested: &[(&str, Option<&str>)]) -> Result<Vec<(String, Value)>, FileError> {
         let requested = requested.iter().map(|(name, target)| ((*name).to_owned(), target.map(str::to_owned)));
         let requested = ColumnMapping::parse(requested.collect()).unwrap();
-        let columns = Columns::find(header.iter().map(|name| name.as_bytes()), Some(&requested))?;
+        let columns = Columns::find(header.iter().map(|name| name.as_bytes()), Encoding::Utf8, Some(&requested))?;
         Ok(columns.columns.into_iter().map(|column| (column.name, column.target.to_json())).collect())
     }
 
@@ -394,6 +535,21 @@ mod tests {
             &[Some("custom.work_email"), Some("email"), Some("custom.company_name_for_emails"), Some("name")],
         );
         expect(&["Email", "Email"], &[], &[Some("email"), Some("custom.email_2")]);
+    }
+
+    #[test]
+    fn other_columns_of_addresses_stand_in_for_the_surest_unless_the_caller_named_one() {
+        let spares = |header: &[&str], requested: &[(&str, &str)]| {
+            let requested = requested.iter().map(|(name, target)| ((*name).to_owned(), Some((*target).to_owned())));
+            let requested = ColumnMapping::parse(requested.collect()).unwrap();
+            let header = header.iter().map(|name| name.as_bytes());
+            Columns::find(header, Encoding::Utf8, Some(&requested)).unwrap().spare_emails
+        };
+        assert_eq!(spares(&["Tertiary Email", "Email", "Email Status", "Secondary Email"], &[]), [3, 0]);
+        assert_eq!(spares(&["E-mail 2 - Value", "E-mail 1 - Value"], &[]), [0]);
+        assert_eq!(spares(&["Email", "email"], &[]), [1]);
+        assert_eq!(spares(&["Email", "Work Email"], &[("Work Email", "email")]), [0; 0]);
+        assert_eq!(spares(&["Email", "Work Email", "Home Email"], &[("Work Email", "custom.work")]), [2]);
     }
 
     #[test]
@@ -449,7 +605,7 @@ mod tests {
 
     #[test]
     fn hostile_headers_are_refused() {
-        let code = |header: &[&[u8]]| Columns::find(header.iter().copied(), None).unwrap_err().code;
+        let code = |header: &[&[u8]]| Columns::find(header.iter().copied(), Encoding::Utf8, None).unwrap_err().code;
         assert_eq!(code(&[b"email".as_slice(); 501]), "too_many_columns");
         assert_eq!(code(&[b"email", b"\xff\xfe"]), "not_utf8");
         assert_eq!(code(&[b"e\0m\0a\0i\0l\0"]), "nul_byte");

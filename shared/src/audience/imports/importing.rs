@@ -7,13 +7,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
+use futures_util::future::join;
 use serde_json::Value;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use super::chunks::{Chunk, Failure, File, FileKey};
+use super::chunks::{Chunk, Failure, File, FileKey, Place};
 use super::columns::ColumnMapping;
-use super::merging::{self, Counts, Origin};
+use super::encodings::Encoding;
+use super::error_files::{self, ErrorFile};
+use super::merging::{self, Counts, Found, Origin};
 use super::objects::ObjectStore;
 use super::parsing::Position;
 use super::rows::RowError;
@@ -22,6 +25,8 @@ use crate::{Database, Error, ImportId, ListId, OrganizationId, Result, Tx};
 
 /// Errors kept of one import. A file with more of them has one thing wrong throughout; the counter still counts each row.
 const KEPT_ERRORS: i64 = 100_000;
+/// Errors read at once for the error file.
+const ERRORS_AT_ONCE: i64 = 1_000;
 /// How many contacts an ending import forgets in one transaction.
 const FORGOTTEN_AT_ONCE: i64 = 20_000;
 
@@ -54,16 +59,38 @@ impl Importer {
     /// Errors: the database, the store or the queue is not available. The hint is to be delivered again then.
     pub async fn run(&self, organization: OrganizationId, import: ImportId, deadline: Instant) -> Result<Progress> {
         let Some(mut batch) = self.read(organization, import).await? else { return Ok(Progress::Left) };
-        let mut file = None;
+        let (mut file, mut pace, mut errors_are_filed) = (None, self.pace, false);
+        let mut read_ahead = None;
         loop {
-            let next = if batch.is_read() {
-                self.end(&batch).await?
-            } else {
-                let chunk = self.next_chunk(&batch, &mut file).await?;
+            let next = if !batch.is_read() {
+                let chunk = match read_ahead.take() {
+                    Some(chunk) => chunk?,
+                    None => self.next_chunk(&batch, &mut file, pace).await?,
+                };
                 let mapping = file.as_ref().map(|file| file.columns.to_json());
-                self.apply(&mut batch, chunk, mapping).await?
+                // While the database works on this chunk, the next one is read.
+                let goes_on = chunk.file_error.is_none() && chunk.end.at.offset < batch.file.size;
+                let next = async {
+                    match file.as_mut().filter(|_| goes_on) {
+                        Some(file) => Some(file.next_chunk().await),
+                        None => None,
+                    }
+                };
+                let (applied, next) = join(self.apply(&mut batch, chunk, mapping), next).await;
+                read_ahead = next;
+                applied?
+            } else {
+                if batch.rows_failed > 0 && !errors_are_filed {
+                    self.file_errors(&batch, file.as_ref()).await?;
+                    errors_are_filed = true;
+                }
+                self.end(&batch).await?
             };
             match next {
+                Next::Fewer(rows) => {
+                    pace.rows = rows;
+                    (file, read_ahead) = (None, None);
+                }
                 Next::Ended => return Ok(Progress::Ended),
                 Next::Left => return Ok(Progress::Left),
                 Next::GoOn if Instant::now() < deadline => {}
@@ -87,20 +114,20 @@ impl Importer {
     }
 
     /// Reads on in the file, opening it first where nothing was read yet. No transaction is open meanwhile.
-    async fn next_chunk<'a>(&'a self, batch: &Batch, file: &mut Option<File<'a>>) -> Result<Chunk> {
+    async fn next_chunk<'a>(&'a self, batch: &Batch, file: &mut Option<File<'a>>, pace: Pace) -> Result<Chunk> {
         let open = match file {
             Some(open) => open,
-            None => {
-                let opened =
-                    File::open(&*self.store, batch.file.clone(), batch.requested.as_ref(), batch.done, self.pace).await;
-                match opened {
-                    Ok(opened) => file.insert(opened),
-                    Err(Failure::File(error)) => return Ok(Chunk::unreadable(batch.done, error)),
-                    Err(Failure::Other(error)) => return Err(error),
-                }
-            }
+            None => match self.open(batch, pace).await {
+                Ok(opened) => file.insert(opened),
+                Err(Failure::File(error)) => return Ok(Chunk::unreadable(batch.done, error)),
+                Err(Failure::Other(error)) => return Err(error),
+            },
         };
         open.next_chunk().await
+    }
+
+    async fn open(&self, batch: &Batch, pace: Pace) -> Result<File<'_>, Failure> {
+        File::open(&*self.store, batch.file.clone(), batch.requested.as_ref(), batch.done, pace).await
     }
 
     /// Brings a chunk into the database and moves the import's place, both or neither.
@@ -110,8 +137,13 @@ impl Importer {
         let mut counts = Counts::default();
         if !rows.is_empty() {
             tx.query(include_str!("take_turn.sql"), &[&batch.organization]).await?;
+            let found = merging::weigh(&tx, &rows).await?;
+            if let Found::TooMuch(fewer) = found {
+                tx.rollback().await?;
+                return Ok(Next::Fewer(fewer));
+            }
             let origin = Origin { import: batch.id, list, run_started_at: batch.run_started_at };
-            let (merged, refused) = merging::merge(&tx, origin, rows).await?;
+            let (merged, refused) = merging::merge(&tx, origin, rows, found).await?;
             counts = merged;
             errors.extend(refused);
         }
@@ -121,27 +153,54 @@ impl Importer {
             include_str!("advance.sql"),
             &[
                 &batch.id,
-                &integer(end.offset)?,
-                &integer(end.lines)?,
+                &integer(end.at.offset)?,
+                &integer(end.at.lines)?,
                 &counts.created,
                 &counts.updated,
                 &counts.unchanged,
                 &failed,
-                &mapping.filter(|_| batch.done.offset == 0),
+                &mapping.filter(|_| batch.done.at.offset == 0),
                 &file_error.as_ref().map(|error| error.code),
                 &file_error.as_ref().map(|error| error.message.as_str()),
+                &end.encoding.map(Encoding::name),
             ],
         )
         .await?;
         tx.commit().await?;
         tracing::info!(
-            import_id = %batch.id, bytes_done = end.offset, bytes_total = batch.file.size, created = counts.created,
+            import_id = %batch.id, bytes_done = end.at.offset, bytes_total = batch.file.size, created = counts.created,
             updated = counts.updated, unchanged = counts.unchanged, failed, "a chunk is imported"
         );
         batch.done = end;
         batch.rows_failed += failed;
         batch.file_error = file_error;
         Ok(Next::GoOn)
+    }
+
+    /// Puts the rows that could not be taken into a file, for people to mend. A worker that does it again writes the same.
+    async fn file_errors(&self, batch: &Batch, open: Option<&File<'_>>) -> Result<()> {
+        let opened = match open {
+            Some(_) => None,
+            None => match self.open(batch, self.pace).await {
+                Ok(file) => Some(file),
+                // Its errors are told without its columns.
+                Err(Failure::File(_)) => None,
+                Err(Failure::Other(error)) => return Err(error),
+            },
+        };
+        let mut written = ErrorFile::new(open.or(opened.as_ref()).map(|file| (&file.columns, file.delimiter)))?;
+        let mut after = None;
+        loop {
+            let tx = self.db.begin(batch.organization).await?;
+            let errors = super::list_errors(&tx, batch.id, after, ERRORS_AT_ONCE).await?;
+            tx.commit().await?;
+            after = errors.last().map(|error| error.line);
+            if after.is_none() || !written.extend(&errors)? {
+                break;
+            }
+        }
+        let key = error_files::key(batch.organization, batch.id, batch.run_started_at);
+        self.store.put(&key, written.finish()?).await
     }
 
     /// Forgets what was remembered for the import, then gives it its final status.
@@ -163,7 +222,7 @@ impl Importer {
         let locked = tx
             .query_opt(
                 include_str!("lock_for_chunk.sql"),
-                &[&batch.id, &batch.run_started_at, &integer(batch.done.offset)?, &batch.file_error.is_none()],
+                &[&batch.id, &batch.run_started_at, &integer(batch.done.at.offset)?, &batch.file_error.is_none()],
             )
             .await?;
         match locked {
@@ -178,6 +237,8 @@ impl Importer {
 
 enum Next {
     GoOn,
+    /// Nothing was done, because it would take too much memory: the next chunk is to have this many rows.
+    Fewer(usize),
     Ended,
     Left,
 }
@@ -189,7 +250,7 @@ struct Batch {
     file: FileKey,
     requested: Option<ColumnMapping>,
     run_started_at: DateTime<Utc>,
-    done: Position,
+    done: Place,
     rows_failed: i64,
     file_error: Option<FileError>,
 }
@@ -202,6 +263,7 @@ impl Batch {
         let run_started_at: Option<DateTime<Utc>> = row.try_get("run_started_at")?;
         let requested: Option<Value> = row.try_get("requested_mapping")?;
         let error_code: Option<String> = row.try_get("error_code")?;
+        let encoding: Option<String> = row.try_get("encoding")?;
         Ok(Self {
             organization: row.try_get("organization_id")?,
             id: row.try_get("id")?,
@@ -212,9 +274,12 @@ impl Batch {
             },
             requested: requested.map(ColumnMapping::from_json).transpose()?,
             run_started_at: run_started_at.ok_or_else(|| missing("start"))?,
-            done: Position {
-                offset: natural(row.try_get("bytes_done")?)?,
-                lines: natural(row.try_get("lines_done")?)?,
+            done: Place {
+                at: Position {
+                    offset: natural(row.try_get("bytes_done")?)?,
+                    lines: natural(row.try_get("lines_done")?)?,
+                },
+                encoding: encoding.as_deref().and_then(Encoding::from_name),
             },
             rows_failed: row.try_get("rows_failed")?,
             file_error: error_code.map(|_| FileError::new("stored", String::new())),
@@ -223,7 +288,7 @@ impl Batch {
 
     /// Whether nothing of the file will be read any more.
     fn is_read(&self) -> bool {
-        self.file_error.is_some() || self.done.offset >= self.file.size
+        self.file_error.is_some() || self.done.at.offset >= self.file.size
     }
 }
 

@@ -9,17 +9,24 @@
 //!
 //! So a file that is imported again finds every value in place and changes nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use tokio_postgres::Row;
+use tokio_postgres::types::Json;
 
 use super::rows::{Fields, ImportRow, RowError, custom_too_long, is_too_long};
 use crate::{ContactId, Error, ImportId, ListId, Result, Tx};
 
 /// How often contacts that somebody else makes at the same moment are looked at again.
 const ROUNDS: usize = 5;
+
+/// Bytes of the contacts that a chunk finds, as JSON: as much as may be read of the file at once. A contact holds up to a
+/// mebibyte of its imported row, and a small chunk may name a thousand of them.
+const STORED_MAXIMUM: i64 = 4 << 20;
 
 /// What the rows belong to.
 #[derive(Debug, Clone, Copy)]
@@ -42,12 +49,48 @@ pub(super) struct Counts {
 struct Contact {
     id: ContactId,
     fields: Fields,
-    custom: Map<String, Value>,
-    raw_data: Option<Value>,
+    custom: Arc<Map<String, Value>>,
+    raw_data: Option<RawData>,
     /// Whether an earlier row of this file was about it.
     met: bool,
     /// Whether it is on the list already, or there is no list.
     on_list: bool,
+}
+
+/// The row that a contact was written by.
+#[derive(Debug, Clone)]
+enum RawData {
+    /// As the database holds it.
+    Stored(Arc<Value>),
+    /// As the file has it: the text of a JSON object.
+    Read(Arc<str>),
+}
+
+impl PartialEq for RawData {
+    /// The order of the names makes no difference, as in the database.
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Stored(one), Self::Stored(other)) => one == other,
+            (Self::Read(one), Self::Read(other)) if one == other => true,
+            (one, other) => one.value() == other.value(),
+        }
+    }
+}
+
+impl RawData {
+    fn value(&self) -> Option<Cow<'_, Value>> {
+        match self {
+            Self::Stored(value) => Some(Cow::Borrowed(value)),
+            Self::Read(text) => serde_json::from_str(text).ok().map(Cow::Owned),
+        }
+    }
+
+    fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Stored(value) => Cow::Owned(value.to_string()),
+            Self::Read(text) => Cow::Borrowed(text),
+        }
+    }
 }
 
 /// What the rows of one address come to.
@@ -61,23 +104,34 @@ struct Merged {
 /// Brings the rows of one chunk into the database.
 ///
 /// Contacts that change are locked in the order of their ids before anything is written, as everywhere; those that don't
-/// are only read.
-pub(super) async fn merge(tx: &Tx, origin: Origin, rows: Vec<ImportRow>) -> Result<(Counts, Vec<RowError>)> {
+/// are only read. Where nobody was `found` a moment ago, nobody is looked for: whoever has come since is met in writing.
+pub(super) async fn merge(
+    tx: &Tx,
+    origin: Origin,
+    rows: Vec<ImportRow>,
+    found: Found,
+) -> Result<(Counts, Vec<RowError>)> {
     let mut pending: BTreeMap<String, Vec<ImportRow>> = BTreeMap::new();
     for row in rows {
         pending.entry(row.email.lower()).or_default().push(row);
     }
     let (mut counts, mut errors) = (Counts::default(), Vec::new());
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         if pending.is_empty() {
             break;
         }
-        let present = present(tx, origin, &pending).await?;
+        let mut present = match (round, found) {
+            (0, Found::Nobody) => HashMap::new(),
+            _ => present(tx, origin, &pending).await?,
+        };
         let mut made: BTreeMap<String, Merged> = BTreeMap::new();
         let mut found: BTreeMap<String, (Merged, bool)> = BTreeMap::new();
         for (address, rows) in &pending {
-            match present.get(address) {
-                Some(contact) => found.insert(address.clone(), (apply(contact.clone(), rows), contact.met)),
+            match present.remove(address) {
+                Some(contact) => {
+                    let met = contact.met;
+                    found.insert(address.clone(), (apply(contact, rows), met))
+                }
                 None => {
                     made.extend(create(rows).map(|merged| (address.clone(), merged)));
                     None
@@ -104,6 +158,33 @@ pub(super) async fn merge(tx: &Tx, origin: Origin, rows: Vec<ImportRow>) -> Resu
         return Err(Error::Unavailable("contacts were made and deleted faster than they could be read".into()));
     }
     Ok((counts, errors))
+}
+
+/// What there is of the people whom some rows name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// None of them.
+    Nobody,
+    /// Some, and not too much of them.
+    Some,
+    /// More than may be held at once: so many rows are to be taken instead.
+    TooMuch(usize),
+}
+
+/// Looks whether the contacts that these rows name can be held at once.
+pub(super) async fn weigh(tx: &Tx, rows: &[ImportRow]) -> Result<Found> {
+    let addresses: Vec<String> = rows.iter().map(|row| row.email.lower()).collect();
+    let weighed = tx.query_one(include_str!("weigh_contacts.sql"), &[&addresses]).await?;
+    let (contacts, stored): (i64, i64) = (weighed.try_get("contacts")?, weighed.try_get("bytes")?);
+    if contacts == 0 {
+        return Ok(Found::Nobody);
+    }
+    if stored <= STORED_MAXIMUM || rows.len() < 2 {
+        return Ok(Found::Some);
+    }
+    let rows = i64::try_from(rows.len()).map_err(Error::internal)?;
+    let fewer = rows.saturating_mul(STORED_MAXIMUM) / stored;
+    Ok(Found::TooMuch(usize::try_from(fewer.clamp(1, rows - 1)).map_err(Error::internal)?))
 }
 
 /// The contacts that have these addresses, by address; those that will be written to are locked, and read as they are then.
@@ -152,8 +233,8 @@ fn from_row(row: &Row) -> Result<(String, Contact)> {
             company: row.try_get("company")?,
             timezone: row.try_get("timezone")?,
         },
-        custom,
-        raw_data: row.try_get("raw_data")?,
+        custom: Arc::new(custom),
+        raw_data: row.try_get::<_, Option<Value>>("raw_data")?.map(|value| RawData::Stored(Arc::new(value))),
         met: row.try_get("met")?,
         on_list: row.try_get("on_list")?,
     };
@@ -167,7 +248,7 @@ fn create(rows: &[ImportRow]) -> Option<Merged> {
         id: ContactId::fresh(),
         fields: first.fields.clone(),
         custom: first.custom.clone(),
-        raw_data: Some(Value::Object(first.raw_data.clone())),
+        raw_data: Some(RawData::Read(first.raw_data.clone())),
         met: true,
         on_list: false,
     };
@@ -206,8 +287,11 @@ fn overwrite(contact: &Contact, row: &ImportRow) -> Contact {
             stored.clone_from(value);
         }
     }
-    after.custom.extend(row.custom.clone());
-    after.raw_data = Some(Value::Object(row.raw_data.clone()));
+    if row.custom.iter().any(|(key, value)| after.custom.get(key) != Some(value)) {
+        let values = row.custom.iter().map(|(key, value)| (key.clone(), value.clone()));
+        Arc::make_mut(&mut after.custom).extend(values);
+    }
+    after.raw_data = Some(RawData::Read(row.raw_data.clone()));
     after
 }
 
@@ -219,9 +303,9 @@ fn fill(contact: &Contact, row: &ImportRow) -> Contact {
             stored.clone_from(value);
         }
     }
-    for (key, value) in &row.custom {
+    for (key, value) in &*row.custom {
         if after.custom.get(key).is_none_or(|stored| stored.is_null() || stored == "") {
-            after.custom.insert(key.clone(), value.clone());
+            Arc::make_mut(&mut after.custom).insert(key.clone(), value.clone());
         }
     }
     after
@@ -232,8 +316,8 @@ fn fill(contact: &Contact, row: &ImportRow) -> Contact {
 struct Arrays<'a> {
     ids: Vec<ContactId>,
     fields: [Vec<Option<&'a str>>; 5],
-    custom: Vec<Value>,
-    raw_data: Vec<Option<&'a Value>>,
+    custom: Vec<Json<&'a Map<String, Value>>>,
+    raw_data: Vec<Option<Cow<'a, str>>>,
 }
 
 impl<'a> Arrays<'a> {
@@ -244,8 +328,8 @@ impl<'a> Arrays<'a> {
             for (array, field) in arrays.fields.iter_mut().zip(contact.fields.each()) {
                 array.push(field.as_deref());
             }
-            arrays.custom.push(Value::Object(contact.custom.clone()));
-            arrays.raw_data.push(contact.raw_data.as_ref());
+            arrays.custom.push(Json(&contact.custom));
+            arrays.raw_data.push(contact.raw_data.as_ref().map(RawData::text));
         }
         arrays
     }
@@ -283,7 +367,7 @@ async fn insert(
             ],
         )
         .await?;
-    let inserted = inserted.iter().map(|row| Ok(row.try_get("email_lower")?)).collect::<Result<Vec<String>>>()?;
+    let inserted = inserted.iter().map(|row| Ok(row.try_get("email_lower")?)).collect::<Result<HashSet<String>>>()?;
     if inserted.len() < made.len() {
         made.retain(|address, _| inserted.contains(address));
     }

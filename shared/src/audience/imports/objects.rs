@@ -31,6 +31,10 @@ pub trait ObjectStore: Send + Sync {
     /// Signs a request that puts an object under `key`, good for `valid` from now on.
     fn presign_put<'a>(&'a self, key: &'a str, valid: Duration) -> BoxFuture<'a, Result<PresignedPut>>;
 
+    /// Signs a URL from which a browser downloads the object under `key` as a CSV file named `file_name`, good for `valid`
+    /// from now on.
+    fn presign_csv<'a>(&'a self, key: &'a str, file_name: &'a str, valid: Duration) -> BoxFuture<'a, Result<String>>;
+
     /// What lies under `key`, if anything does.
     fn head<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<ObjectHead>>>;
 

@@ -4,12 +4,13 @@
 //! and ends, in bytes and lines, so that reading can stop after any row and go on there.
 
 use super::FileError;
+use super::encodings::Encoding;
 
 /// Bytes of one row at most. A longer one is rather a quote that nobody closed, or no CSV.
 pub(super) const ROW_MAXIMUM: usize = 1 << 20;
 
 /// What separates columns, most usual first: the first of equals is taken.
-const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+pub(super) const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// A place between two rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,9 +35,10 @@ pub(super) enum Step {
 /// Reads rows from what it is fed.
 pub(super) struct Parser {
     csv: csv_core::Reader,
+    encoding: Encoding,
     buffer: Vec<u8>,
-    /// Place of the buffer's first byte in the file.
-    base: u64,
+    /// Place in the file of `start` while a row is being read, of `read` otherwise.
+    offset: u64,
     /// Where the row begins that is being read, or was read last.
     start: usize,
     /// How far the buffer is read.
@@ -83,15 +85,16 @@ impl<'a> RowView<'a> {
 }
 
 impl Parser {
-    /// Starts at `at`, where a row begins. The first thing fed is what follows there.
-    pub(super) fn new(delimiter: u8, at: Position) -> Self {
+    /// Starts at `at`, where a row begins. The first thing fed is what follows there, as the transcoder reads it.
+    pub(super) fn new(delimiter: u8, encoding: Encoding, at: Position) -> Self {
         let mut csv = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
         // It would take three bytes for a byte order mark at each place where reading starts, not only in the file's first.
         csv.read_record(b"\n", &mut [0], &mut [0]);
         Self {
             csv,
+            encoding,
             buffer: Vec::new(),
-            base: at.offset,
+            offset: at.offset,
             start: 0,
             read: 0,
             content_end: 0,
@@ -110,7 +113,6 @@ impl Parser {
     pub(super) fn feed(&mut self, bytes: &[u8]) {
         let kept = if self.state == State::Between { self.read } else { self.start };
         self.buffer.drain(..kept);
-        self.base += kept as u64;
         self.read -= kept;
         self.content_end = self.content_end.saturating_sub(kept);
         self.start = 0;
@@ -182,12 +184,12 @@ impl Parser {
 
     /// The place before which everything is read: after the last row, or after the empty lines that follow it.
     pub(super) fn position(&self) -> Position {
-        let within = if self.state == State::Between { self.read } else { self.start };
-        Position { offset: self.base + within as u64, lines: self.lines }
+        Position { offset: self.offset, lines: self.lines }
     }
 
     fn finish(&mut self) -> Result<Step, FileError> {
         self.state = State::Between;
+        self.offset += self.encoding.length(&self.buffer[self.start..self.read]);
         if self.content_end - self.start > ROW_MAXIMUM {
             return Err(FileError::row_too_long(self.row_line));
         }
@@ -197,6 +199,7 @@ impl Parser {
     /// Passes over empty lines; false where the buffer ends before anything else comes.
     fn skip_line_ends(&mut self, last: bool) -> bool {
         loop {
+            let begin = self.read;
             match (self.buffer.get(self.read), self.buffer.get(self.read + 1)) {
                 (Some(b'\r'), Some(b'\n')) => self.read += 2,
                 // The LF that belongs to it may be the first byte of the next piece.
@@ -205,6 +208,7 @@ impl Parser {
                 (Some(_), _) => return true,
                 (None, _) => return false,
             }
+            self.offset += self.encoding.length(&self.buffer[begin..self.read]);
             self.lines += 1;
         }
     }
@@ -300,7 +304,7 @@ mod tests {
     type Row = (u64, Vec<String>, bool);
 
     fn read_from(text: &[u8], at: Position, piece: usize) -> Vec<(Row, Position)> {
-        let mut parser = Parser::new(b',', at);
+        let mut parser = Parser::new(b',', Encoding::Utf8, at);
         let mut rest = &text[usize::try_from(at.offset).unwrap()..];
         let mut found = Vec::new();
         loop {
@@ -401,7 +405,7 @@ mod tests {
     fn a_row_has_a_mebibyte_at_most() {
         let step = |length: usize, end: &str, piece: usize| {
             let text = format!("{}{end}", "x".repeat(length));
-            let mut parser = Parser::new(b',', Position { offset: 0, lines: 0 });
+            let mut parser = Parser::new(b',', Encoding::Utf8, Position { offset: 0, lines: 0 });
             let mut rest = text.as_bytes();
             loop {
                 match parser.step(rest.is_empty()) {

@@ -1,9 +1,14 @@
 //! A row of the file as what it says about a person, or as an error that names what is wrong with it.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use chrono_tz::Tz;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::columns::{Columns, Field, Target};
+use super::encodings::Encoding;
 use super::parsing::RowView;
 use crate::audience::contacts::{CUSTOM_MAXIMUM, LINE_MAXIMUM};
 use crate::audience::email_address::{EmailAddress, InvalidEmailAddress};
@@ -16,9 +21,9 @@ const RAW_MAXIMUM: usize = 1_000;
 pub(super) struct ImportRow {
     pub(super) email: EmailAddress,
     pub(super) fields: Fields,
-    pub(super) custom: Map<String, Value>,
-    /// All of the row by header, for the record.
-    pub(super) raw_data: Map<String, Value>,
+    pub(super) custom: Arc<Map<String, Value>>,
+    /// All of the row by header, for the record: the text of a JSON object.
+    pub(super) raw_data: Arc<str>,
     /// Where the row stands, should it turn out later that it can't be taken.
     pub(super) source: Source,
 }
@@ -53,11 +58,16 @@ pub(super) struct Source {
 }
 
 impl Source {
-    fn of(row: &RowView<'_>) -> Self {
+    fn of(row: &RowView<'_>, encoding: Encoding) -> Self {
         // The database holds no NUL. Four bytes are the longest character there is.
         let bytes = &row.raw[..row.raw.len().min(4 * RAW_MAXIMUM)];
-        let raw = String::from_utf8_lossy(bytes).chars().take(RAW_MAXIMUM).collect::<String>();
-        Self { line: row.line, raw: raw.replace('\0', "\u{fffd}") }
+        let shown = encoding.shown(bytes);
+        let raw = if shown.len() <= RAW_MAXIMUM && !shown.contains('\0') {
+            shown.into_owned()
+        } else {
+            shown.chars().take(RAW_MAXIMUM).collect::<String>().replace('\0', "\u{fffd}")
+        };
+        Self { line: row.line, raw }
     }
 
     /// The error of this row.
@@ -84,21 +94,45 @@ pub(super) enum Parsed {
     Blank,
 }
 
+/// Whether there is nothing in the row's fields.
+pub(super) fn is_blank(row: &RowView<'_>) -> bool {
+    !row.unclosed && row.fields().all(|field| field.trim_ascii().is_empty())
+}
+
 /// Reads a row.
-pub(super) fn parse(columns: &Columns, row: &RowView<'_>) -> Parsed {
-    if !row.unclosed && row.fields().all(|field| field.trim_ascii().is_empty()) {
+pub(super) fn parse(columns: &Columns, encoding: Encoding, row: &RowView<'_>) -> Parsed {
+    if is_blank(row) {
         return Parsed::Blank;
     }
-    let source = Source::of(row);
-    match read(columns, row, &source) {
-        Ok(row) => Parsed::Row(Box::new(row)),
+    let source = Source::of(row, encoding);
+    match read(columns, encoding, row) {
+        Ok(Person { email, fields, custom, raw_data }) => {
+            Parsed::Row(Box::new(ImportRow { email, fields, custom: Arc::new(custom), raw_data, source }))
+        }
         Err((code, reason)) => Parsed::Error(source.error(code, reason)),
     }
 }
 
 type Reason = (&'static str, String);
 
-fn read(columns: &Columns, row: &RowView<'_>, source: &Source) -> Result<ImportRow, Reason> {
+/// What a row says, without its place.
+struct Person {
+    email: EmailAddress,
+    fields: Fields,
+    custom: Map<String, Value>,
+    raw_data: Arc<str>,
+}
+
+/// Names and texts, as a JSON object in their order.
+struct Object<'a>(Vec<(&'a str, Cow<'a, str>)>);
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, text)| (name, text)))
+    }
+}
+
+fn read(columns: &Columns, encoding: Encoding, row: &RowView<'_>) -> Result<Person, Reason> {
     let refuse = |code, reason: &str| Err((code, reason.to_owned()));
     if row.unclosed {
         return refuse("unclosed_quote", "the file ends inside of a quoted field");
@@ -111,17 +145,17 @@ fn read(columns: &Columns, row: &RowView<'_>, source: &Source) -> Result<ImportR
         return Err(("too_many_fields", format!("the row has {count} fields, the header {expected}")));
     }
     let (mut email, mut fields) = (None, Fields::default());
-    let (mut custom, mut raw_data) = (Map::new(), Map::new());
+    let (mut custom, mut raw_data) = (Map::new(), Object(Vec::with_capacity(count)));
     for (column, field) in columns.columns.iter().zip(row.fields()) {
-        let Ok(text) = std::str::from_utf8(field) else {
-            return Err(("not_utf8", format!("the column {:?} is not UTF-8 text", column.name)));
-        };
+        let text = encoding
+            .text(field)
+            .map_err(|error| (error.code, format!("the column {:?} {}", column.name, error.what)))?;
         let trimmed = text.trim();
         if trimmed.is_empty() {
             continue;
         }
         match &column.target {
-            Target::Field(Field::Email) => email = Some(trimmed),
+            Target::Field(Field::Email) => email = Some(trimmed.to_owned()),
             Target::Field(Field::Name) => fields.name = Some(line(Field::Name, trimmed)?),
             Target::Field(Field::FirstName) => fields.first_name = Some(line(Field::FirstName, trimmed)?),
             Target::Field(Field::LastName) => fields.last_name = Some(line(Field::LastName, trimmed)?),
@@ -135,14 +169,30 @@ fn read(columns: &Columns, row: &RowView<'_>, source: &Source) -> Result<ImportR
             }
             Target::Nothing => {}
         }
-        raw_data.insert(column.name.clone(), Value::from(text));
+        raw_data.0.push((&column.name, text));
     }
+    let email = email.or_else(|| spare_email(columns, encoding, row)).unwrap_or_default();
     let email =
-        EmailAddress::parse(email.unwrap_or_default()).map_err(|error| (email_code(error), error.to_string()))?;
+        EmailAddress::parse(first_of_several(&email)).map_err(|error| (email_code(error), error.to_string()))?;
     if is_too_long(&custom) {
         return Err(custom_too_long());
     }
-    Ok(ImportRow { email, fields, custom, raw_data, source: source.clone() })
+    // Names and texts can always be written.
+    let raw_data = serde_json::to_string(&raw_data).unwrap_or_else(|_| "{}".to_owned()).into();
+    Ok(Person { email, fields, custom, raw_data })
+}
+
+/// What the surest of the other columns of addresses holds, where any holds something. Its own column decides where it is
+/// not empty, even by what is no address: another one in its place could be another person's.
+fn spare_email(columns: &Columns, encoding: Encoding, row: &RowView<'_>) -> Option<String> {
+    let fields: Vec<&[u8]> = row.fields().collect();
+    let texts = columns.spare_emails.iter().filter_map(|n| encoding.text(fields.get(*n)?).ok());
+    texts.map(|text| text.trim().to_owned()).find(|text| !text.is_empty())
+}
+
+/// Google puts all addresses of one kind into one field, with three colons between them.
+fn first_of_several(field: &str) -> &str {
+    field.split_once(":::").map_or(field, |(first, _)| first.trim())
 }
 
 /// The address's own code, told apart from those of other fields.

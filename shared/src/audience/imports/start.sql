@@ -14,6 +14,7 @@ update import_batches
        rows_failed = 0,
        error_code = null,
        error = null,
+       encoding = null,
        started_at = $5,
        run_started_at = now(),
        completed_at = null,

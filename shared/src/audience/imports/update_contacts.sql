@@ -6,7 +6,7 @@ update contacts
        company = changed.company,
        timezone = changed.timezone,
        custom = changed.custom,
-       raw_data = changed.raw_data
-  from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::jsonb[])
+       raw_data = changed.raw_data::jsonb
+  from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::text[])
        as changed (id, name, first_name, last_name, company, timezone, custom, raw_data)
  where contacts.id = changed.id;

@@ -1,5 +1,6 @@
 -- Whom a batch stops ($1, $2): by the address, not by the message's contact, since who is suppressed is whoever has this
--- address now. And the contacts of the messages ($3, $4) whose outcome is still open: they may turn out to be contacted.
+-- address now. And the contacts of the messages ($3, $4) whose outcome is still open, or that are refused ($5) whatever is
+-- known of them: they may turn out to be contacted, and the message's second update asks for its contact again.
 -- The ids are an array, so that the primary key finds them one by one: as a join the planner, which knows nothing of a
 -- young organization, would rather read all of its contacts.
 select
@@ -20,6 +21,6 @@ select
          from messages m
         where m.organization_id = any ($3::uuid[])
           and m.id = any ($4::uuid[])
-          and m.state in ('sending', 'unknown', 'review', 'scheduled')))
+          and (m.state in ('sending', 'unknown', 'review', 'scheduled') or m.id = any ($5::uuid[]))))
  order by c.organization_id, c.id
    for update;

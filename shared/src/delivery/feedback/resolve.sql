@@ -16,7 +16,7 @@ with open as (
            slot_day = case when o.state = 'failed' then null else o.slot_day end,
            provider_message_id = coalesce(m.provider_message_id, o.provider_message_id),
            sent_at = coalesce(m.sent_at, o.sent_at),
-           outcome_code = case when o.state = 'failed' then o.code end,
+           outcome_code = o.code,
            outcome_detail = null,
            enqueue_again_at = null
       from open o

@@ -3,6 +3,9 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// No link leads anywhere else.
+static NO_LINKS: BTreeMap<String, String> = BTreeMap::new();
+
 fn outgoing() -> Outgoing<'static> {
     Outgoing {
         from_name: Some("Ada Lovelace"),
@@ -14,6 +17,8 @@ fn outgoing() -> Outgoing<'static> {
         postal_address: Some("12 St James's Square\nLondon"),
         signature: Some("Ada <Countess>"),
         unsubscribe_url: "https://example.com/u/abc",
+        link_urls: &NO_LINKS,
+        pixel_url: None,
         in_reply_to: Some("one@mail.example.com"),
         references: &["zero@mail.example.com", "one@mail.example.com"],
         date: DateTime::from_timestamp(1_772_614_800, 0).unwrap(),
@@ -96,7 +101,7 @@ fn a_parser_reads_it_back() {
 fn html_is_derived_from_the_text() {
     let body = |body_text: &'static str| {
         let mut html = String::new();
-        paragraphs(&mut html, &clean(body_text), "<p>");
+        paragraphs(&mut html, &clean(body_text), "<p>", &NO_LINKS);
         html
     };
     for (source, expected) in [
@@ -130,6 +135,44 @@ fn html_is_derived_from_the_text() {
 }
 
 #[test]
+fn links_of_the_html_part_lead_where_they_are_told_and_others_where_they_say() {
+    let link_urls = BTreeMap::from([(
+        "https://example.com/a?b=1&c=2".to_owned(),
+        "https://mail.example.test/t/c/token".to_owned(),
+    )]);
+    let mail = Outgoing {
+        body_text: "See https://example.com/a?b=1&c=2, or https://example.com/other.",
+        link_urls: &link_urls,
+        pixel_url: Some("https://mail.example.test/t/o/token"),
+        ..outgoing()
+    };
+    let bytes = compose(&mail).unwrap();
+    let parsed = MessageParser::default().parse(&bytes).unwrap();
+    let html = parsed.body_html(0).unwrap();
+    assert!(
+        html.contains("<a href=\"https://mail.example.test/t/c/token\">https://example.com/a?b=1&amp;c=2</a>"),
+        "{html}"
+    );
+    assert!(html.contains("<a href=\"https://example.com/other\">"), "{html}");
+    let pixel = "<img src=\"https://mail.example.test/t/o/token\" width=\"1\" height=\"1\" alt=\"\">";
+    assert!(html.contains(pixel), "{html}");
+    assert!(!parsed.body_text(0).unwrap().contains("mail.example.test"));
+    let broken = Outgoing { pixel_url: Some("https://a\"b"), ..outgoing() };
+    assert_eq!(compose(&broken).unwrap_err().field(), Some("pixel_url"));
+}
+
+#[test]
+fn links_are_found_where_the_html_part_has_them() {
+    let found = links([
+        "One https://example.com/a, two\nhttp://example.com/(b).",
+        "https://example.com/a mailto:a@b",
+        "xhttp://c",
+    ]);
+    let found: Vec<&str> = found.iter().map(String::as_str).collect();
+    assert_eq!(found, ["http://example.com/(b)", "https://example.com/a"]);
+}
+
+#[test]
 fn optional_parts_are_left_out() {
     let mail = Outgoing {
         from_name: Some("  "),
@@ -155,7 +198,7 @@ fn the_parent_ends_the_references() {
 }
 
 #[test]
-fn line_breaks_are_refused_by_name() {
+fn cr_lf_nul_in_header_fields_are_refused() {
     for bad in ["a\rb", "a\nb", "a\r\nBcc: eve@example.com", "a\0b"] {
         let mails = [
             ("from_name", Outgoing { from_name: Some(bad), ..outgoing() }),

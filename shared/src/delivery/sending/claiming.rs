@@ -10,12 +10,13 @@ use super::letters::{Content, Letter, Unwritable};
 use super::{Delivered, Mail};
 use crate::delivery::gates::{self, Gate};
 use crate::delivery::limits::{self, Slot};
-use crate::delivery::messages::{MessageKey, State, columns, organizations};
+use crate::delivery::messages::{MessageKey, OutcomeCode, State, columns, organizations};
 use crate::delivery::schedule::local_day;
 use crate::delivery::settling::{self, Ended};
 use crate::delivery::stopping::{self, Stop};
+use crate::delivery::tokens::KeyRing;
 use crate::outreach::settings::CampaignSettings;
-use crate::{Database, EnrollmentId, Error, OrganizationId, Result, Tx};
+use crate::{Database, EnrollmentId, Error, MessageId, OrganizationId, Result, Tx};
 
 /// A hint may be early by this much (clocks, a queue's rounding) before the message is left for its time.
 const EARLY: Duration = Duration::seconds(30);
@@ -33,15 +34,15 @@ enum Verdict {
     /// It goes now.
     Send,
     /// It goes back for another slot.
-    Replan(&'static str),
+    Replan(OutcomeCode),
     /// Its time has not come.
     Wait,
     /// It never goes; the person's way ends as well.
     Stop(State, Stop),
     /// It never goes; the next step follows.
-    Skip(State, &'static str, String),
+    Skip(State, OutcomeCode, String),
     /// It never goes; the person's way had ended before.
-    Cancel(&'static str),
+    Cancel(OutcomeCode),
 }
 
 /// Leaves planned messages alone until `retry_after` seconds of machine time have passed.
@@ -52,17 +53,21 @@ pub(super) async fn postpone(tx: &Tx, keys: &[MessageKey], retry_after: f64) -> 
 }
 
 /// Locks, checks, and commits `sending` for what may go now. What may not is settled in the same transaction.
-pub(super) async fn claim(db: &Database, letters: Vec<Letter>, delivered: &mut Delivered) -> Result<Vec<Mail>> {
+pub(super) async fn claim(
+    db: &Database,
+    ring: &KeyRing,
+    letters: Vec<Letter>,
+    delivered: &mut Delivered,
+) -> Result<Vec<Mail>> {
     if letters.is_empty() {
         return Ok(Vec::new());
     }
     let keys: Vec<MessageKey> = letters.iter().map(|letter| letter.key).collect();
-    let tx = db.begin_for(&organizations(keys.iter().copied())).await?;
-    lock(&tx, &keys).await?;
+    let (tx, locked) = begin_and_lock(db, &keys).await?;
     let mut letters: BTreeMap<MessageKey, Letter> = letters.into_iter().map(|letter| (letter.key, letter)).collect();
     let mut acts = Acts::default();
     // Only here, in a statement after the locks, is it seen what was committed while we waited for them.
-    for facts in read_facts(&tx, &keys).await? {
+    for facts in read_facts(&tx, ring, &locked).await? {
         let Some(letter) = letters.remove(&facts.key) else { continue };
         let verdict = judge(&facts, letter.content.as_ref(), tx.now());
         acts.note(facts, verdict, letter);
@@ -72,20 +77,28 @@ pub(super) async fn claim(db: &Database, letters: Vec<Letter>, delivered: &mut D
     Ok(claimed)
 }
 
-/// Takes the locks in their order: gates, contacts, enrollments, messages.
-async fn lock(tx: &Tx, keys: &[MessageKey]) -> Result<()> {
-    let (organizations, ids) = columns(keys.iter().copied());
-    let rows = tx.query(include_str!("find_gates.sql"), &[&organizations, &ids]).await?;
+/// Takes the locks in their order: gates, contacts, enrollments, messages; of these the ones that are in nobody else's
+/// hands, which it returns. The statements that lock wait for each other in the server, not for us.
+async fn begin_and_lock(db: &Database, keys: &[MessageKey]) -> Result<(Tx, Vec<Row>)> {
+    let ids: Vec<MessageId> = keys.iter().map(|key| key.id).collect();
+    let organizations = organizations(keys.iter().copied());
+    let (tx, [rows]) = db.begin_for_with(&organizations, [(include_str!("find_gates.sql"), &[&ids])]).await?;
     let mut doors = Vec::with_capacity(rows.len() * 3);
     for row in &rows {
         doors.push(Gate::Organization(row.try_get(0)?));
         doors.extend(row.try_get::<_, Option<_>>(1)?.map(Gate::Campaign));
         doors.extend(row.try_get::<_, Option<_>>(2)?.map(Gate::Sender));
     }
-    gates::pass(tx, &doors).await?;
-    tx.query(include_str!("lock_contacts.sql"), &[&organizations, &ids]).await?;
-    tx.query(include_str!("lock_enrollments.sql"), &[&organizations, &ids]).await?;
-    Ok(())
+    let doors = gates::names(&doors);
+    let [_, _, _, locked] = tx
+        .query_each([
+            (gates::PASS, &[&doors]),
+            (include_str!("lock_contacts.sql"), &[&ids]),
+            (include_str!("lock_enrollments.sql"), &[&ids]),
+            (include_str!("lock_messages.sql"), &[&ids]),
+        ])
+        .await?;
+    Ok((tx, locked))
 }
 
 /// What is true of a planned message now, as far as it matters for sending.
@@ -107,17 +120,22 @@ struct Facts {
     address_has_changed: bool,
 }
 
-/// Locks the messages, passing over those in somebody else's hands, then reads what is true of them.
-async fn read_facts(tx: &Tx, keys: &[MessageKey]) -> Result<Vec<Facts>> {
-    let (organizations, ids) = columns(keys.iter().copied());
-    let locked = tx.query(include_str!("lock_messages.sql"), &[&organizations, &ids]).await?;
+/// Reads what is true of the locked messages.
+async fn read_facts(tx: &Tx, ring: &KeyRing, locked: &[Row]) -> Result<Vec<Facts>> {
     let mut organizations: Vec<OrganizationId> = Vec::with_capacity(locked.len());
-    let mut ids: Vec<crate::MessageId> = Vec::with_capacity(locked.len());
-    for row in &locked {
-        organizations.push(row.try_get(0)?);
-        ids.push(row.try_get(1)?);
+    let mut ids: Vec<MessageId> = Vec::with_capacity(locked.len());
+    // The recipient of a locked message does not change any more; what it would be suppressed as, only we can tell.
+    let mut hashed: (Vec<MessageId>, Vec<Vec<u8>>) = Default::default();
+    for row in locked {
+        let (organization, id): (OrganizationId, _) = (row.try_get(0)?, row.try_get(1)?);
+        for hash in ring.address_hashes(organization.0, row.try_get(2)?) {
+            hashed.0.push(id);
+            hashed.1.push(hash.hash.to_vec());
+        }
+        organizations.push(organization);
+        ids.push(id);
     }
-    let rows = tx.query(include_str!("check.sql"), &[&organizations, &ids]).await?;
+    let rows = tx.query(include_str!("check.sql"), &[&organizations, &ids, &hashed.0, &hashed.1]).await?;
     let mut readable = Vec::with_capacity(rows.len());
     for row in &rows {
         match facts(row, tx.now()) {
@@ -156,41 +174,45 @@ fn facts(row: &Row, now: DateTime<Utc>) -> Result<Facts> {
 /// Decides on one message. The order matters: what ends a way comes before what only delays it.
 fn judge(facts: &Facts, letter: Result<&Content, &Unwritable>, now: DateTime<Utc>) -> Verdict {
     if !facts.is_waited_for {
-        return Verdict::Cancel("not_waited_for");
+        return Verdict::Cancel(OutcomeCode::NotWaitedFor);
     }
     if facts.campaign_status == "archived" {
         return Verdict::Stop(State::Cancelled, Stop::Archived);
     }
     if facts.address_has_changed {
         // The contact that we have locked has another address now: a suppression of this one would not wait for us.
-        return Verdict::Replan("address_changed");
+        return Verdict::Replan(OutcomeCode::AddressChanged);
     }
     if facts.is_suppressed {
         return Verdict::Stop(State::Suppressed, Stop::Suppressed);
     }
     let held = [
-        (!facts.organization_is_active, "organization_suspended"),
-        (facts.campaign_status != "active", "campaign_not_active"),
-        (!facts.sender_is_active, "sender_not_active"),
-        (!facts.domain_is_verified, "domain_not_verified"),
+        (!facts.organization_is_active, OutcomeCode::OrganizationSuspended),
+        (facts.campaign_status != "active", OutcomeCode::CampaignNotActive),
+        (!facts.sender_is_active, OutcomeCode::SenderNotActive),
+        (!facts.domain_is_verified, OutcomeCode::DomainNotVerified),
     ];
     if let Some((_, reason)) = held.into_iter().find(|(is_held, _)| *is_held) {
         return Verdict::Replan(reason);
     }
     if now > facts.expires_at {
-        return Verdict::Skip(State::Expired, "too_late", "its slot is longer ago than the campaign allows".to_owned());
+        return Verdict::Skip(
+            State::Expired,
+            OutcomeCode::TooLate,
+            "its slot is longer ago than the campaign allows".to_owned(),
+        );
     }
     if facts.send_at > now + EARLY {
         return Verdict::Wait;
     }
     if !facts.local_day_is_slot_day {
-        return Verdict::Replan("another_day");
+        return Verdict::Replan(OutcomeCode::AnotherDay);
     }
     if !facts.window_is_open {
-        return Verdict::Replan("window_closed");
+        return Verdict::Replan(OutcomeCode::WindowClosed);
     }
     match letter {
-        Err(Unwritable { code, detail }) => Verdict::Skip(State::Failed, code, detail.clone()),
+        Err(Unwritable { code, detail }) => Verdict::Skip(State::Failed, *code, detail.clone()),
         // It was planned anew, for another address, after the letter had been written.
         Ok(content) if content.to != facts.recipient => Verdict::Wait,
         Ok(_) => Verdict::Send,
@@ -201,8 +223,8 @@ fn judge(facts: &Facts, letter: Result<&Content, &Unwritable>, now: DateTime<Utc
 #[derive(Default)]
 struct Acts {
     send: Vec<Claimed>,
-    replan: Vec<(MessageKey, &'static str)>,
-    end: Vec<(MessageKey, State, &'static str, String)>,
+    replan: Vec<(MessageKey, OutcomeCode)>,
+    end: Vec<(MessageKey, State, OutcomeCode, String)>,
     skip: BTreeMap<MessageKey, State>,
     stop: Vec<(OrganizationId, EnrollmentId, Stop)>,
     slots: Vec<Slot>,
@@ -230,7 +252,7 @@ impl Acts {
             Verdict::Replan(reason) => self.replan.push((facts.key, reason)),
             Verdict::Wait => self.waiting += 1,
             Verdict::Stop(state, stop) => {
-                self.end.push((facts.key, state, "stopped", String::new()));
+                self.end.push((facts.key, state, stop.code(), String::new()));
                 self.stop.extend(facts.enrollment.map(|enrollment| (facts.key.organization, enrollment, stop)));
             }
             Verdict::Skip(state, code, detail) => {
@@ -256,14 +278,14 @@ impl Acts {
         }
         if !self.replan.is_empty() {
             let (organizations, ids) = columns(self.replan.iter().map(|(key, _)| *key));
-            let reasons: Vec<&str> = self.replan.iter().map(|(_, reason)| *reason).collect();
+            let reasons: Vec<&str> = self.replan.iter().map(|(_, code)| code.name()).collect();
             tx.execute(include_str!("replan.sql"), &[&organizations, &ids, &reasons]).await?;
             tx.execute(include_str!("replan_enrollments.sql"), &[&organizations, &ids, &tx.now()]).await?;
         }
         if !self.end.is_empty() {
             let (organizations, ids) = columns(self.end.iter().map(|(key, ..)| *key));
             let states: Vec<&str> = self.end.iter().map(|(_, state, ..)| state.name()).collect();
-            let codes: Vec<&str> = self.end.iter().map(|(_, _, code, _)| *code).collect();
+            let codes: Vec<&str> = self.end.iter().map(|(_, _, code, _)| code.name()).collect();
             let details: Vec<&str> = self.end.iter().map(|(.., detail)| detail.as_str()).collect();
             tx.execute(include_str!("end.sql"), &[&organizations, &ids, &states, &codes, &details]).await?;
         }

@@ -10,10 +10,12 @@ use serde_json::Value;
 use tokio_postgres::Row;
 
 use super::Letterhead;
-use crate::delivery::mail::{Outgoing, compose};
-use crate::delivery::messages::{MessageKey, columns};
+use crate::delivery::breaker::{self, Breaker};
+use crate::delivery::mail::{self, Outgoing, compose};
+use crate::delivery::messages::{MessageKey, OutcomeCode, columns, organizations};
+use crate::delivery::tracked_links::{self, MAX_LINKS, TrackedLink};
 use crate::outreach::templates::Template;
-use crate::{Result, StepId, Tx};
+use crate::{CampaignId, Database, Result, StepId, Tx};
 
 /// Compiled templates that a warm function keeps; a campaign's steps are few and their mails many.
 const KEPT_TEMPLATES: usize = 200;
@@ -23,6 +25,9 @@ pub(super) struct Material {
     key: MessageKey,
     step: StepId,
     step_version: DateTime<Utc>,
+    campaign: CampaignId,
+    track_opens: bool,
+    track_clicks: bool,
     subject_template: String,
     body_template: String,
     recipient: String,
@@ -69,19 +74,28 @@ pub(super) struct Content {
     pub(super) from: String,
     pub(super) to: String,
     pub(super) raw: Vec<u8>,
+    /// What of it leads through us, to be stored before it goes.
+    links: Vec<TrackedLink>,
 }
 
 /// Why a letter can't be written: a defect of the step or of what is known of the person.
 pub(super) struct Unwritable {
-    pub(super) code: &'static str,
+    pub(super) code: OutcomeCode,
     pub(super) detail: String,
 }
 
-/// Reads the material of the messages that are still planned.
-pub(super) async fn read(tx: &Tx, keys: &[MessageKey]) -> Result<Vec<Material>> {
-    let (organizations, ids) = columns(keys.iter().copied());
-    let rows = tx.query(include_str!("read_letters.sql"), &[&organizations, &ids]).await?;
-    rows.iter().map(|row| material(row, tx.now())).collect()
+/// Begins, reads the material of the messages that are still planned, and asks in the same round trip how the breaker
+/// stands.
+pub(super) async fn begin_and_read(db: &Database, keys: &[MessageKey]) -> Result<(Tx, Vec<Material>, Breaker)> {
+    let (of, ids) = columns(keys.iter().copied());
+    let (tx, [rows, breaker]) = db
+        .begin_for_with(
+            &organizations(keys.iter().copied()),
+            [(include_str!("read_letters.sql"), &[&of, &ids]), (breaker::READ, &[&breaker::ACCOUNT])],
+        )
+        .await?;
+    let materials = rows.iter().map(|row| material(row, tx.now())).collect::<Result<_>>()?;
+    Ok((tx, materials, Breaker::from_rows(&breaker)?))
 }
 
 fn material(row: &Row, now: DateTime<Utc>) -> Result<Material> {
@@ -91,6 +105,9 @@ fn material(row: &Row, now: DateTime<Utc>) -> Result<Material> {
         key: MessageKey { organization: row.try_get("organization_id")?, id: row.try_get("message_id")? },
         step: row.try_get("step_id")?,
         step_version: row.try_get("step_updated_at")?,
+        campaign: row.try_get("campaign_id")?,
+        track_opens: row.try_get("track_opens")?,
+        track_clicks: row.try_get("track_clicks")?,
         subject_template: row.try_get("subject_template")?,
         body_template: row.try_get("body_template")?,
         recipient: row.try_get("recipient")?,
@@ -119,6 +136,27 @@ pub(super) fn render(materials: Vec<Material>, letterhead: &Letterhead) -> Vec<L
     materials.into_iter().map(|material| Letter { key: material.key, content: write(&material, letterhead) }).collect()
 }
 
+/// Stores the links of the letters, of the whole batch at once. The caller holds no locks of the ledger.
+pub(super) async fn store_links(tx: &Tx, letters: &mut [Letter]) -> Result<()> {
+    let contents = letters.iter_mut().filter_map(|letter| letter.content.as_mut().ok());
+    tracked_links::insert(tx, contents.flat_map(|content| std::mem::take(&mut content.links)).collect()).await
+}
+
+/// The links of a letter that are to lead through us, by their URL in the text.
+fn tracked(material: &Material, body: &str, letterhead: &Letterhead) -> BTreeMap<String, TrackedLink> {
+    if !material.track_clicks {
+        return BTreeMap::new();
+    }
+    let (signature, postal_address) = (material.sender.signature.as_deref(), material.postal_address.as_deref());
+    let urls = mail::links([Some(body), signature, postal_address].into_iter().flatten());
+    let organization = material.key.organization;
+    let links = urls.into_iter().filter_map(|url| {
+        let link = TrackedLink::to(&url, organization, material.campaign, material.step, &letterhead.public_url)?;
+        Some((url, link))
+    });
+    links.take(MAX_LINKS).collect()
+}
+
 fn write(material: &Material, letterhead: &Letterhead) -> Result<Content, Unwritable> {
     let MessageKey { organization, id } = material.key;
     let token = letterhead.keys.unsubscribe_token(organization.0, id.0);
@@ -130,15 +168,27 @@ fn write(material: &Material, letterhead: &Letterhead) -> Result<Content, Unwrit
     }
     context.insert("sender".to_owned(), serde_json::to_value(&material.sender).unwrap_or_default());
     context.insert("unsubscribe_url".to_owned(), Value::String(unsubscribe_url.clone()));
-    let template = compiled(material).map_err(|error| Unwritable { code: error.code(), detail: error.to_string() })?;
+    let template =
+        compiled(material).map_err(|error| Unwritable { code: (&error).into(), detail: error.to_string() })?;
     let rendered =
-        template.render(&context).map_err(|error| Unwritable { code: error.code(), detail: error.to_string() })?;
+        template.render(&context).map_err(|error| Unwritable { code: (&error).into(), detail: error.to_string() })?;
     if [&rendered.subject, &rendered.body].into_iter().any(|text| text.contains('\0')) {
         // The ledger couldn't keep it.
         let detail = "the text contains a NUL character".to_owned();
-        return Err(Unwritable { code: "not_composable", detail });
+        return Err(Unwritable { code: OutcomeCode::NotComposable, detail });
     }
     let reply_to = format!("{}@{}", letterhead.keys.reply_token(organization.0, id.0), letterhead.reply_domain);
+    let links = tracked(material, &rendered.body, letterhead);
+    let below_public_url = |path: String| format!("{}{path}", letterhead.public_url);
+    let link_urls = links
+        .iter()
+        .map(|(url, link)| {
+            let path = tracked_links::click_path(&letterhead.keys, material.key, link.id);
+            (url.clone(), below_public_url(path))
+        })
+        .collect();
+    let pixel_url =
+        material.track_opens.then(|| below_public_url(tracked_links::pixel_path(&letterhead.keys, material.key)));
     let references: Vec<&str> = material.thread.iter().map(String::as_str).collect();
     let raw = compose(&Outgoing {
         from_name: material.sender.display_name.as_deref(),
@@ -150,18 +200,21 @@ fn write(material: &Material, letterhead: &Letterhead) -> Result<Content, Unwrit
         postal_address: material.postal_address.as_deref(),
         signature: material.sender.signature.as_deref(),
         unsubscribe_url: &unsubscribe_url,
+        link_urls: &link_urls,
+        pixel_url: pixel_url.as_deref(),
         in_reply_to: references.last().copied(),
         references: &references,
         date: material.now,
         message_ref: id.0,
     })
-    .map_err(|error| Unwritable { code: "not_composable", detail: error.to_string() })?;
+    .map_err(|error| Unwritable { code: OutcomeCode::NotComposable, detail: error.to_string() })?;
     Ok(Content {
         subject: rendered.subject,
         body: rendered.body,
         from: material.sender.email.clone(),
         to: material.recipient.clone(),
         raw,
+        links: links.into_values().collect(),
     })
 }
 

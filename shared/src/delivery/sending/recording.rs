@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::{Answer, Delivered, Mail};
 use crate::delivery::breaker::{self, Report};
 use crate::delivery::limits::{self, Slot};
-use crate::delivery::messages::{MessageKey, State, columns, organizations};
+use crate::delivery::messages::{MessageKey, OutcomeCode, State, columns, organizations};
 use crate::delivery::settling::{self, Ended};
 use crate::delivery::stopping::{self, Stop};
-use crate::{ContactId, Database, EnrollmentId, Error, OrganizationId, Result, Tx};
+use crate::{ContactId, Database, EnrollmentId, Error, MessageId, Result, Tx};
 
 /// How often the record is tried: a commit whose answer was lost is found again by the attempt's token.
 const TRIES: u32 = 3;
@@ -56,8 +57,7 @@ async fn record_batch(db: &Database, attempts: &[(Mail, Answer)]) -> Result<BTre
 
 async fn record_once(db: &Database, attempts: &[(Mail, Answer)]) -> Result<BTreeMap<&'static str, usize>> {
     let keys: Vec<MessageKey> = attempts.iter().map(|(mail, _)| mail.message).collect();
-    let tx = db.begin_for(&organizations(keys.iter().copied())).await?;
-    lock(&tx, &keys).await?;
+    let tx = begin_and_lock(db, &keys).await?;
     let recorded = write(&tx, attempts).await?;
     let mut ended = BTreeMap::new();
     let mut slots = Vec::new();
@@ -95,12 +95,18 @@ async fn record_once(db: &Database, attempts: &[(Mail, Answer)]) -> Result<BTree
 }
 
 /// Takes the locks in their order: contacts (whose status changes), enrollments, messages.
-async fn lock(tx: &Tx, keys: &[MessageKey]) -> Result<()> {
-    let (organizations, ids) = columns(keys.iter().copied());
-    tx.query(include_str!("lock_contacts_to_record.sql"), &[&organizations, &ids]).await?;
-    settling::lock_waiting(tx, keys).await?;
-    tx.query(include_str!("lock_attempts.sql"), &[&organizations, &ids]).await?;
-    Ok(())
+/// The statements wait for each other in the server, not for us.
+async fn begin_and_lock(db: &Database, keys: &[MessageKey]) -> Result<Tx> {
+    let ids: Vec<MessageId> = keys.iter().map(|key| key.id).collect();
+    let locks = [
+        include_str!("lock_contacts_to_record.sql"),
+        include_str!("lock_enrollments.sql"),
+        include_str!("lock_attempts.sql"),
+    ];
+    let params: [&(dyn ToSql + Sync); 1] = [&ids];
+    let organizations = organizations(keys.iter().copied());
+    let (tx, _) = db.begin_for_with(&organizations, locks.map(|sql| (sql, params.as_slice()))).await?;
+    Ok(tx)
 }
 
 /// An outcome that this record has written; what an event had resolved before is not among them.
@@ -149,17 +155,15 @@ async fn write(tx: &Tx, attempts: &[(Mail, Answer)]) -> Result<Vec<Recorded>> {
 }
 
 async fn mark_contacted(tx: &Tx, recorded: &[Recorded], rows: &[tokio_postgres::Row]) -> Result<()> {
-    let mut organizations: Vec<OrganizationId> = Vec::new();
     let mut contacts: Vec<ContactId> = Vec::new();
     for (recorded, row) in recorded.iter().zip(rows) {
         if recorded.state == State::Sent
             && let Some(contact) = row.try_get("contact_id")?
         {
-            organizations.push(recorded.key.organization);
             contacts.push(contact);
         }
     }
-    tx.execute(include_str!("mark_contacted.sql"), &[&organizations, &contacts]).await?;
+    tx.execute(include_str!("mark_contacted.sql"), &[&contacts]).await?;
     Ok(())
 }
 
@@ -179,10 +183,12 @@ impl<'a> Outcome<'a> {
             Answer::Accepted(id) => {
                 Self { provider_id: Some(id), sent_at: Some(now), ..plain(State::Sent, None, None) }
             }
-            Answer::Later(reason) => plain(State::Scheduled, Some("provider_busy"), Some(reason)),
-            Answer::AccountClosed(reason) => plain(State::Scheduled, Some("account_closed"), Some(reason)),
+            Answer::Later(reason) => plain(State::Scheduled, Some(OutcomeCode::ProviderBusy.name()), Some(reason)),
+            Answer::AccountClosed(reason) => {
+                plain(State::Scheduled, Some(OutcomeCode::AccountClosed.name()), Some(reason))
+            }
             Answer::Refused { code, detail, .. } => plain(State::Failed, Some(code), Some(detail)),
-            Answer::Unclear(reason) => plain(State::Unknown, Some("unclear_answer"), Some(reason)),
+            Answer::Unclear(reason) => plain(State::Unknown, Some(OutcomeCode::UnclearAnswer.name()), Some(reason)),
         }
     }
 }

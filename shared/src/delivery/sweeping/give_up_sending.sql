@@ -1,6 +1,6 @@
 -- Whoever was sending is gone without a word: accepted or not, nobody here knows.
 update messages m
-   set state = 'unknown', outcome_code = 'no_outcome_recorded'
+   set state = 'unknown', outcome_code = $3
   from (select organization_id, id
           from messages
          where state = 'sending'

@@ -4,6 +4,7 @@ use super::*;
 
 const ORGANIZATION: Uuid = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001);
 const MESSAGE: Uuid = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0002);
+const LINK: Uuid = Uuid::from_u128(0x0190_0000_0000_8000_8000_0000_0000_0003);
 const ONE: &str = "one-one-one-one-one-one-one-one-";
 const TWO: &str = "two-two-two-two-two-two-two-two-";
 
@@ -39,6 +40,50 @@ fn format_is_stable() {
         one().reply_token(ORGANIZATION, MESSAGE),
         "ceazaaaaaaahaaeaaaaaaaaaaaaqdeaaaaaaa4aaqaaaaaaaaaaafeuhvqeozwes"
     );
+}
+
+#[test]
+fn tokens_of_pixels_and_clicks_come_back() {
+    let pixel = one().pixel_token(ORGANIZATION, MESSAGE);
+    assert_eq!((pixel.len(), one().open_pixel_token(&pixel)), (67, Ok((ORGANIZATION, MESSAGE))));
+    let click = one().click_token(ORGANIZATION, MESSAGE, LINK);
+    assert_eq!((click.len(), one().open_click_token(&click)), (88, Ok((ORGANIZATION, MESSAGE, LINK))));
+    assert!(click.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'));
+}
+
+#[test]
+fn a_token_of_a_link_is_refused_where_anything_is_wrong_with_it() {
+    let click = one().click_token(ORGANIZATION, MESSAGE, LINK);
+    let bytes = URL_SAFE_NO_PAD.decode(&click).unwrap();
+    for bit in 0..bytes.len() * 8 {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        assert!(one().open_click_token(&URL_SAFE_NO_PAD.encode(&flipped)).is_err(), "bit {bit}");
+    }
+    for length in 0..bytes.len() {
+        assert!(one().open_click_token(&URL_SAFE_NO_PAD.encode(&bytes[..length])).is_err(), "{length} bytes");
+    }
+    // A ring that has the key under another id, and one that has another key under this id.
+    let moved = ring(r#"{"current": 2, "key_2": "ONE"}"#);
+    assert_eq!(moved.open_click_token(&click), Err(BadToken::UnknownKey));
+    let replaced = ring(r#"{"current": 1, "key_1": "TWO"}"#);
+    assert_eq!(replaced.open_click_token(&click), Err(BadToken::WrongSignature));
+    // Signed by us, but in a layout that is not ours yet.
+    let mut later = bytes;
+    later[0] = VERSION + 1;
+    assert_eq!(one().open_click_token(&URL_SAFE_NO_PAD.encode(&later)), Err(BadToken::Malformed));
+}
+
+#[test]
+fn a_token_for_one_purpose_is_none_for_another() {
+    let (unsubscribe, pixel) =
+        (one().unsubscribe_token(ORGANIZATION, MESSAGE), one().pixel_token(ORGANIZATION, MESSAGE));
+    let click = one().click_token(ORGANIZATION, MESSAGE, LINK);
+    assert_eq!(one().open_pixel_token(&unsubscribe), Err(BadToken::WrongSignature));
+    assert_eq!(one().open_unsubscribe_token(&pixel), Err(BadToken::WrongSignature));
+    assert_eq!(one().open_click_token(&pixel), Err(BadToken::Malformed));
+    assert_eq!(one().open_pixel_token(&click), Err(BadToken::Malformed));
+    assert_eq!(one().open_unsubscribe_token(&click), Err(BadToken::Malformed));
 }
 
 #[test]
@@ -93,9 +138,9 @@ fn purposes_do_not_mix() {
     assert_eq!(ring.open_reply_token(&ring.unsubscribe_token(ORGANIZATION, MESSAGE)), Err(BadToken::Malformed));
     assert_eq!(ring.open_unsubscribe_token(&ring.reply_token(ORGANIZATION, MESSAGE)), Err(BadToken::Malformed));
     // The same bytes under the other purpose's MAC, so that the length does not decide.
-    let forged = ring.seal(Purpose::Reply, &[VERSION, 1], ORGANIZATION, MESSAGE, UNSUBSCRIBE_MAC);
+    let forged = ring.seal(Purpose::Reply, &[VERSION, 1], &[ORGANIZATION, MESSAGE], LINK_MAC);
     assert_eq!(ring.open_unsubscribe_token(&URL_SAFE_NO_PAD.encode(forged)), Err(BadToken::WrongSignature));
-    let forged = ring.seal(Purpose::Unsubscribe, &[VERSION << 4 | 1], ORGANIZATION, MESSAGE, REPLY_MAC);
+    let forged = ring.seal(Purpose::Unsubscribe, &[VERSION << 4 | 1], &[ORGANIZATION, MESSAGE], REPLY_MAC);
     assert_eq!(ring.open_reply_token(&BASE32_NOPAD.encode(&forged)), Err(BadToken::WrongSignature));
 }
 

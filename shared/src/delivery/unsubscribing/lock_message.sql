@@ -1,1 +1,1 @@
-select from messages where id = $1 for update;
+select recipient = 'erased' as is_erased from messages where id = $1 for update;

@@ -1,3 +1,3 @@
-select lower(recipient collate "C") as email_lower
+select lower(recipient collate "C") as email_lower, campaign_id
   from messages
  where id = $1;

@@ -5,6 +5,8 @@ update campaign_settings
        timezone = $5,
        daily_limit = $6,
        gap_seconds = $7,
-       maximum_lateness_seconds = $8
+       maximum_lateness_seconds = $8,
+       track_opens = $9,
+       track_clicks = $10
  where campaign_id = $1
 returning *;

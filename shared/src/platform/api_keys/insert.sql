@@ -1,2 +1,3 @@
-insert into api_keys (organization_id, id, name, prefix, key_hash, scopes)
-values ($1, $2, $3, $4, $5, '{*}');
+insert into api_keys (organization_id, id, name, prefix, key_hash, scopes, expires_at)
+values ($1, $2, $3, $4, $5, '{*}', $6)
+returning *;

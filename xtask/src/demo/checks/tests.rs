@@ -1,6 +1,7 @@
 //! Each check holds on a small true story and bites on each way in which the story can be spoiled.
 
 use super::*;
+use crate::demo::accounting::{Funnel, StepFunnel};
 use crate::demo::crm_export::{Person, Truth};
 use crate::demo::ledger::{Person as Enrolled, Usage};
 use crate::demo::scenario::Imported;
@@ -54,7 +55,8 @@ fn mail(sequence: u64, message: &Message) -> Mail {
     }
 }
 
-/// Two people and two steps: the first answers the first mail, the second gets both.
+/// Two people and two steps: the first answers the first mail; the second gets both, and follows a link of the second,
+/// whose pixel a proxy has fetched before.
 fn story() -> Evidence {
     let mut messages = vec![
         message(11, 1, "2026-11-23T08:00:00Z"),
@@ -77,7 +79,23 @@ fn story() -> Evidence {
         }
     }
     let records = Records { messages, people: vec![enrolled(11, "replied"), enrolled(12, "completed")], usage };
-    let statistics = Statistics { people: 2, balanced: true, steps: accounting::count(&records, 2) };
+    let first = Counts { sent: 2, replied: 1, ..Counts::default() };
+    let looked_at =
+        Counts { opened: 1, clicked: 1, total_opens: 2, machine_opens: 1, total_clicks: 1, ..Counts::default() };
+    let second = Counts { sent: 1, ..looked_at };
+    let funnel =
+        Funnel { steps: vec![StepFunnel { position: 1, counts: first }, StepFunnel { position: 2, counts: second }] };
+    let statistics = Statistics { people: 2, balanced: true, steps: accounting::count(&records, 2), funnel };
+    let day = |day: &str, counts| Day { day: day.parse().unwrap(), counts };
+    let days = vec![
+        day("2026-11-22", Counts::default()),
+        day("2026-11-23", first),
+        day("2026-11-25", Counts { sent: 1, ..Counts::default() }),
+        day("2026-11-26", looked_at),
+    ];
+    let visits = [(Visit::MachineOpen, "00:00"), (Visit::Open, "08:00"), (Visit::Click, "08:00")]
+        .map(|(visit, time)| Visited { mail: 4, visit, at: at(&format!("2026-11-26T{time}:00Z")) })
+        .into();
     let person = Person { first_name: "Ann".into(), company: "Acme, Inc.".into() };
     let scenario = Scenario {
         organization: id(0),
@@ -89,7 +107,8 @@ fn story() -> Evidence {
         people: [11, 12].map(|number| (format!("p{number}@example.com"), person.clone())).into(),
     };
     let course = Course { campaign_status: "completed".into(), ..Course::default() };
-    Evidence { scenario, course, records, statistics, mails, stops, summary: Summary::default() }
+    let (folded_days, summary) = (days.clone(), Summary::default());
+    Evidence { scenario, course, records, statistics, days, folded_days, mails, stops, visits, summary }
 }
 
 /// Spoils the story and expects these checks, and no others, to notice.
@@ -98,6 +117,25 @@ fn expect(violations: &[&str], spoil: impl FnOnce(&mut Evidence)) {
     let mut evidence = story();
     spoil(&mut evidence);
     assert_eq!(violated(&evidence), violations);
+}
+
+/// Makes the statistics those of what has happened: as if the API told them of a story that was spoiled elsewhere.
+fn retell(evidence: &mut Evidence) {
+    let Seen { steps, days } = Seen::of(evidence);
+    evidence.statistics.steps = accounting::count(&evidence.records, 2);
+    let step = |position| StepFunnel { position, counts: steps.get(&position).copied().unwrap_or_default() };
+    evidence.statistics.funnel.steps = [1, 2].map(step).into();
+    evidence.days = days.into_iter().map(|(day, counts)| Day { day, counts }).collect();
+    // Whatever was reported was so on the first day.
+    for counts in steps.values() {
+        let Counts { bounced, complained, replied, unsubscribed, .. } = *counts;
+        let first = &mut evidence.days[0].counts;
+        first.bounced += bounced;
+        first.complained += complained;
+        first.replied += replied;
+        first.unsubscribed += unsubscribed;
+    }
+    evidence.folded_days.clone_from(&evidence.days);
 }
 
 #[test]
@@ -147,7 +185,7 @@ fn a_mail_that_only_one_side_knows_is_lost() {
     });
     expect(&["lost"], |evidence| {
         evidence.records.messages[2].state = "failed".into();
-        evidence.statistics.steps = accounting::count(&evidence.records, 2);
+        retell(evidence);
     });
     expect(&["lost", "personalization"], |evidence| evidence.mails[1].to = vec!["p13@example.com".into()]);
 }
@@ -156,7 +194,7 @@ fn a_mail_that_only_one_side_knows_is_lost() {
 fn a_mail_in_doubt_is_not_lost() {
     expect(&[], |evidence| {
         evidence.records.messages[2].state = "unknown".into();
-        evidence.statistics.steps = accounting::count(&evidence.records, 2);
+        retell(evidence);
     });
 }
 
@@ -165,14 +203,18 @@ fn somebody_without_an_outcome_is_lost() {
     expect(&["lost", "over_cap"], |evidence| {
         evidence.records.messages.pop();
         evidence.mails.pop();
-        evidence.statistics.steps = accounting::count(&evidence.records, 2);
+        evidence.visits.clear();
+        retell(evidence);
     });
 }
 
 #[test]
 fn the_window_counts_when_the_mail_is_accepted() {
     for outside in ["2026-11-23T07:59:59Z", "2026-11-23T17:00:02Z", "2026-11-22T10:00:00Z", "2026-11-23T22:30:00Z"] {
-        expect(&["outside_window"], |evidence| evidence.mails[0].accepted_at = at(outside));
+        expect(&["outside_window"], |evidence| {
+            evidence.mails[0].accepted_at = at(outside);
+            retell(evidence);
+        });
     }
     expect(&[], |evidence| evidence.mails[0].accepted_at = at("2026-11-23T17:00:01Z"));
 }
@@ -211,7 +253,8 @@ fn nothing_follows_a_stop() {
         evidence.records.messages[0].replied = false;
         evidence.records.messages[1].replied = true;
         evidence.stops[0] = Stop { sequence: 5, address: "p12@example.com".into(), kind: "reply".into(), mail: 5 };
-        evidence.statistics.steps = accounting::count(&evidence.records, 2);
+        evidence.visits.clear();
+        retell(evidence);
     });
 }
 
@@ -229,11 +272,30 @@ fn sums_have_to_add_up_on_both_sides() {
 fn statistics_are_held_against_the_stand_in() {
     expect(&["statistics"], |evidence| evidence.stops.clear());
     expect(&["statistics"], |evidence| evidence.statistics.steps[1].bounced = 1);
+    expect(&["statistics"], |evidence| evidence.statistics.funnel.steps[1].counts.bounced = 1);
+    expect(&["statistics"], |evidence| evidence.statistics.funnel.steps[0].counts.clicked = 1);
+    expect(&["statistics"], |evidence| evidence.statistics.funnel.steps.truncate(1));
     expect(&["statistics"], |evidence| evidence.statistics.people = 3);
     expect(&["statistics"], |evidence| {
         evidence.records.messages[1].unsubscribed = true;
         evidence.statistics.steps = accounting::count(&evidence.records, 2);
     });
+}
+
+#[test]
+fn days_are_held_against_the_stand_in() {
+    expect(&["statistics"], |evidence| evidence.visits[0].visit = Visit::Open);
+    expect(&["statistics"], |evidence| evidence.visits[2].at = at("2026-11-27T00:00:00Z"));
+    expect(&["statistics"], |evidence| evidence.folded_days[1].counts.sent += 1);
+    let both = |evidence: &mut Evidence, change: fn(&mut Vec<Day>)| {
+        change(&mut evidence.days);
+        change(&mut evidence.folded_days);
+    };
+    expect(&["statistics"], |evidence| both(evidence, |days| days[2].counts.sent += 1));
+    expect(&["statistics"], |evidence| both(evidence, |days| days.truncate(3)));
+    expect(&["statistics"], |evidence| both(evidence, |days| days[1].counts.replied = 0));
+    // A report may come the day after.
+    expect(&[], |evidence| both(evidence, |days| (days[1].counts.replied, days[2].counts.replied) = (0, 1)));
 }
 
 #[test]

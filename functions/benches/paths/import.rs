@@ -1,0 +1,182 @@
+//! The importer's binary against COPY of the deduplicated rows, in the order of the file, into a table with the same indexes
+//! and no row-level security.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use futures_util::SinkExt as _;
+use serde_json::{Value, json};
+use testkit::installation::{BUCKET, IMPORT_QUEUE, Installation};
+use testkit::runtime_api::{Environment, events};
+use testkit::{Scene, TestDb};
+
+use crate::Options;
+use crate::rounds::{Figure, Target, progress, times};
+
+/// One row in so many repeats an earlier one: 5 per cent.
+const REPEATS: usize = 20;
+/// Bytes handed to COPY at once.
+const PIECE: usize = 1 << 20;
+
+pub(crate) async fn measure(options: &Options) -> Vec<Figure> {
+    let file = file(options.rows);
+    let (mut first, mut again, mut speeds) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 1..=options.rounds {
+        let limit = copy(options.rows).await;
+        let (ours, repeated) = import(&file).await;
+        progress(&format!(
+            "import, round {round}: COPY {limit:.2?}, ours {ours:.2?}, the same file again {repeated:.2?}"
+        ));
+        // As throughput: what COPY takes longer is for the better.
+        first.push(times(limit, ours));
+        again.push(times(limit, repeated));
+        speeds.push(ours);
+    }
+    #[expect(clippy::cast_precision_loss, reason = "shown in thousands")]
+    let speed = options.rows as f64 / crate::rounds::middle(&speeds).as_secs_f64() / 1e3;
+    let note = format!("{} rows, {speed:.0} thousand a second", options.rows);
+    vec![
+        Figure::new("import", "speed beside COPY", Target::AtLeast(0.6), first).note(note),
+        Figure::new("import.again", "the same file again, beside COPY", Target::AtLeast(0.6), again),
+    ]
+}
+
+struct Person {
+    number: usize,
+    email: String,
+}
+
+/// The people of the file's rows. A row that repeats one stands well behind it.
+fn people(rows: usize) -> impl Iterator<Item = (Person, bool)> {
+    (0..rows).map(|row| {
+        let repeats = row % REPEATS == REPEATS - 1;
+        let number = if repeats { row / 2 / REPEATS * REPEATS } else { row };
+        (Person { number, email: format!("person{number}.{}@company{}.example", number % 97, number % 5_000) }, repeats)
+    })
+}
+
+impl Person {
+    fn columns(&self) -> [String; 7] {
+        let n = self.number;
+        [
+            self.email.clone(),
+            format!("First{}", n % 300),
+            format!("Last{}", n % 7_000),
+            format!("Company {}", n % 5_000),
+            ["free", "basic", "pro"][n % 3].to_owned(),
+            format!("City {}", n % 900),
+            (n * 37 % 10_000).to_string(),
+        ]
+    }
+}
+
+const HEADER: [&str; 7] = ["email", "first_name", "last_name", "company", "plan", "city", "score"];
+
+fn file(rows: usize) -> Vec<u8> {
+    let mut file = HEADER.join(",") + "\n";
+    for (person, _) in people(rows) {
+        file += &person.columns().join(",");
+        file.push('\n');
+    }
+    file.into_bytes()
+}
+
+/// The rows as the import leaves them, each address once, in the text format of COPY.
+fn copied(scene: &Scene, rows: usize) -> String {
+    let mut text = String::new();
+    for (person, _) in people(rows).filter(|(_, repeats)| !repeats) {
+        let columns = person.columns();
+        let [email, first_name, last_name, company, plan, city, score] = &columns;
+        let custom = json!({ "plan": plan, "city": city, "score": score });
+        let raw: Value = HEADER.iter().zip(&columns).map(|(name, value)| (*name, value.as_str())).collect();
+        writeln!(
+            text,
+            "{}\t{}\t{email}\t{first_name}\t{last_name}\t{company}\t{custom}\t{raw}\timport",
+            scene.organization,
+            shared::ids::fresh()
+        )
+        .unwrap();
+    }
+    text
+}
+
+async fn copy(rows: usize) -> Duration {
+    let scene = Scene::new().await;
+    let owner = scene.db.owner().await;
+    owner.batch_execute("create table bare_contacts (like contacts including all)").await.unwrap();
+    let text = bytes(copied(&scene, rows));
+    let begun = Instant::now();
+    let sink = owner
+        .copy_in(
+            "copy bare_contacts (organization_id, id, email, first_name, last_name, company, custom, raw_data, source) from stdin",
+        )
+        .await
+        .unwrap();
+    let mut sink = std::pin::pin!(sink);
+    for piece in text {
+        sink.send(piece).await.unwrap();
+    }
+    sink.finish().await.unwrap();
+    begun.elapsed()
+}
+
+fn bytes(text: String) -> Vec<axum::body::Bytes> {
+    let all = axum::body::Bytes::from(text);
+    (0..all.len()).step_by(PIECE).map(|start| all.slice(start..all.len().min(start + PIECE))).collect()
+}
+
+/// The time of an import by the functions, and of the same file once more.
+async fn import(file: &[u8]) -> (Duration, Duration) {
+    let scene = Scene::new().await;
+    let functions = Installation::new(&scene.db).await;
+    let imports = functions.function("imports", env!("CARGO_BIN_EXE_imports")).start().await;
+    let importer = functions.function("importer", env!("CARGO_BIN_EXE_importer")).start().await;
+    importer.ready().await.unwrap();
+    let first = run(&scene, &functions, &imports, &importer, file).await;
+    let again = run(&scene, &functions, &imports, &importer, file).await;
+    check(&scene.db, file).await;
+    (first, again)
+}
+
+async fn run(
+    scene: &Scene,
+    functions: &Installation<'_>,
+    imports: &Environment,
+    importer: &Environment,
+    file: &[u8],
+) -> Duration {
+    let key = scene.api_key().await;
+    let call = async |path: &str, body: &Value| -> Value {
+        let answer = imports.invoke(&events::http_request("POST", path, Some(&key), Some(body))).await.outcome.answer();
+        assert!(answer["statusCode"].as_u64().is_some_and(|status| status < 300), "{answer:#}");
+        serde_json::from_str(answer["body"].as_str().unwrap()).unwrap()
+    };
+    let made = call("/v1/imports", &json!({ "file_name": "people.csv" })).await;
+    let id = made.pointer("/id").or_else(|| made.pointer("/import/id")).and_then(Value::as_str).unwrap().to_owned();
+    functions.aws.put_object(BUCKET, &format!("uploads/{}/{id}", scene.organization), file.to_vec());
+    call(&format!("/v1/imports/{id}/start"), &json!({})).await;
+    let begun = Instant::now();
+    loop {
+        let hints = functions.aws.drain_queue(IMPORT_QUEUE);
+        if hints.is_empty() {
+            return begun.elapsed();
+        }
+        let hints: Vec<Value> = hints.iter().map(|hint| serde_json::from_str(&hint.body).unwrap()).collect();
+        importer.invoke(&events::queue_batch(&hints)).await.outcome.answer();
+    }
+}
+
+/// What was measured is the whole work.
+async fn check(db: &TestDb, file: &[u8]) {
+    let rows = file.iter().filter(|byte| **byte == b'\n').count() - 1;
+    let distinct = people(rows).filter(|(_, repeats)| !repeats).count();
+    let told = db.owner().await;
+    let told = told
+        .query_typed(
+            "select (select count(*) from contacts), (select sum(rows_total)::bigint from import_batches where status = 'completed')",
+            &[],
+        )
+        .await
+        .unwrap();
+    assert_eq!((told[0].get::<_, i64>(0), told[0].get::<_, i64>(1)), (distinct as i64, 2 * rows as i64));
+}

@@ -1,0 +1,95 @@
+//! `/v1/organizations/{id}/keys`: the API keys of the organization.
+
+use axum::Json;
+use axum::response::Response;
+use serde::Serialize;
+use serde_json::json;
+use shared::platform::api_keys::{self, ApiKey, KeyFields, NewKeyFields};
+use shared::platform::organizations;
+use shared::{ApiKeyId, OrganizationId};
+
+use crate::http::{ApiResult, Body, Caller, Id, Listing, Page, created, shown_once};
+
+/// A key, and whether it is the one that asks.
+#[derive(Serialize)]
+pub(super) struct KeyView {
+    #[serde(flatten)]
+    key: ApiKey,
+    is_current: bool,
+}
+
+impl KeyView {
+    fn new(key: ApiKey, current: ApiKeyId) -> Self {
+        Self { is_current: key.id == current, key }
+    }
+}
+
+/// A key that has just been made: this answer alone holds its text.
+#[derive(Serialize)]
+struct NewKeyView {
+    #[serde(flatten)]
+    view: KeyView,
+    key: String,
+}
+
+/// The newest keys first, revoked ones too.
+pub(super) async fn list(
+    caller: Caller,
+    Id(id): Id<OrganizationId>,
+    listing: Listing,
+) -> ApiResult<Json<Page<KeyView>>> {
+    let (_, page) = listing.read(caller.organization())?;
+    organizations::check(&caller.tx, id)?;
+    let rows = api_keys::list(&caller.tx, page.before.map(ApiKeyId), page.fetch).await?;
+    let current = caller.key();
+    caller.commit().await?;
+    let rows = rows.into_iter().map(|key| KeyView::new(key, current)).collect();
+    Ok(Json(page.page(rows, |view: &KeyView| view.key.id.0)))
+}
+
+/// Makes a key.
+pub(super) async fn create(
+    caller: Caller,
+    Id(id): Id<OrganizationId>,
+    Body(new): Body<NewKeyFields>,
+) -> ApiResult<Response> {
+    organizations::check(&caller.tx, id)?;
+    let (key, text) = api_keys::issue(&caller.tx, &new).await?;
+    let details = json!({"name": key.name, "prefix": key.prefix, "expires_at": key.expires_at});
+    caller.record("api_key.created", key.id.0, &details).await?;
+    let view = NewKeyView { view: KeyView::new(key, caller.key()), key: text };
+    caller.commit().await?;
+    let path = format!("/v1/organizations/{id}/keys/{}", view.view.key.id);
+    Ok(shown_once(&["/key"], created(path, view)))
+}
+
+/// One key.
+pub(super) async fn find(caller: Caller, Id((id, key)): Id<(OrganizationId, ApiKeyId)>) -> ApiResult<Json<KeyView>> {
+    organizations::check(&caller.tx, id)?;
+    let view = KeyView::new(api_keys::find(&caller.tx, key).await?, caller.key());
+    caller.commit().await?;
+    Ok(Json(view))
+}
+
+/// Changes name or expiry.
+pub(super) async fn update(
+    caller: Caller,
+    Id((id, key)): Id<(OrganizationId, ApiKeyId)>,
+    Body(fields): Body<KeyFields>,
+) -> ApiResult<Json<KeyView>> {
+    organizations::check(&caller.tx, id)?;
+    let details = json!({"fields": fields.names()});
+    let view = KeyView::new(api_keys::update(&caller.tx, key, fields).await?, caller.key());
+    caller.record("api_key.updated", key.0, &details).await?;
+    caller.commit().await?;
+    Ok(Json(view))
+}
+
+/// Revokes a key for good; the key that asks may be the one. The row stays and says when.
+pub(super) async fn revoke(caller: Caller, Id((id, key)): Id<(OrganizationId, ApiKeyId)>) -> ApiResult<Json<KeyView>> {
+    organizations::check(&caller.tx, id)?;
+    let view = KeyView::new(api_keys::revoke(&caller.tx, key).await?, caller.key());
+    caller.record("api_key.revoked", key.0, &json!({"is_current": view.is_current})).await?;
+    caller.commit().await?;
+    Ok(Json(view))
+}

@@ -1,0 +1,33 @@
+//! Every hour: what nobody waits for and nobody else does. A step that fails keeps no other from its work, and the next
+//! run takes it up again.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use shared::outreach::statistics::folding::{self, Folded};
+use shared::platform::idempotency::sweeping::{self, Swept};
+use shared::{Database, Result};
+use tokio::time::Instant;
+
+/// A run ends well before the function's timeout of 300 s; what is left is the next run's.
+const LONGEST_RUN: Duration = Duration::from_secs(240);
+/// What folding leaves to the steps after it, however much there is to fold.
+const LONGEST_FOLDING: Duration = Duration::from_secs(180);
+
+/// What a run has done.
+#[derive(Debug, Serialize)]
+pub struct Run {
+    /// What was folded into the daily counters.
+    pub folded: Folded,
+    /// What was swept of the requests that may be sent twice.
+    pub swept: Swept,
+}
+
+/// Runs once, logged in as martlet_maintenance. What the event says does not matter.
+pub async fn handle(db: &Database, _event: serde_json::Value) -> Result<Run> {
+    let begin = Instant::now();
+    let folded = folding::fold(db, begin + LONGEST_FOLDING).await;
+    let swept = sweeping::sweep(db, begin + LONGEST_RUN).await;
+    tracing::info!(?folded, ?swept, "the run is over");
+    Ok(Run { folded: folded?, swept: swept? })
+}

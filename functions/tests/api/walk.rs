@@ -1,0 +1,255 @@
+//! Every sample that changes something, one after the other through one organization: each is recorded with its request,
+//! and sent a second time under its `Idempotency-Key` it is answered again and changes nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use functions::api::imports::Imports;
+use functions::api::{campaigns, domains, imports, lists, organizations, senders};
+use serde_json::Value;
+use shared::EnrollmentId;
+use shared::platform::jobs::JobQueue;
+use testkit::{FakeAccount, FakeImportQueue, FakeObjectStore};
+
+use crate::app::{Answer, App, call};
+use crate::campaigns::Hints;
+use crate::domains::Provider;
+
+/// In an order in which each may follow the one before. A sample that changes something and stands nowhere here fails.
+const WALK: &[&str] = &[
+    "organizations/update",
+    "organizations/keys_create",
+    "organizations/keys_update",
+    "organizations/keys_revoke",
+    "contacts/create",
+    "contacts/update",
+    "lists/create",
+    "lists/add_members",
+    "lists/update",
+    "lists/remove_member",
+    "lists/delete",
+    "contacts/delete",
+    "domains/create",
+    "domains/verify",
+    "domains/delete",
+    "senders/create",
+    "senders/update",
+    "senders/pause",
+    "senders/resume",
+    "senders/delete",
+    "imports/create",
+    "imports/start",
+    "campaigns/create",
+    "campaigns/delete",
+    "campaigns/update",
+    "campaigns/steps_reorder",
+    "campaigns/steps_update",
+    "campaigns/steps_delete",
+    "campaigns/steps_create",
+    "campaigns/settings_update",
+    "campaigns/senders_replace",
+    "campaigns/activate",
+    "campaigns/enrollments_remove",
+    "campaigns/pause",
+    "campaigns/resume",
+    "campaigns/archive",
+    "suppressions/create",
+    "suppressions/lift",
+    "suppressions/import",
+    "suppressions/forget",
+    "contacts/erase",
+];
+
+/// Samples whose act needs no record, and why.
+const NOT_RECORDED: &[(&str, &str)] = &[];
+
+struct Walk {
+    app: App,
+    store: Arc<FakeObjectStore>,
+    provider: Arc<Provider>,
+    ids: BTreeMap<&'static str, String>,
+    campaign: String,
+}
+
+impl Walk {
+    /// A campaign that can be activated, and somebody and something beside it that may go.
+    async fn new() -> Self {
+        let app = App::new().await;
+        let scene = &app.scene;
+        let senders = [scene.sender(1, 600, 30).await, scene.sender(2, 600, 30).await];
+        let campaign = scene.draft_campaign(2, &senders, 2, 100).await;
+        let ids = BTreeMap::from([
+            ("ORGANIZATION_ID", scene.organization.to_string()),
+            ("CONTACT_ID", scene.contacts(1).await[0].to_string()),
+            ("LIST_ID", campaign.list.to_string()),
+            ("SENDER_ID", senders[0].to_string()),
+            ("STEP_ID", campaign.steps[0].to_string()),
+            ("OTHER_STEP_ID", campaign.steps[1].to_string()),
+        ]);
+        let campaign = campaign.campaign.to_string();
+        Self { app, store: Arc::default(), provider: Arc::default(), ids, campaign }
+    }
+
+    fn router(&self) -> Router {
+        let db = self.app.scene.db.app();
+        organizations::router(db.clone())
+            .merge(crate::contacts::router(&self.app))
+            .merge(lists::router(db.clone()))
+            .merge(senders::router(db.clone()))
+            .merge(crate::suppressions::router(&self.app))
+            .merge(domains::router(db.clone(), self.provider.clone()))
+            .merge(campaigns::router(
+                db.clone(),
+                Arc::<Hints>::default() as Arc<dyn JobQueue>,
+                Arc::<FakeAccount>::default(),
+            ))
+            .merge(imports::router(Imports { db, store: self.store.clone(), queue: Arc::<FakeImportQueue>::default() }))
+    }
+
+    async fn send(&self, name: &str) -> Answer {
+        let fill: Vec<(&str, &str)> = self.ids.iter().map(|(name, id)| (*name, id.as_str())).collect();
+        let mut request = self.app.sample_request(name, &fill);
+        request.headers_mut().insert("idempotency-key", name.parse().unwrap());
+        call(self.router(), request).await
+    }
+
+    /// What was made is what the samples after it are about.
+    async fn learn(&mut self, name: &str, answer: &Answer) {
+        let made = || answer.text("/id").to_owned();
+        match name {
+            "organizations/keys_create" => self.ids.insert("KEY_ID", made()),
+            "lists/create" => self.ids.insert("LIST_ID", made()),
+            "domains/create" => self.ids.insert("DOMAIN_ID", made()),
+            "senders/create" => self.ids.insert("SENDER_ID", made()),
+            "imports/create" => {
+                let key = format!("uploads/{}/{}", self.app.scene.organization, answer.text("/id"));
+                self.store.upload(&key, "Adresse\nada@people.test\n");
+                self.ids.insert("IMPORT_ID", made())
+            }
+            // What is gone makes room for what the next ones need.
+            "lists/delete" => {
+                let list = self.app.scene.rows("select list_id::text from campaigns", &[]).await[0].get(0);
+                self.ids.insert("LIST_ID", list)
+            }
+            "contacts/delete" => {
+                let sql = "select id::text from contacts where email like 'person%' order by id limit 1";
+                self.ids.insert("CONTACT_ID", self.app.scene.rows(sql, &[]).await[0].get(0))
+            }
+            "senders/delete" => {
+                let sql = "select id::text from senders order by id limit 1";
+                self.ids.insert("SENDER_ID", self.app.scene.rows(sql, &[]).await[0].get(0))
+            }
+            "suppressions/create" => self.ids.insert("SUPPRESSION_ID", made()),
+            "suppressions/import" => {
+                let sql = "select id::text from suppressions order by id limit 1";
+                self.ids.insert("SUPPRESSION_ID", self.app.scene.rows(sql, &[]).await[0].get(0))
+            }
+            "campaigns/create" => self.ids.insert("CAMPAIGN_ID", made()),
+            "campaigns/delete" => self.ids.insert("CAMPAIGN_ID", self.campaign.clone()),
+            "campaigns/activate" => {
+                let sql = "select id from enrollments order by id limit 1";
+                let enrollment: EnrollmentId = self.app.scene.rows(sql, &[]).await[0].get(0);
+                self.ids.insert("ENROLLMENT_ID", enrollment.to_string())
+            }
+            _ => None,
+        };
+    }
+
+    async fn records(&self, request_id: &str) -> i64 {
+        let sql =
+            "select count(*) from audit_log where request_id = $1 and actor_kind = 'api_key' and actor_id is not null";
+        self.app.scene.number(sql, &[&request_id]).await
+    }
+
+    async fn acts(&self) -> i64 {
+        self.app.scene.number("select count(*) from audit_log", &[]).await
+    }
+}
+
+#[tokio::test]
+async fn every_change_is_recorded_with_its_request_and_carried_out_once() {
+    let mut walk = Walk::new().await;
+    let mut secrets = Vec::new();
+    for name in WALK {
+        let first = walk.send(name).await;
+        assert!(first.status.is_success(), "{name}: {} {:#}", first.status, first.body);
+        assert!(!first.headers.contains_key("idempotency-replayed"), "{name}");
+        assert_eq!(first.headers["x-request-id"], request_id(name));
+        if !NOT_RECORDED.iter().any(|(exempt, _)| exempt == name) {
+            assert_eq!(walk.records(&request_id(name)).await, 1, "{name} is not recorded, or not with its request");
+        }
+        let acts = walk.acts().await;
+
+        let again = walk.send(name).await;
+        assert_eq!((again.status, &again.headers["idempotency-replayed"]), (first.status, &"true".parse().unwrap()));
+        for header in ["location", "content-type"] {
+            assert_eq!(again.headers.get(header), first.headers.get(header), "{name}");
+        }
+        let mut shown = first.body.clone();
+        for secret in ["key", "upload"] {
+            if let Some(secret) = shown.get_mut(secret) {
+                secrets.push(secret.get("url").unwrap_or(secret).as_str().unwrap().to_owned());
+                *secret = Value::Null;
+            }
+        }
+        assert_eq!(again.body, shown, "{name}");
+        assert_eq!(walk.acts().await, acts, "{name} was carried out twice");
+        walk.learn(name, &first).await;
+    }
+    // A key and the URL of an upload are shown once, and kept nowhere.
+    assert_eq!(secrets.len(), 2, "{secrets:?}");
+    let kept = walk.app.scene.rows("select convert_from(body, 'UTF8') from idempotency_keys", &[]).await;
+    assert_eq!(kept.len(), WALK.len());
+    for row in kept {
+        let body: &str = row.get(0);
+        assert!(!secrets.iter().any(|secret| body.contains(secret.as_str())), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn no_record_of_an_act_names_an_address() {
+    let mut walk = Walk::new().await;
+    for name in WALK {
+        let answer = walk.send(name).await;
+        walk.learn(name, &answer).await;
+    }
+    let named = walk.app.scene.rows("select action from audit_log where details::text like '%@%'", &[]).await;
+    let named: Vec<&str> = named.iter().map(|row| row.get(0)).collect();
+    assert_eq!(named, [""; 0]);
+    assert!(walk.acts().await >= WALK.len() as i64);
+}
+
+#[test]
+fn every_sample_that_changes_something_is_walked() {
+    let mut changing = Vec::new();
+    for folder in std::fs::read_dir(events()).unwrap() {
+        let folder = folder.unwrap().path();
+        for file in std::fs::read_dir(&folder).unwrap() {
+            let path = file.unwrap().path();
+            let event: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+            let method = event["requestContext"]["http"]["method"].as_str().unwrap_or("GET");
+            let is_ours = event["rawPath"].as_str().is_some_and(|path| path.starts_with("/v1/"));
+            if is_ours && method != "GET" && event["headers"].get("authorization").is_some() {
+                let [folder, name] = [folder.file_name(), path.file_stem()].map(|name| name.unwrap().to_str().unwrap());
+                changing.push(format!("{folder}/{name}"));
+            }
+        }
+    }
+    changing.sort();
+    let mut walked = WALK.to_vec();
+    walked.sort_unstable();
+    assert_eq!(changing, walked, "left: events, right: WALK");
+    assert!(NOT_RECORDED.iter().all(|(name, _)| WALK.contains(name)));
+}
+
+/// The id of the request in the sample's event.
+fn request_id(name: &str) -> String {
+    let text = std::fs::read_to_string(format!("{}/{name}.json", events())).unwrap();
+    let event: Value = serde_json::from_str(&text).unwrap();
+    event["requestContext"]["requestId"].as_str().unwrap().to_owned()
+}
+
+fn events() -> String {
+    format!("{}/../events", env!("CARGO_MANIFEST_DIR"))
+}

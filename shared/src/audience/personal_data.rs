@@ -1,0 +1,85 @@
+//! What is stored about a person, whatever table it is in: read ([`export`]) and taken out ([`erase`]).
+//!
+//! A person is a contact and the address that it has: mails to the address count as theirs, also those whose contact is
+//! gone or another one. What is free text is theirs where it names the address. A test scans every column of every tenant
+//! table for what is left of an erased person, so whoever adds a table that may know a person adds it here.
+
+mod erasing;
+mod exporting;
+
+use std::collections::BTreeMap;
+
+pub use self::erasing::{Erased, erase};
+pub use self::exporting::{Page, Place, Section, export};
+use super::contacts;
+use crate::delivery::mail;
+use crate::delivery::tracked_links::TrackedLink;
+use crate::{CampaignId, ContactId, LinkId, MessageId, Result, StepId, Tx};
+
+/// What an erased message has in place of its recipient. It is no address, so nobody is ever written to under it; the
+/// statements that must know it, and the migration that made it, have it as text.
+pub const ERASED: &str = "erased";
+
+/// Messages whose text is read at a time.
+const TEXTS: usize = 50;
+
+/// A person, as far as they are to be found.
+struct Person {
+    contact: ContactId,
+    email_lower: String,
+    /// A regular expression of PostgreSQL for a text that names the address.
+    naming: String,
+    /// Every message to the contact or to the address, by id.
+    messages: Vec<MessageId>,
+}
+
+impl Person {
+    /// Finds a person's messages.
+    ///
+    /// Errors: [`crate::Error::NotFound`] where there is no such contact.
+    async fn find(tx: &Tx, contact: ContactId) -> Result<Self> {
+        let email_lower = contacts::find(tx, contact).await?.contact.email.to_ascii_lowercase();
+        let rows = tx.query(include_str!("personal_data/find_messages.sql"), &[&contact, &email_lower]).await?;
+        let messages = rows.iter().map(|row| Ok(row.try_get("id")?)).collect::<Result<_>>()?;
+        Ok(Self { contact, naming: naming(&email_lower), email_lower, messages })
+    }
+
+    /// The tracked links that are the person's own: those in their mails that neither the step says for everybody nor any
+    /// other mail of it has, and those that name the address.
+    async fn links(&self, tx: &Tx) -> Result<Vec<LinkId>> {
+        let mut links = BTreeMap::new();
+        for messages in self.messages.chunks(TEXTS) {
+            for row in tx.query(include_str!("personal_data/read_texts.sql"), &[&messages]).await? {
+                let (campaign, step): (CampaignId, StepId) = (row.try_get("campaign_id")?, row.try_get("step_id")?);
+                for url in mail::links([row.try_get("body")?]) {
+                    let link = TrackedLink::to(&url, tx.organization()?, campaign, step, NO_URL_OF_OURS);
+                    links.extend(link.map(|link| (link.id, url)));
+                }
+            }
+        }
+        let (ids, urls): (Vec<LinkId>, Vec<String>) = links.into_iter().unzip();
+        let rows = tx
+            .query(include_str!("personal_data/find_links.sql"), &[&ids, &urls, &self.messages, &self.naming])
+            .await?;
+        rows.iter().map(|row| Ok(row.try_get("id")?)).collect()
+    }
+}
+
+/// Links below the public URL are never stored, so that none needs to be left out here.
+const NO_URL_OF_OURS: &str = "-";
+
+/// What a text matches that names this address and not one that ends or begins like it, also in a URL or in JSON.
+fn naming(email_lower: &str) -> String {
+    let mut naming = "(?<![a-z0-9._%+-])".to_owned();
+    for c in email_lower.chars() {
+        match c {
+            '@' => naming.push_str("(@|%40)"),
+            '+' => naming.push_str(r"(\+|%2B)"),
+            // JSON puts a backslash in front, and PostgreSQL another one where it writes bytes as text.
+            '"' | '\\' => naming.extend([r"\\*\", &c.to_string()]),
+            c if c.is_ascii_alphanumeric() => naming.push(c),
+            c => naming.extend(['\\', c]),
+        }
+    }
+    naming + r"(?![a-z0-9-]|\.[a-z0-9])"
+}

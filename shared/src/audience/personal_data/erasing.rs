@@ -1,0 +1,79 @@
+//! Erasing a person, and keeping what is needed never to write to them again.
+//!
+//! The ledger keeps its rows: what was sent, when, and what came of it stay counted. Whom it was to and what it said go.
+
+use serde::Serialize;
+use tokio_postgres::types::ToSql;
+
+use super::Person;
+use crate::audience::{contacts, suppressions};
+use crate::delivery::limits;
+use crate::delivery::stopping::{self, Stop};
+use crate::delivery::tokens::KeyRing;
+use crate::{ContactId, Result, SuppressionId, Tx};
+
+/// What was erased, as numbers.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Erased {
+    /// Who it was.
+    pub contact_id: ContactId,
+    /// What keeps mail from the address, which it has as a hash alone.
+    pub suppression_id: SuppressionId,
+    /// Ways through campaigns that ended.
+    pub stopped: u64,
+    /// Messages that keep their numbers and times alone.
+    pub messages: u64,
+    /// Their events, of which the same is kept.
+    pub message_events: u64,
+    /// Replies deleted.
+    pub replies: u64,
+    /// Suppressions whose address is a hash now.
+    pub suppressions: u64,
+    /// Links deleted that were the person's own.
+    pub tracked_links: u64,
+    /// Rows of imports deleted that could not be taken and named the address.
+    pub import_errors: u64,
+    /// Answers deleted that were kept for requests under an `Idempotency-Key`.
+    pub kept_answers: u64,
+}
+
+/// Erases a person: stops them everywhere, takes back what is queued, suppresses the address by its hash, and takes what
+/// is known of them out of everything that stays. A mail that is being claimed at this moment has either left before or
+/// never leaves.
+///
+/// Errors: [`crate::Error::NotFound`].
+pub async fn erase(tx: &Tx, keys: &KeyRing, contact: ContactId) -> Result<Erased> {
+    // Contact, enrollments, messages; then what hangs on them, and the counters last.
+    contacts::lock(tx, contact).await?;
+    tx.query(include_str!("erasing/lock_enrollments.sql"), &[&contact]).await?;
+    let person = Person::find(tx, contact).await?;
+    tx.query(include_str!("erasing/lock_messages.sql"), &[&person.messages]).await?;
+    let on_the_way = stopping::find_by_contacts(tx, &[(tx.organization()?, contact)]).await?;
+    let (stopped, slots) = stopping::stop_and_collect(tx, &on_the_way, Stop::Removed).await?;
+
+    // Before the texts that they are found by are gone.
+    let links = person.links(tx).await?;
+    let tracked_links = tx.execute(include_str!("erasing/delete_links.sql"), &[&links]).await?;
+    let Person { email_lower, naming, messages, .. } = &person;
+    let of_messages: [&(dyn ToSql + Sync); 1] = [messages];
+    let message_events = tx.execute(include_str!("erasing/empty_events.sql"), &of_messages).await?;
+    tx.execute(include_str!("erasing/empty_messages.sql"), &of_messages).await?;
+    let replies = tx.execute(include_str!("erasing/delete_replies.sql"), &[messages, &contact, email_lower]).await?;
+    let import_errors = tx.execute(include_str!("erasing/delete_import_errors.sql"), &[naming]).await?;
+    let answers = tx.query(include_str!("erasing/drop_answers.sql"), &[&contact.to_string(), naming]).await?;
+    let forgotten = suppressions::erase(tx, keys, email_lower, messages).await?;
+    contacts::remove(tx, contact).await?;
+    limits::release(tx, &slots).await?;
+    Ok(Erased {
+        contact_id: contact,
+        suppression_id: forgotten.remains,
+        stopped,
+        messages: messages.len() as u64,
+        message_events,
+        replies,
+        suppressions: forgotten.count,
+        tracked_links,
+        import_errors,
+        kept_answers: answers.len() as u64,
+    })
+}

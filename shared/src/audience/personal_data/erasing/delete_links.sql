@@ -1,0 +1,1 @@
+delete from tracked_links where id = any ($1::uuid[]);

@@ -1,0 +1,1 @@
+select from messages where id = any ($1::uuid[]) order by id for update;

@@ -1,0 +1,6 @@
+select *, id as place_id, 0::bigint as place_line
+  from audit_log
+ where (subject_id = any ($3::uuid[]) or details ->> 'contact_id' = $4)
+   and id > $1
+ order by id
+ limit $2;

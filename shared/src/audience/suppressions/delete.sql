@@ -1,0 +1,1 @@
+delete from suppressions where id = $1;

@@ -1,0 +1,125 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::audience::suppressions::{Suppression, to_csv};
+use crate::{OrganizationId, SuppressionId};
+
+fn keys() -> KeyRing {
+    KeyRing::from_json(r#"{"current": 1, "key_1": "for tests only: 0123456789 0123456789"}"#).unwrap()
+}
+
+/// The lines of a list, each as what it comes to.
+fn read(csv: &str) -> Vec<String> {
+    let lines = Lines::from_csv(csv.as_bytes()).unwrap().0;
+    lines
+        .into_iter()
+        .map(|(line, given)| match check(given, &keys(), |_| false) {
+            Ok(Entry { address: Address::Known(email), reason, note, .. }) => {
+                format!("{line} {email} {} {}", reason.name(), note.unwrap_or_default()).trim().to_owned()
+            }
+            Ok(entry) => format!("{line} {entry:?}"),
+            Err((code, _)) => format!("{line} {code}"),
+        })
+        .collect()
+}
+
+#[test]
+fn a_list_is_an_address_on_each_line() {
+    assert_eq!(read(""), [""; 0]);
+    assert_eq!(read("\n\n \r\n"), [""; 0]);
+    assert_eq!(
+        read("Ada@People.test\r\n\r\n  bob@people.test \nnobody\n\"quoted@people.test\"\n"),
+        ["1 ada@people.test manual", "3 bob@people.test manual", "4 no_at", "5 quoted@people.test manual"]
+    );
+    assert_eq!(read("\u{feff}ada@people.test,spam,whatever"), ["1 ada@people.test manual"]);
+}
+
+#[test]
+fn a_header_names_the_columns_in_the_words_of_other_systems() {
+    assert_eq!(
+        read(
+            "Type;E-Mail Address;Created;Comment\nBOUNCE;ada@people.test;2026;old\nSpam report;bob@people.test;;\nodd;x@people.test;;\n;;2026;\nopt-out;y@people.test"
+        ),
+        [
+            "2 ada@people.test hard_bounce old",
+            "3 bob@people.test complaint",
+            "4 unknown_reason",
+            "5 empty",
+            "6 y@people.test unsubscribe"
+        ]
+    );
+    let no_address = Lines::from_csv(b"reason,note\nmanual,x\n").unwrap_err();
+    assert!(matches!(&no_address, Error::Invalid(errors) if errors[0].code == "no_address_column"));
+    assert!(matches!(Lines::from_csv(b"\xff\xfe@people.test"), Err(Error::Invalid(_))));
+}
+
+#[test]
+fn what_no_suppression_can_have_is_refused_with_its_reason() {
+    let hash = keys().address_hash(uuid::Uuid::nil(), "ada@people.test").unwrap().to_string();
+    let other = hash.replacen("1.", "2.", 1);
+    let csv = format!(
+        "email,email_hash,campaign_id,note\n,{hash},,\n,{other},,\n,1.x,,\nada@people.test,{hash},,\nada@people.test,,{},\n\
+         ada@people.test,,nonsense,\nada@people.test,,,{}\n",
+        CampaignId::fresh(),
+        "x".repeat(201)
+    );
+    let read = read(&csv);
+    assert!(read[0].starts_with("2 Entry { address: Forgotten"), "{read:?}");
+    assert_eq!(
+        read[1..],
+        [
+            "3 unknown_key",
+            "4 invalid_hash",
+            "5 two_addresses",
+            "6 unknown_campaign",
+            "7 unknown_campaign",
+            "8 too_long"
+        ]
+    );
+}
+
+proptest! {
+    /// Whatever it is given, reading ends, and a line that is read has an address.
+    #[test]
+    fn any_text_is_read_or_refused(text in "(?s).{0,200}") {
+        if let Ok(lines) = Lines::from_csv(text.as_bytes()) {
+            for (line, given) in lines.0 {
+                prop_assert!(line >= 1);
+                let _ = check(given, &keys(), |_| true);
+            }
+        }
+    }
+
+    /// An export is safe in a spreadsheet, and importing it gives what was exported.
+    #[test]
+    fn an_export_comes_back_as_it_was(
+        local in "[a-z'=+-][a-z'=+-]{0,8}",
+        note in proptest::option::of("['=+@,;\"a-z-]['=+@,;\"a-z -]{0,20}[a-z]"),
+        reason in prop::sample::select(Reason::ALL.to_vec()),
+        campaign_id in proptest::option::of(Just(CampaignId(uuid::Uuid::from_u128(7)))),
+        is_forgotten in any::<bool>(),
+    ) {
+        let email = format!("{local}@people.test");
+        let hash = keys().address_hash(OrganizationId::fresh().0, &email).unwrap();
+        let exported = to_csv(&[Suppression {
+            id: SuppressionId::fresh(),
+            email: (!is_forgotten).then(|| email.clone()),
+            email_hash: is_forgotten.then(|| hash.to_string()),
+            campaign_id,
+            reason,
+            note: note.clone(),
+            message_id: None,
+            created_at: chrono::DateTime::UNIX_EPOCH,
+        }])
+        .unwrap();
+        let mut reader = csv::Reader::from_reader(exported.as_slice());
+        for cell in reader.records().next().unwrap().unwrap().iter() {
+            prop_assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r']), "{cell}");
+        }
+        let lines = Lines::from_csv(&exported).unwrap().0;
+        prop_assert_eq!(lines.len(), 1);
+        let entry = check(lines[0].1.clone(), &keys(), |_| true);
+        let address = if is_forgotten { Address::Forgotten(hash) } else { Address::Known(email) };
+        prop_assert_eq!(entry, Ok(Entry { address, campaign: campaign_id, reason, note }));
+    }
+}

@@ -1,0 +1,1 @@
+select id from campaigns where id = any ($1::uuid[]);

@@ -1,0 +1,1 @@
+select * from suppressions where id = $1 for update;

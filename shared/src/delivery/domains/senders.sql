@@ -1,0 +1,1 @@
+select id from senders where domain_id = $1;

@@ -1,0 +1,1 @@
+select oldest_unresolved_seconds();

@@ -1,0 +1,17 @@
+-- The people of the audience to whom an account in its sandbox does not write. It writes to verified identities, of which
+-- the organization's own domains are known here, and to the provider's simulator.
+select count(*) as refused
+  from list_members m
+  join contacts c on c.organization_id = m.organization_id and c.id = m.contact_id
+ where m.list_id = $1
+   and split_part(c.email_lower, '@', -1) <> 'simulator.amazonses.com'
+   and not exists (
+       select
+         from domains d
+        where d.organization_id = c.organization_id and d.status = 'verified'
+          and d.name = split_part(c.email_lower, '@', -1))
+   and not exists (
+       select
+         from suppressions s
+        where s.organization_id = c.organization_id and s.email_lower = c.email_lower
+          and (s.campaign_id is null or s.campaign_id = $2));

@@ -1,0 +1,1 @@
+select count(*) from api_keys where revoked_at is null;

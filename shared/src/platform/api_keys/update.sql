@@ -1,0 +1,5 @@
+update api_keys
+   set name = $2,
+       expires_at = $3
+ where id = $1
+returning *;

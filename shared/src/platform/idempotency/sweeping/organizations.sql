@@ -1,0 +1,1 @@
+select organizations_with_expired_idempotency_keys();
