@@ -20,7 +20,6 @@ pub const IMPORT_QUEUE: &str = "import";
 pub const JOB_QUEUE: &str = "job";
 
 const TOKEN_SECRET: &str = "arn:aws:secretsmanager:eu-central-1:000000000000:secret:tokens";
-const TOKENS: &str = r#"{"current": 1, "key_1": "for tests only: 0123456789 0123456789"}"#;
 /// A machine under heavy load starts a function slowly. Nothing waits for this unless something hangs.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
@@ -35,7 +34,7 @@ impl<'a> Installation<'a> {
     /// Functions on this database.
     pub async fn new(db: &'a TestDb) -> Self {
         let aws = AwsStandIn::start().await;
-        aws.put_secret(TOKEN_SECRET, TOKENS);
+        aws.put_secret(TOKEN_SECRET, crate::KEYS);
         Self { db, aws }
     }
 

@@ -21,3 +21,13 @@ pub use fakes::{FakeAccount, FakeMailer, FakeQueue};
 pub use installation::Installation;
 pub use object_store::{FakeImportQueue, FakeObjectStore};
 pub use scene::Scene;
+use shared::delivery::tokens::KeyRing;
+
+/// The keys of the tokens in mails, as their secret holds them.
+pub const KEYS: &str = r#"{"current": 1, "key_1": "for tests only: 0123456789 0123456789"}"#;
+
+/// The same, read.
+#[must_use]
+pub fn key_ring() -> KeyRing {
+    KeyRing::from_json(KEYS).unwrap()
+}

@@ -3,15 +3,13 @@ use axum::http::Method;
 use functions::api::contacts::{self, Contacts};
 use serde_json::{Value, json};
 use shared::audience::suppressions::{self, Reason};
-use shared::delivery::tokens::KeyRing;
 
 use crate::app::{Answer, App};
 
 const NOBODY: &str = "00000000-0000-7000-8000-000000000000";
 
 pub(crate) fn router(app: &App) -> Router {
-    let keys = KeyRing::from_json(r#"{"current": 1, "key_1": "for tests only: 0123456789 0123456789"}"#).unwrap();
-    contacts::router(Contacts { db: app.scene.db.app(), keys: keys.into() })
+    contacts::router(Contacts { db: app.scene.db.app(), keys: testkit::key_ring().into() })
 }
 
 async fn create(app: &App, body: Value) -> Answer {

@@ -6,7 +6,6 @@ use axum::routing::post;
 use functions::api::{lists, tracking};
 use functions::http::{ApiError, ApiResult, Caller};
 use serde_json::{Value, json};
-use shared::delivery::tokens::KeyRing;
 use shared::platform::idempotency::{self, Claim, Request};
 use shared::{Database, Error};
 
@@ -82,9 +81,7 @@ async fn what_is_no_key_is_refused_and_reading_needs_none() {
     let large = Some(json!({"email": "e".repeat(1 << 20)}));
     app.send_under(router(), "one", Method::POST, "/v1/contacts", large).await.expect(413);
     // A public route has no caller to whom a key could belong.
-    let keys = std::sync::Arc::new(
-        KeyRing::from_json(r#"{"current": 1, "key_1": "for tests only: 0123456789 0123456789"}"#).unwrap(),
-    );
+    let keys = std::sync::Arc::new(testkit::key_ring());
     let public = tracking::router(tracking::Tracking { db: app.scene.db.app(), keys });
     for name in ["one", "no key at all"] {
         let answer = app.send_under(public.clone(), name, Method::POST, "/u/nothing", None).await.expect(404);

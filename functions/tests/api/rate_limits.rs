@@ -5,12 +5,10 @@ use std::sync::Arc;
 use axum::http::Method;
 use functions::api::tracking::{self, Tracking};
 use functions::api::{lists, organizations};
-use shared::delivery::tokens::KeyRing;
 use shared::platform::api_keys::{self, PresentedKey};
 
 use crate::app::{Answer, App};
 
-const KEYS: &str = r#"{"current": 1, "key_1": "for tests only: 0123456789 0123456789"}"#;
 /// The limit of the tests.
 const LIMIT: i64 = 5;
 
@@ -120,7 +118,7 @@ async fn nobody_else_uses_up_what_a_key_has_and_public_routes_are_exempt() {
     app.send_as(router, Method::GET, "/v1/lists", None, Some(&wrong)).await.expect(401);
     assert_eq!(app.scene.number("select sum(used)::bigint from rate_limit_windows", &[]).await, 1);
 
-    let keys = Arc::new(KeyRing::from_json(KEYS).unwrap());
+    let keys = Arc::new(testkit::key_ring());
     let public = tracking::router(Tracking { db: app.scene.db.app(), keys });
     for _ in 0..2 * LIMIT {
         let answer = app.send_as(public.clone(), Method::GET, "/u/nothing", None, None).await.expect(404);

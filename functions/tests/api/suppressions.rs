@@ -2,13 +2,11 @@ use axum::Router;
 use axum::http::Method;
 use functions::api::suppressions::{self, Suppressions};
 use serde_json::json;
-use shared::delivery::tokens::KeyRing;
 
 use crate::app::App;
 
 pub(crate) fn router(app: &App) -> Router {
-    let keys = KeyRing::from_json(r#"{"current": 1, "key_1": "for tests only: 0123456789 0123456789"}"#).unwrap();
-    suppressions::router(Suppressions { db: app.scene.db.app(), keys: keys.into() })
+    suppressions::router(Suppressions { db: app.scene.db.app(), keys: testkit::key_ring().into() })
 }
 
 async fn contact_status(app: &App, email: &str) -> String {

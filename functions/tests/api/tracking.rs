@@ -11,7 +11,6 @@ use uuid::Uuid;
 
 use crate::app::{Answer, App};
 
-const KEYS: &str = r#"{"current": 1, "key_1": "for tests only: 0123456789 0123456789"}"#;
 const URL: &str = "https://example.com/offer?a=1&b=2#part";
 
 /// An organization whose only message was sent an hour ago and has one link, with the routes around it.
@@ -49,7 +48,7 @@ impl Mailbox {
             .await;
         let sql = "select m.organization_id, m.id, l.id from messages m cross join tracked_links l";
         let row = app.scene.rows(sql, &[]).await.remove(0);
-        let keys = KeyRing::from_json(KEYS).unwrap();
+        let keys = testkit::key_ring();
         let router = router(app.scene.db.app(), &keys);
         Self { app, router, keys, organization: row.get(0), message: row.get(1), link: row.get(2) }
     }
@@ -222,7 +221,7 @@ async fn click_tokens_redirect_only_to_the_stored_url_tampered_tokens_404() {
 async fn tokens_of_an_old_key_still_work() {
     let mailbox = Mailbox::new().await;
     let rotated =
-        KEYS.replace("\"current\": 1", "\"current\": 2, \"key_2\": \"for tests only: abcdefghij abcdefghij\"");
+        testkit::KEYS.replace("\"current\": 1", "\"current\": 2, \"key_2\": \"for tests only: abcdefghij abcdefghij\"");
     let router = router(mailbox.app.scene.db.app(), &KeyRing::from_json(&rotated).unwrap());
     for (name, token, status) in [
         ("click", mailbox.click_token(), 302),

@@ -7,7 +7,6 @@ use functions::events::{batch, feedback};
 use shared::db::Stage;
 use shared::delivery::messages::MessageKey;
 use shared::delivery::sending::Letterhead;
-use shared::delivery::tokens::KeyRing;
 use testkit::{FakeMailer, FakeQueue, Scene};
 
 use crate::samples::sample;
@@ -33,7 +32,7 @@ impl Functions {
         let message = scene.rows("select organization_id, id from messages", &[]).await;
         let message = MessageKey { organization: message[0].get(0), id: message[0].get(1) };
         let letterhead = Letterhead {
-            keys: KeyRing::from_json(r#"{"current": 1, "key_1": "for tests only: 0123456789 0123456789"}"#).unwrap(),
+            keys: testkit::key_ring(),
             reply_domain: "reply.example.test".to_owned(),
             public_url: "https://mail.example.test".to_owned(),
         };

@@ -12,7 +12,6 @@ use shared::delivery::messages::MessageKey;
 use shared::delivery::scheduling::{self, Planned};
 use shared::delivery::sending::{self, Answer, Delivered, Letterhead, Mail, Mailer};
 use shared::delivery::sweeping::{self, Swept};
-use shared::delivery::tokens::KeyRing;
 use shared::delivery::unsubscribing::{self, Wish};
 use shared::delivery::visitors::{Manner, Visit, Visitor};
 use shared::outreach::statistics;
@@ -66,9 +65,8 @@ impl Drop for Lent<'_> {
 
 impl Stage {
     pub(crate) async fn new() -> Self {
-        let keys = KeyRing::from_json(r#"{"current": 1, "key_1": "for tests only: 0123456789 0123456789"}"#);
         let letterhead = Letterhead {
-            keys: keys.unwrap(),
+            keys: testkit::key_ring(),
             reply_domain: "reply.example.test".to_owned(),
             public_url: "https://mail.example.test".to_owned(),
         };

@@ -16,7 +16,7 @@ use super::chunks::{Chunk, Failure, File, FileKey, Place};
 use super::columns::ColumnMapping;
 use super::encodings::Encoding;
 use super::error_files::{self, ErrorFile};
-use super::merging::{self, Counts, Found, Origin};
+use super::merging::{self, Counts, Found, Origin, Pending};
 use super::objects::ObjectStore;
 use super::parsing::Position;
 use super::rows::RowError;
@@ -137,13 +137,14 @@ impl Importer {
         let mut counts = Counts::default();
         if !rows.is_empty() {
             tx.query(include_str!("take_turn.sql"), &[&batch.organization]).await?;
-            let found = merging::weigh(&tx, &rows).await?;
+            let pending = Pending::from(rows);
+            let found = merging::weigh(&tx, &pending).await?;
             if let Found::TooMuch(fewer) = found {
                 tx.rollback().await?;
                 return Ok(Next::Fewer(fewer));
             }
             let origin = Origin { import: batch.id, list, run_started_at: batch.run_started_at };
-            let (merged, refused) = merging::merge(&tx, origin, rows, found).await?;
+            let (merged, refused) = merging::merge(&tx, origin, pending, found).await?;
             counts = merged;
             errors.extend(refused);
         }

@@ -101,20 +101,28 @@ struct Merged {
     errors: Vec<RowError>,
 }
 
+/// The rows of one chunk by the address that they are about, those of each in the order of the file.
+pub(super) struct Pending {
+    by_address: BTreeMap<String, Vec<ImportRow>>,
+    rows: usize,
+}
+
+impl From<Vec<ImportRow>> for Pending {
+    fn from(rows: Vec<ImportRow>) -> Self {
+        let mut pending = Self { by_address: BTreeMap::new(), rows: rows.len() };
+        for row in rows {
+            pending.by_address.entry(row.email.lower()).or_default().push(row);
+        }
+        pending
+    }
+}
+
 /// Brings the rows of one chunk into the database.
 ///
 /// Contacts that change are locked in the order of their ids before anything is written, as everywhere; those that don't
 /// are only read. Where nobody was `found` a moment ago, nobody is looked for: whoever has come since is met in writing.
-pub(super) async fn merge(
-    tx: &Tx,
-    origin: Origin,
-    rows: Vec<ImportRow>,
-    found: Found,
-) -> Result<(Counts, Vec<RowError>)> {
-    let mut pending: BTreeMap<String, Vec<ImportRow>> = BTreeMap::new();
-    for row in rows {
-        pending.entry(row.email.lower()).or_default().push(row);
-    }
+pub(super) async fn merge(tx: &Tx, origin: Origin, pending: Pending, found: Found) -> Result<(Counts, Vec<RowError>)> {
+    let mut pending = pending.by_address;
     let (mut counts, mut errors) = (Counts::default(), Vec::new());
     for round in 0..ROUNDS {
         if pending.is_empty() {
@@ -172,17 +180,17 @@ pub(super) enum Found {
 }
 
 /// Looks whether the contacts that these rows name can be held at once.
-pub(super) async fn weigh(tx: &Tx, rows: &[ImportRow]) -> Result<Found> {
-    let addresses: Vec<String> = rows.iter().map(|row| row.email.lower()).collect();
+pub(super) async fn weigh(tx: &Tx, pending: &Pending) -> Result<Found> {
+    let addresses: Vec<&str> = pending.by_address.keys().map(String::as_str).collect();
     let weighed = tx.query_one(include_str!("weigh_contacts.sql"), &[&addresses]).await?;
     let (contacts, stored): (i64, i64) = (weighed.try_get("contacts")?, weighed.try_get("bytes")?);
     if contacts == 0 {
         return Ok(Found::Nobody);
     }
-    if stored <= STORED_MAXIMUM || rows.len() < 2 {
+    if stored <= STORED_MAXIMUM || pending.rows < 2 {
         return Ok(Found::Some);
     }
-    let rows = i64::try_from(rows.len()).map_err(Error::internal)?;
+    let rows = i64::try_from(pending.rows).map_err(Error::internal)?;
     let fewer = rows.saturating_mul(STORED_MAXIMUM) / stored;
     Ok(Found::TooMuch(usize::try_from(fewer.clamp(1, rows - 1)).map_err(Error::internal)?))
 }
