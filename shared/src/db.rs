@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
-use futures_util::future::join_all;
+use futures_util::future::{FutureExt as _, join_all};
+use futures_util::stream::{FuturesOrdered, StreamExt as _};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Row, SimpleQueryMessage};
@@ -192,6 +193,9 @@ impl Database {
         Ok(Tx { client: Some(client), now: DateTime::UNIX_EPOCH, organization: tenants.single() })
     }
 }
+
+/// The parameters of a statement.
+pub type Params<'a, const N: usize> = [&'a (dyn ToSql + Sync); N];
 
 /// A statement and its parameters.
 pub type Statement<'a> = (&'a str, &'a [&'a (dyn ToSql + Sync)]);
@@ -384,6 +388,28 @@ impl Tx {
         let client = self.client()?;
         let statements = prepare_each(client, statements).await?;
         send_each(client, &statements).await
+    }
+
+    /// Runs a statement once with each of these parameters, in their order. The server is at work on the first while the
+    /// others are being written and sent.
+    ///
+    /// Errors: that of the first which fails; those after it do nothing.
+    pub async fn execute_each<const N: usize>(&self, sql: &str, each: &[Params<'_, N>]) -> Result<()> {
+        let client = self.client()?;
+        let statement = client.prepare_cached(sql).await?;
+        let mut sent = FuturesOrdered::new();
+        for params in each {
+            sent.push_back(client.execute(&statement, params));
+            // The first poll puts it into the connection's queue, the connection's own task sends it.
+            if let Some(Some(Err(error))) = sent.next().now_or_never() {
+                return Err(error.into());
+            }
+            tokio::task::yield_now().await;
+        }
+        while let Some(done) = sent.next().await {
+            done?;
+        }
+        Ok(())
     }
 
     /// Runs a statement and returns how many rows it touched.

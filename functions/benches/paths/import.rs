@@ -84,6 +84,7 @@ fn file(rows: usize) -> Vec<u8> {
 /// The rows as the import leaves them, each address once, in the text format of COPY.
 fn copied(scene: &Scene, rows: usize) -> String {
     let mut text = String::new();
+    let (organization, import) = (scene.organization, shared::ids::fresh());
     for (person, _) in people(rows).filter(|(_, repeats)| !repeats) {
         let columns = person.columns();
         let [email, first_name, last_name, company, plan, city, score] = &columns;
@@ -91,8 +92,7 @@ fn copied(scene: &Scene, rows: usize) -> String {
         let raw: Value = HEADER.iter().zip(&columns).map(|(name, value)| (*name, value.as_str())).collect();
         writeln!(
             text,
-            "{}\t{}\t{email}\t{first_name}\t{last_name}\t{company}\t{custom}\t{raw}\timport",
-            scene.organization,
+            "{organization}\t{}\t{email}\t{first_name}\t{last_name}\t{company}\t{custom}\t{raw}\t{import}\timport",
             shared::ids::fresh()
         )
         .unwrap();
@@ -108,7 +108,7 @@ async fn copy(rows: usize) -> Duration {
     let begun = Instant::now();
     let sink = owner
         .copy_in(
-            "copy bare_contacts (organization_id, id, email, first_name, last_name, company, custom, raw_data, source) from stdin",
+            "copy bare_contacts (organization_id, id, email, first_name, last_name, company, custom, raw_data, import_batch_id, source) from stdin",
         )
         .await
         .unwrap();

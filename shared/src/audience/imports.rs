@@ -9,6 +9,7 @@ mod encodings;
 mod error_files;
 mod formats;
 pub mod importing;
+mod json_object;
 mod merging;
 mod objects;
 mod parsing;
@@ -63,7 +64,7 @@ pub struct Pace {
 impl Default for Pace {
     /// A chunk of some tenths of a second; pieces that are large beside the time a request takes.
     fn default() -> Self {
-        Self { rows: 5_000, bytes: 4 << 20, piece: 4 << 20 }
+        Self { rows: 10_000, bytes: 4 << 20, piece: 4 << 20 }
     }
 }
 

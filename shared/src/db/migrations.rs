@@ -35,6 +35,7 @@ migrations![
     "0014_messages",
     "0015_domains",
     "0016_erasure",
+    "0017_references",
 ];
 
 /// The roles that functions log in as. None owns anything or passes row-level security.

@@ -9,6 +9,7 @@ mod isolation;
 mod migrations;
 mod plans;
 mod privileges;
+mod references;
 mod sql_files;
 mod transactions;
 

@@ -67,4 +67,13 @@ foreign_keys as (
       from tenant_tables t
       join pg_constraint f on f.conrelid = t.oid and f.contype = 'f'
       left join tenant_tables other on other.oid = f.confrelid
+),
+-- Triggers that do what a foreign key would, once a statement.
+references_by_statement as (
+    select t.relname, t.oid as relation, p.proname
+      from tenant_tables t
+      join pg_trigger g on g.tgrelid = t.oid and g.tgenabled = 'O' and g.tgnewtable is not null
+      join pg_proc p on p.oid = g.tgfoid
+     where g.tgtype = 4 -- after insert, for each statement
+       and p.proname in ('refer_to_organizations', 'refer_to_import_batches')
 )

@@ -16,3 +16,4 @@ select format('%s: no foreign key leads to its organization', t.relname)
  where t.tenant is not null
    and t.relname <> 'organizations'
    and not exists (select from foreign_keys f where f.relation = t.oid and f.tenant = any (f.conkey))
+   and not exists (select from references_by_statement r where r.relation = t.oid)

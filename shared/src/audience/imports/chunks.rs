@@ -1,16 +1,19 @@
 //! The file in chunks: read in ranges, never more of it in memory than a piece and what a chunk may cost.
 
+use std::mem::take;
+use std::sync::Arc;
+
+use tokio::task::spawn_blocking;
+
 use super::columns::{ColumnMapping, Columns};
 use super::encodings::{Encoding, Transcoder};
 use super::formats::{self, Format, SAMPLE};
+use super::merging::Pending;
 use super::objects::ObjectStore;
 use super::parsing::{Parser, Position, Step};
 use super::rows::{ImportRow, Parsed, RowError, parse};
 use super::{FileError, Pace};
 use crate::{Error, Result};
-
-/// Rows that are read without letting anybody else go on: some tenths of a millisecond.
-const ROWS_AT_A_STRETCH: usize = 64;
 
 /// Which object is read, in which version.
 #[derive(Debug, Clone)]
@@ -51,20 +54,18 @@ impl From<Error> for Failure {
 
 /// An open file, between two rows.
 pub(super) struct File<'a> {
-    pub(super) columns: Columns,
+    pub(super) columns: Arc<Columns>,
     pub(super) delimiter: u8,
-    /// `None` while nothing but ASCII was read: the first row with more decides for the whole file.
-    encoding: Option<Encoding>,
     bytes: Bytes<'a>,
-    transcoder: Transcoder,
-    parser: Parser,
-    pace: Pace,
+    piece: u64,
+    /// Away while a chunk is being read.
+    reader: Option<Reader>,
 }
 
 /// Some rows of a file.
 #[derive(Debug)]
 pub(super) struct Chunk {
-    pub(super) rows: Vec<ImportRow>,
+    pub(super) rows: Pending,
     pub(super) errors: Vec<RowError>,
     /// The place before which everything is read.
     pub(super) end: Place,
@@ -75,7 +76,7 @@ pub(super) struct Chunk {
 impl Chunk {
     /// Nothing but the reason why there is nothing more.
     pub(super) fn unreadable(at: Place, error: FileError) -> Self {
-        Self { rows: Vec::new(), errors: Vec::new(), end: at, file_error: Some(error) }
+        Self { rows: Pending::default(), errors: Vec::new(), end: at, file_error: Some(error) }
     }
 }
 
@@ -101,59 +102,102 @@ impl<'a> File<'a> {
         } else {
             bytes.fetched = place.at.offset;
         }
-        Ok(Self { columns, delimiter: format.delimiter, encoding, bytes, transcoder, parser, pace })
+        let columns = Arc::new(columns);
+        let reader = Reader {
+            columns: columns.clone(),
+            encoding,
+            transcoder,
+            parser,
+            pace,
+            rows: Vec::new(),
+            errors: Vec::new(),
+            begin: at.offset,
+        };
+        Ok(Self { columns, delimiter: format.delimiter, bytes, piece: pace.piece, reader: Some(reader) })
     }
 
     /// Reads the next rows, as many as the pace allows. The last chunk ends where the file does, and may be empty.
     ///
     /// Errors: whatever is not the file's fault; what is stands in the chunk, after the rows that could be read.
     pub(super) async fn next_chunk(&mut self) -> Result<Chunk> {
-        let begin = self.parser.position().offset;
-        let (mut rows, mut errors) = (Vec::new(), Vec::new());
-        let file_error = loop {
-            let count = rows.len() + errors.len();
-            let bytes = usize::try_from(self.parser.position().offset - begin).unwrap_or(usize::MAX);
+        let away = || Error::internal("a file is read twice at once");
+        let mut reader = self.reader.take().ok_or_else(away)?;
+        let mut piece = None;
+        let chunk = loop {
+            let is_over = self.bytes.is_over();
+            // On a thread of its own: whoever talks to the database meanwhile is not kept waiting.
+            let reading = spawn_blocking(move || {
+                let read = reader.read(piece.as_deref(), is_over);
+                (reader, read)
+            });
+            let read;
+            (reader, read) = reading.await.map_err(Error::internal)?;
+            if let Some(chunk) = read {
+                break chunk;
+            }
+            piece = match self.bytes.next(self.piece).await {
+                Ok(piece) => Some(piece),
+                Err(Failure::File(error)) => break reader.end(Some(error)),
+                Err(Failure::Other(error)) => return Err(error),
+            };
+        };
+        self.reader = Some(reader);
+        // Half a character of UTF-16 at the file's end was read as a whole one.
+        let offset = chunk.end.at.offset.min(self.bytes.key.size);
+        Ok(Chunk { end: Place { at: Position { offset, ..chunk.end.at }, ..chunk.end }, ..chunk })
+    }
+}
+
+/// What makes rows of bytes.
+struct Reader {
+    columns: Arc<Columns>,
+    /// `None` while nothing but ASCII was read: the first row with more decides for the whole file.
+    encoding: Option<Encoding>,
+    transcoder: Transcoder,
+    parser: Parser,
+    pace: Pace,
+    /// Of the chunk that is being read.
+    rows: Vec<ImportRow>,
+    errors: Vec<RowError>,
+    begin: u64,
+}
+
+impl Reader {
+    /// Reads on with a further piece of the file, or its first rows without. `None` where more of the file is needed.
+    fn read(&mut self, piece: Option<&[u8]>, is_over: bool) -> Option<Chunk> {
+        if let Some(piece) = piece {
+            self.parser.feed(&self.transcoder.read(piece, is_over));
+        }
+        loop {
+            let count = self.rows.len() + self.errors.len();
+            let bytes = usize::try_from(self.parser.position().offset - self.begin).unwrap_or(usize::MAX);
             let cost = bytes.saturating_add(count * self.columns.row_cost);
             if count >= self.pace.rows || cost >= self.pace.bytes {
-                break None;
+                return Some(self.end(None));
             }
-            let step = match self.parser.step(self.bytes.is_over()) {
-                Ok(step) => step,
-                Err(error) => break Some(error),
-            };
-            match step {
-                Step::Row => {
+            match self.parser.step(is_over) {
+                Ok(Step::Row) => {
                     let row = self.parser.row();
                     self.encoding = self.encoding.or_else(|| Encoding::of_first_row(row.raw));
                     match parse(&self.columns, self.encoding.unwrap_or(Encoding::Utf8), &row) {
-                        Parsed::Row(row) => rows.push(*row),
-                        Parsed::Error(error) => errors.push(error),
+                        Parsed::Row(row) => self.rows.push(*row),
+                        Parsed::Error(error) => self.errors.push(error),
                         Parsed::Blank => {}
                     }
-                    // Whoever talks to the database meanwhile is not kept waiting.
-                    if count.is_multiple_of(ROWS_AT_A_STRETCH) {
-                        tokio::task::yield_now().await;
-                    }
                 }
-                Step::More => match self.bytes.next(self.pace.piece).await {
-                    Ok(piece) => {
-                        let text = self.transcoder.read(&piece, self.bytes.is_over());
-                        self.parser.feed(&text);
-                    }
-                    Err(Failure::File(error)) => break Some(error),
-                    Err(Failure::Other(error)) => return Err(error),
-                },
-                Step::End => break None,
+                Ok(Step::More) => return None,
+                Ok(Step::End) => return Some(self.end(None)),
+                Err(error) => return Some(self.end(Some(error))),
             }
-        };
-        let end = Place { at: self.position(), encoding: self.encoding };
-        Ok(Chunk { rows, errors, end, file_error })
+        }
     }
 
-    /// Half a character of UTF-16 at the file's end was read as a whole one.
-    fn position(&self) -> Position {
-        let Position { offset, lines } = self.parser.position();
-        Position { offset: offset.min(self.bytes.key.size), lines }
+    /// The chunk that ends here.
+    fn end(&mut self, file_error: Option<FileError>) -> Chunk {
+        let at = self.parser.position();
+        self.begin = at.offset;
+        let (rows, errors) = (take(&mut self.rows).into(), take(&mut self.errors));
+        Chunk { rows, errors, end: Place { at, encoding: self.encoding }, file_error }
     }
 }
 

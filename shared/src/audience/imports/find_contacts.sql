@@ -1,7 +1,7 @@
--- Contacts by address, without a lock: those that the file doesn't change need none.
+-- Contacts as they are, without a lock: those that the file doesn't change need none.
 -- Scalar sub-queries look each contact up by index. As EXISTS they would be hashed, which reads everything that the import
 -- has met, or the whole list, with each chunk.
-select id, email_lower, name, first_name, last_name, company, timezone, custom, raw_data,
+select id, email_lower, name, first_name, last_name, company, timezone, custom::text, raw_data::text,
        -- An earlier row of this file was about it: it was made in this run, or is remembered as met.
        (import_batch_id is not distinct from $2 and created_at >= $3)
            or coalesce((select true from import_matches where import_batch_id = $2 and contact_id = contacts.id limit 1), false)
@@ -10,4 +10,4 @@ select id, email_lower, name, first_name, last_name, company, timezone, custom, 
            or coalesce((select true from list_members where list_id = $4 and contact_id = contacts.id limit 1), false)
            as on_list
   from contacts
- where email_lower = any ($1::text[]);
+ where id = any ($1::uuid[]);

@@ -16,13 +16,15 @@ use super::chunks::{Chunk, Failure, File, FileKey, Place};
 use super::columns::ColumnMapping;
 use super::encodings::Encoding;
 use super::error_files::{self, ErrorFile};
-use super::merging::{self, Counts, Found, Origin, Pending};
+use super::merging::{self, Found, Origin, Pending};
 use super::objects::ObjectStore;
 use super::parsing::Position;
 use super::rows::RowError;
 use super::{FileError, ImportQueue, Pace};
 use crate::{Database, Error, ImportId, ListId, OrganizationId, Result, Tx};
 
+/// How often a chunk is begun anew because somebody else makes its contacts at the same moment.
+const ATTEMPTS: usize = 5;
 /// Errors kept of one import. A file with more of them has one thing wrong throughout; the counter still counts each row.
 const KEPT_ERRORS: i64 = 100_000;
 /// Errors read at once for the error file.
@@ -132,22 +134,28 @@ impl Importer {
 
     /// Brings a chunk into the database and moves the import's place, both or neither.
     async fn apply(&self, batch: &mut Batch, chunk: Chunk, mapping: Option<Value>) -> Result<Next> {
-        let Some((tx, list)) = self.lock(batch).await? else { return Ok(Next::Left) };
         let Chunk { rows, mut errors, end, file_error } = chunk;
-        let mut counts = Counts::default();
-        if !rows.is_empty() {
-            tx.query(include_str!("take_turn.sql"), &[&batch.organization]).await?;
-            let pending = Pending::from(rows);
-            let found = merging::weigh(&tx, &pending).await?;
-            if let Found::TooMuch(fewer) = found {
-                tx.rollback().await?;
-                return Ok(Next::Fewer(fewer));
-            }
+        let mut attempts = 0;
+        let (tx, counts) = loop {
+            let Some((tx, list, found)) = self.lock_with(batch, &rows).await? else { return Ok(Next::Left) };
+            let found = match found {
+                Found::Contacts(found) => found,
+                Found::TooMuch(fewer) => {
+                    tx.rollback().await?;
+                    return Ok(Next::Fewer(fewer));
+                }
+            };
             let origin = Origin { import: batch.id, list, run_started_at: batch.run_started_at };
-            let (merged, refused) = merging::merge(&tx, origin, pending, found).await?;
-            counts = merged;
-            errors.extend(refused);
-        }
+            if let Some((counts, refused)) = merging::merge(&tx, origin, &rows, &found).await? {
+                errors.extend(refused);
+                break (tx, counts);
+            }
+            tx.rollback().await?;
+            attempts += 1;
+            if attempts == ATTEMPTS {
+                return Err(Error::Unavailable("contacts were made faster than they could be read".into()));
+            }
+        };
         let failed = i64::try_from(errors.len()).map_err(Error::internal)?;
         insert_errors(&tx, batch, errors).await?;
         tx.execute(
@@ -189,7 +197,7 @@ impl Importer {
                 Err(Failure::Other(error)) => return Err(error),
             },
         };
-        let mut written = ErrorFile::new(open.or(opened.as_ref()).map(|file| (&file.columns, file.delimiter)))?;
+        let mut written = ErrorFile::new(open.or(opened.as_ref()).map(|file| (&*file.columns, file.delimiter)))?;
         let mut after = None;
         loop {
             let tx = self.db.begin(batch.organization).await?;
@@ -206,7 +214,7 @@ impl Importer {
 
     /// Forgets what was remembered for the import, then gives it its final status.
     async fn end(&self, batch: &Batch) -> Result<Next> {
-        let Some((tx, _)) = self.lock(batch).await? else { return Ok(Next::Left) };
+        let Some(tx) = self.lock(batch).await? else { return Ok(Next::Left) };
         let forgotten = tx.execute(include_str!("forget_matches.sql"), &[&batch.id, &FORGOTTEN_AT_ONCE]).await?;
         let ended = integer(forgotten)? < FORGOTTEN_AT_ONCE;
         if ended {
@@ -217,21 +225,43 @@ impl Importer {
     }
 
     /// Locks the import where this worker believes it to stand; `None` when it stands elsewhere or somebody else is on it.
-    async fn lock(&self, batch: &Batch) -> Result<Option<(Tx, Option<ListId>)>> {
+    async fn lock(&self, batch: &Batch) -> Result<Option<Tx>> {
+        let tx = self.begin(batch).await?;
+        let (offset, is_readable) = batch.place()?;
+        let locked = tx.query_opt(LOCK_FOR_CHUNK, &[&batch.id, &batch.run_started_at, &offset, &is_readable]).await?;
+        unless_left(tx, locked).await.map(|locked| locked.map(|(tx, _)| tx))
+    }
+
+    /// The same for a chunk, with the list that its contacts are put on, and with those that are there already.
+    async fn lock_with(&self, batch: &Batch, rows: &Pending) -> Result<Option<(Tx, Option<ListId>, Found)>> {
+        let tx = self.begin(batch).await?;
+        let (offset, is_readable) = batch.place()?;
+        let [locked, _, weighed] = tx
+            .query_each([
+                (LOCK_FOR_CHUNK, &[&batch.id, &batch.run_started_at, &offset, &is_readable]),
+                (include_str!("take_turn.sql"), &[&batch.organization]),
+                (include_str!("weigh_contacts.sql"), &[&rows.addresses()]),
+            ])
+            .await?;
+        let Some((tx, row)) = unless_left(tx, locked.into_iter().next()).await? else { return Ok(None) };
+        Ok(Some((tx, row.try_get("list_id")?, merging::found(rows, &weighed)?)))
+    }
+
+    async fn begin(&self, batch: &Batch) -> Result<Tx> {
         let (tx, _) =
             self.db.begin_with(batch.organization, include_str!("hold_list.sql"), &[(&batch.id, Type::UUID)]).await?;
-        let locked = tx
-            .query_opt(
-                include_str!("lock_for_chunk.sql"),
-                &[&batch.id, &batch.run_started_at, &integer(batch.done.at.offset)?, &batch.file_error.is_none()],
-            )
-            .await?;
-        match locked {
-            Some(row) => Ok(Some((tx, row.try_get("list_id")?))),
-            None => {
-                tx.rollback().await?;
-                Ok(None)
-            }
+        Ok(tx)
+    }
+}
+
+const LOCK_FOR_CHUNK: &str = include_str!("lock_for_chunk.sql");
+
+async fn unless_left(tx: Tx, locked: Option<Row>) -> Result<Option<(Tx, Row)>> {
+    match locked {
+        Some(row) => Ok(Some((tx, row))),
+        None => {
+            tx.rollback().await?;
+            Ok(None)
         }
     }
 }
@@ -285,6 +315,11 @@ impl Batch {
             rows_failed: row.try_get("rows_failed")?,
             file_error: error_code.map(|_| FileError::new("stored", String::new())),
         })
+    }
+
+    /// The offset up to which the file is done, and whether it can be read on.
+    fn place(&self) -> Result<(i64, bool)> {
+        Ok((integer(self.done.at.offset)?, self.file_error.is_none()))
     }
 
     /// Whether nothing of the file will be read any more.

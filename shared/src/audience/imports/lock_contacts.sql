@@ -1,6 +1,6 @@
 -- The contacts that will be written to or put on a list, as they are once they are ours. In the order of the ids, as
 -- everybody locks contacts. No key changes, so that references to them are not held up.
-select id, email_lower, name, first_name, last_name, company, timezone, custom, raw_data,
+select id, email_lower, name, first_name, last_name, company, timezone, custom::text, raw_data::text,
        (import_batch_id is not distinct from $2 and created_at >= $3)
            or coalesce((select true from import_matches where import_batch_id = $2 and contact_id = contacts.id limit 1), false)
            as met,

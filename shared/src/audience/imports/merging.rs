@@ -10,23 +10,26 @@
 //! So a file that is imported again finds every value in place and changes nothing.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::ops::Add;
 
 use chrono::{DateTime, Utc};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio_postgres::Row;
-use tokio_postgres::types::Json;
 
+use super::json_object::JsonObject;
 use super::rows::{Fields, ImportRow, RowError, custom_too_long, is_too_long};
+use crate::db::Params;
+use crate::error::violated_constraint;
 use crate::{ContactId, Error, ImportId, ListId, Result, Tx};
-
-/// How often contacts that somebody else makes at the same moment are looked at again.
-const ROUNDS: usize = 5;
 
 /// Bytes of the contacts that a chunk finds, as JSON: as much as may be read of the file at once. A contact holds up to a
 /// mebibyte of its imported row, and a small chunk may name a thousand of them.
 const STORED_MAXIMUM: i64 = 4 << 20;
+
+/// Contacts inserted by one statement: enough to make little of what a statement costs, and few enough that the server has
+/// begun long before the last of a chunk is sent.
+const PIECE: usize = 1_000;
 
 /// What the rows belong to.
 #[derive(Debug, Clone, Copy)]
@@ -44,279 +47,296 @@ pub(super) struct Counts {
     pub(super) unchanged: i64,
 }
 
-/// A contact as far as an import is concerned with it.
-#[derive(Debug, Clone, PartialEq)]
-struct Contact {
+impl Add for Counts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            created: self.created + other.created,
+            updated: self.updated + other.updated,
+            unchanged: self.unchanged + other.unchanged,
+        }
+    }
+}
+
+/// The rows of one chunk, those about one address together and in the order of the file, the addresses in theirs.
+///
+/// What can be known of them without the database is made ready with them, while the database is busy with others.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    rows: Vec<ImportRow>,
+    /// For each address, in their order, the id that its contact gets if there is none.
+    ids: Vec<ContactId>,
+}
+
+impl From<Vec<ImportRow>> for Pending {
+    fn from(mut rows: Vec<ImportRow>) -> Self {
+        rows.sort_by(|one, other| one.address.cmp(&other.address));
+        let ids = rows.chunk_by(is_same_person).map(|_| ContactId::fresh()).collect();
+        Self { rows, ids }
+    }
+}
+
+fn is_same_person(one: &ImportRow, other: &ImportRow) -> bool {
+    one.address == other.address
+}
+
+impl Pending {
+    pub(super) fn addresses(&self) -> Vec<&str> {
+        self.people().map(|person| person.first.address.as_str()).collect()
+    }
+
+    fn people(&self) -> impl Iterator<Item = Person<'_>> {
+        let people = self.rows.chunk_by(is_same_person).zip(&self.ids);
+        people.filter_map(|(rows, id)| Some(Person { id: *id, first: rows.first()?, rows }))
+    }
+}
+
+/// The rows about one address.
+#[derive(Clone, Copy)]
+struct Person<'a> {
+    /// That of a contact to be made.
     id: ContactId,
-    fields: Fields,
-    custom: Arc<Map<String, Value>>,
-    raw_data: Option<RawData>,
+    first: &'a ImportRow,
+    /// All of them.
+    rows: &'a [ImportRow],
+}
+
+/// What there is of the people whom some rows name.
+pub(super) enum Found {
+    /// These, and not too much of them.
+    Contacts(Vec<ContactId>),
+    /// More than may be held at once: so many rows are to be taken instead.
+    TooMuch(usize),
+}
+
+/// Tells from the rows of `weigh_contacts.sql` whether the contacts that these rows name can be held at once.
+pub(super) fn found(pending: &Pending, weighed: &[Row]) -> Result<Found> {
+    let (mut ids, mut stored) = (Vec::with_capacity(weighed.len()), 0_i64);
+    for row in weighed {
+        ids.push(row.try_get("id")?);
+        stored += row.try_get::<_, i64>("bytes")?;
+    }
+    let rows = i64::try_from(pending.rows.len()).map_err(Error::internal)?;
+    if stored <= STORED_MAXIMUM || rows < 2 {
+        return Ok(Found::Contacts(ids));
+    }
+    let fewer = rows.saturating_mul(STORED_MAXIMUM) / stored;
+    Ok(Found::TooMuch(usize::try_from(fewer.clamp(1, rows - 1)).map_err(Error::internal)?))
+}
+
+/// Brings the rows of one chunk into the database, where these contacts were `found` a moment ago. Whoever has come since is
+/// met in writing: `None`, and the transaction is to be begun anew.
+///
+/// Contacts that change are locked in the order of their ids before anything is written, as everywhere; those that don't
+/// are only read.
+pub(super) async fn merge(
+    tx: &Tx,
+    origin: Origin,
+    pending: &Pending,
+    found: &[ContactId],
+) -> Result<Option<(Counts, Vec<RowError>)>> {
+    let mut present = read(tx, include_str!("find_contacts.sql"), origin, found).await?;
+    let (mut absent, mut met, mut written) = (Vec::new(), Vec::new(), Vec::new());
+    for person in pending.people() {
+        match present.remove(&person.first.address) {
+            None => absent.push(person),
+            Some(contact) => match Met::new(contact, person.rows)? {
+                met if met.is_written() => written.push((met.merged.contact.id, person)),
+                left => met.push(left),
+            },
+        }
+    }
+    written.sort_unstable_by_key(|(id, _)| *id);
+    let ids: Vec<ContactId> = written.iter().map(|(id, _)| *id).collect();
+    let mut locked = read(tx, include_str!("lock_contacts.sql"), origin, &ids).await?;
+    for (_, person) in written {
+        // One that is deleted, or has got another address meanwhile, is not the one that the rows speak of.
+        match locked.remove(&person.first.address) {
+            Some(contact) => met.push(Met::new(contact, person.rows)?),
+            None => absent.push(person),
+        }
+    }
+    absent.sort_by_key(|person| &person.first.address);
+    let made = absent.into_iter().map(Made::new).collect::<Result<Vec<_>>>()?;
+    if !insert(tx, origin, &made).await? {
+        return Ok(None);
+    }
+    update(tx, met.iter().map(|met| &met.merged).filter(|merged| merged.changed)).await?;
+    remember(tx, origin, met.iter().filter(|met| met.is_new()).map(|met| met.merged.contact.id)).await?;
+    let off_list = met.iter().map(|met| &met.merged.contact).filter(|contact| !contact.on_list);
+    join(tx, origin, made.iter().map(|made| &made.merged.contact).chain(off_list).map(|contact| contact.id)).await?;
+    let merged = made.into_iter().map(|made| made.merged).chain(met.into_iter().map(|met| met.merged));
+    Ok(Some(merged.fold(Default::default(), |(counts, mut errors): (Counts, Vec<RowError>), merged| {
+        errors.extend(merged.errors);
+        (counts + merged.counts, errors)
+    })))
+}
+
+/// A contact as far as an import is concerned with it.
+#[derive(Debug)]
+struct Contact<'a> {
+    id: ContactId,
+    fields: Cow<'a, Fields>,
+    custom: JsonObject,
+    raw_data: Option<JsonObject>,
     /// Whether an earlier row of this file was about it.
     met: bool,
     /// Whether it is on the list already, or there is no list.
     on_list: bool,
 }
 
-/// The row that a contact was written by.
-#[derive(Debug, Clone)]
-enum RawData {
-    /// As the database holds it.
-    Stored(Arc<Value>),
-    /// As the file has it: the text of a JSON object.
-    Read(Arc<str>),
-}
-
-impl PartialEq for RawData {
-    /// The order of the names makes no difference, as in the database.
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Stored(one), Self::Stored(other)) => one == other,
-            (Self::Read(one), Self::Read(other)) if one == other => true,
-            (one, other) => one.value() == other.value(),
-        }
-    }
-}
-
-impl RawData {
-    fn value(&self) -> Option<Cow<'_, Value>> {
-        match self {
-            Self::Stored(value) => Some(Cow::Borrowed(value)),
-            Self::Read(text) => serde_json::from_str(text).ok().map(Cow::Owned),
-        }
-    }
-
-    fn text(&self) -> Cow<'_, str> {
-        match self {
-            Self::Stored(value) => Cow::Owned(value.to_string()),
-            Self::Read(text) => Cow::Borrowed(text),
-        }
-    }
-}
-
 /// What the rows of one address come to.
-struct Merged {
-    contact: Contact,
+#[derive(Debug)]
+struct Merged<'a> {
+    contact: Contact<'a>,
     changed: bool,
     counts: Counts,
     errors: Vec<RowError>,
 }
 
-/// The rows of one chunk by the address that they are about, those of each in the order of the file.
-pub(super) struct Pending {
-    by_address: BTreeMap<String, Vec<ImportRow>>,
-    rows: usize,
+/// A contact that was there.
+struct Met<'a> {
+    was_met: bool,
+    merged: Merged<'a>,
 }
 
-impl From<Vec<ImportRow>> for Pending {
-    fn from(rows: Vec<ImportRow>) -> Self {
-        let mut pending = Self { by_address: BTreeMap::new(), rows: rows.len() };
-        for row in rows {
-            pending.by_address.entry(row.email.lower()).or_default().push(row);
-        }
-        pending
+impl<'a> Met<'a> {
+    fn new(contact: Contact<'a>, rows: &'a [ImportRow]) -> Result<Self> {
+        Ok(Self { was_met: contact.met, merged: apply(contact, rows)? })
+    }
+
+    /// Whether anything is written that others may write as well.
+    fn is_written(&self) -> bool {
+        self.merged.changed || !self.merged.contact.on_list
+    }
+
+    /// Whether it is the first time in this file.
+    fn is_new(&self) -> bool {
+        self.merged.contact.met && !self.was_met
     }
 }
 
-/// Brings the rows of one chunk into the database.
-///
-/// Contacts that change are locked in the order of their ids before anything is written, as everywhere; those that don't
-/// are only read. Where nobody was `found` a moment ago, nobody is looked for: whoever has come since is met in writing.
-pub(super) async fn merge(tx: &Tx, origin: Origin, pending: Pending, found: Found) -> Result<(Counts, Vec<RowError>)> {
-    let mut pending = pending.by_address;
-    let (mut counts, mut errors) = (Counts::default(), Vec::new());
-    for round in 0..ROUNDS {
-        if pending.is_empty() {
-            break;
-        }
-        let mut present = match (round, found) {
-            (0, Found::Nobody) => HashMap::new(),
-            _ => present(tx, origin, &pending).await?,
+/// A contact that the file makes.
+struct Made<'a> {
+    email: &'a str,
+    merged: Merged<'a>,
+}
+
+impl<'a> Made<'a> {
+    /// The first row makes it and the others fill it.
+    fn new(Person { id, first, rows }: Person<'a>) -> Result<Self> {
+        let contact = Contact {
+            id,
+            fields: Cow::Borrowed(&first.fields),
+            custom: first.custom.clone(),
+            raw_data: Some(first.raw_data.clone()),
+            met: true,
+            on_list: false,
         };
-        let mut made: BTreeMap<String, Merged> = BTreeMap::new();
-        let mut found: BTreeMap<String, (Merged, bool)> = BTreeMap::new();
-        for (address, rows) in &pending {
-            match present.remove(address) {
-                Some(contact) => {
-                    let met = contact.met;
-                    found.insert(address.clone(), (apply(contact, rows), met))
-                }
-                None => {
-                    made.extend(create(rows).map(|merged| (address.clone(), merged)));
-                    None
-                }
-            };
-        }
-        insert(tx, origin, &pending, &mut made).await?;
-        update(tx, found.values().map(|(merged, _)| merged)).await?;
-        let newly_met = found.values().filter(|(merged, met)| merged.contact.met && !met);
-        remember(tx, origin, newly_met.map(|(merged, _)| merged.contact.id)).await?;
-        let on_list = found.values().map(|(merged, _)| merged).filter(|merged| !merged.contact.on_list);
-        join(tx, origin, made.values().chain(on_list).map(|merged| merged.contact.id)).await?;
-        for (address, merged) in
-            made.into_iter().chain(found.into_iter().map(|(address, (merged, _))| (address, merged)))
-        {
-            pending.remove(&address);
-            counts.created += merged.counts.created;
-            counts.updated += merged.counts.updated;
-            counts.unchanged += merged.counts.unchanged;
-            errors.extend(merged.errors);
-        }
+        let mut merged = apply(contact, &rows[1..])?;
+        merged.counts.created += 1;
+        Ok(Self { email: first.email.as_str(), merged })
     }
-    if !pending.is_empty() {
-        return Err(Error::Unavailable("contacts were made and deleted faster than they could be read".into()));
-    }
-    Ok((counts, errors))
 }
 
-/// What there is of the people whom some rows name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Found {
-    /// None of them.
-    Nobody,
-    /// Some, and not too much of them.
-    Some,
-    /// More than may be held at once: so many rows are to be taken instead.
-    TooMuch(usize),
+/// Contacts by their address.
+async fn read<'a>(tx: &Tx, sql: &str, origin: Origin, ids: &[ContactId]) -> Result<HashMap<String, Contact<'a>>> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = tx.query(sql, &[&ids, &origin.import, &origin.run_started_at, &origin.list]).await?;
+    rows.iter().map(from_row).collect()
 }
 
-/// Looks whether the contacts that these rows name can be held at once.
-pub(super) async fn weigh(tx: &Tx, pending: &Pending) -> Result<Found> {
-    let addresses: Vec<&str> = pending.by_address.keys().map(String::as_str).collect();
-    let weighed = tx.query_one(include_str!("weigh_contacts.sql"), &[&addresses]).await?;
-    let (contacts, stored): (i64, i64) = (weighed.try_get("contacts")?, weighed.try_get("bytes")?);
-    if contacts == 0 {
-        return Ok(Found::Nobody);
-    }
-    if stored <= STORED_MAXIMUM || pending.rows < 2 {
-        return Ok(Found::Some);
-    }
-    let rows = i64::try_from(pending.rows).map_err(Error::internal)?;
-    let fewer = rows.saturating_mul(STORED_MAXIMUM) / stored;
-    Ok(Found::TooMuch(usize::try_from(fewer.clamp(1, rows - 1)).map_err(Error::internal)?))
-}
-
-/// The contacts that have these addresses, by address; those that will be written to are locked, and read as they are then.
-async fn present(
-    tx: &Tx,
-    origin: Origin,
-    pending: &BTreeMap<String, Vec<ImportRow>>,
-) -> Result<HashMap<String, Contact>> {
-    let addresses: Vec<&str> = pending.keys().map(String::as_str).collect();
-    let (import, list, since) = (origin.import, origin.list, origin.run_started_at);
-    let found = tx.query(include_str!("find_contacts.sql"), &[&addresses, &import, &since, &list]).await?;
-    let mut present = found.iter().map(from_row).collect::<Result<HashMap<_, _>>>()?;
-    let written = |address: &String, contact: &Contact| {
-        pending.get(address).is_some_and(|rows| !contact.on_list || apply(contact.clone(), rows).changed)
-    };
-    let mut ids: Vec<ContactId> = Vec::new();
-    present.retain(|address, contact| {
-        let written = written(address, contact);
-        if written {
-            ids.push(contact.id);
-        }
-        !written
-    });
-    if !ids.is_empty() {
-        let locked = tx.query(include_str!("lock_contacts.sql"), &[&ids, &import, &since, &list]).await?;
-        for row in &locked {
-            let (address, contact) = from_row(row)?;
-            present.insert(address, contact);
-        }
-        // One that got another address meanwhile is not the one that the rows speak of.
-        present.retain(|address, _| pending.contains_key(address));
-    }
-    Ok(present)
-}
-
-fn from_row(row: &Row) -> Result<(String, Contact)> {
-    let Value::Object(custom) = row.try_get("custom")? else {
-        return Err(Error::internal("custom fields are no object"));
-    };
+fn from_row<'a>(row: &Row) -> Result<(String, Contact<'a>)> {
     let contact = Contact {
         id: row.try_get("id")?,
-        fields: Fields {
+        fields: Cow::Owned(Fields {
             name: row.try_get("name")?,
             first_name: row.try_get("first_name")?,
             last_name: row.try_get("last_name")?,
             company: row.try_get("company")?,
             timezone: row.try_get("timezone")?,
-        },
-        custom: Arc::new(custom),
-        raw_data: row.try_get::<_, Option<Value>>("raw_data")?.map(|value| RawData::Stored(Arc::new(value))),
+        }),
+        custom: JsonObject::from_stored(row.try_get("custom")?),
+        raw_data: row.try_get::<_, Option<&str>>("raw_data")?.map(JsonObject::from_stored),
         met: row.try_get("met")?,
         on_list: row.try_get("on_list")?,
     };
     Ok((row.try_get("email_lower")?, contact))
 }
 
-/// The contact that the first row makes and the others fill.
-fn create(rows: &[ImportRow]) -> Option<Merged> {
-    let (first, rest) = rows.split_first()?;
-    let contact = Contact {
-        id: ContactId::fresh(),
-        fields: first.fields.clone(),
-        custom: first.custom.clone(),
-        raw_data: Some(RawData::Read(first.raw_data.clone())),
-        met: true,
-        on_list: false,
-    };
-    let mut merged = apply(contact, rest);
-    merged.counts.created += 1;
-    Some(merged)
-}
-
 /// Applies rows to a contact, in their order.
-fn apply(contact: Contact, rows: &[ImportRow]) -> Merged {
+fn apply<'a>(contact: Contact<'a>, rows: &'a [ImportRow]) -> Result<Merged<'a>> {
     let mut merged = Merged { contact, changed: false, counts: Counts::default(), errors: Vec::new() };
     for row in rows {
-        let after = if merged.contact.met { fill(&merged.contact, row) } else { overwrite(&merged.contact, row) };
-        let changed = after != merged.contact;
-        if after.custom != merged.contact.custom && is_too_long(&after.custom) {
-            let (code, reason) = custom_too_long();
-            merged.errors.push(row.source.clone().error(code, reason));
-            continue;
+        match merged.contact.take(row)? {
+            Taken::Changed => {
+                merged.changed = true;
+                merged.counts.updated += 1;
+            }
+            Taken::Unchanged => merged.counts.unchanged += 1,
+            Taken::CustomTooLong => {
+                let (code, reason) = custom_too_long();
+                merged.errors.push(row.source.clone().error(code, reason));
+            }
         }
-        if changed {
-            merged.counts.updated += 1;
-        } else {
-            merged.counts.unchanged += 1;
-        }
-        merged.changed |= changed;
-        merged.contact = Contact { met: true, ..after };
     }
-    merged
+    Ok(merged)
 }
 
-/// The values of the row that are not empty win.
-fn overwrite(contact: &Contact, row: &ImportRow) -> Contact {
-    let mut after = contact.clone();
-    for (stored, value) in after.fields.each_mut().into_iter().zip(row.fields.each()) {
-        if value.is_some() {
-            stored.clone_from(value);
-        }
-    }
-    if row.custom.iter().any(|(key, value)| after.custom.get(key) != Some(value)) {
-        let values = row.custom.iter().map(|(key, value)| (key.clone(), value.clone()));
-        Arc::make_mut(&mut after.custom).extend(values);
-    }
-    after.raw_data = Some(RawData::Read(row.raw_data.clone()));
-    after
+enum Taken {
+    Changed,
+    Unchanged,
+    /// Nothing was taken.
+    CustomTooLong,
 }
 
-/// The stored values win, where there are any.
-fn fill(contact: &Contact, row: &ImportRow) -> Contact {
-    let mut after = contact.clone();
-    for (stored, value) in after.fields.each_mut().into_iter().zip(row.fields.each()) {
-        if stored.as_deref().is_none_or(str::is_empty) && value.is_some() {
-            stored.clone_from(value);
+impl<'a> Contact<'a> {
+    /// Takes a row: the values of the first that win where they are not empty; of those after it what is still missing.
+    fn take(&mut self, row: &'a ImportRow) -> Result<Taken> {
+        let wins = !self.met;
+        let mut changed = false;
+        if let Some(custom) = self.custom_with(row, wins)? {
+            if is_too_long(&custom) {
+                return Ok(Taken::CustomTooLong);
+            }
+            self.custom = custom;
+            changed = true;
         }
-    }
-    for (key, value) in &*row.custom {
-        if after.custom.get(key).is_none_or(|stored| stored.is_null() || stored == "") {
-            Arc::make_mut(&mut after.custom).insert(key.clone(), value.clone());
+        for (n, value) in row.fields.each().into_iter().enumerate().filter(|(_, value)| value.is_some()) {
+            let stored = self.fields.each()[n];
+            if stored != value && (wins || stored.as_deref().is_none_or(str::is_empty)) {
+                self.fields.to_mut().each_mut()[n].clone_from(value);
+                changed = true;
+            }
         }
+        if wins && self.raw_data.as_ref() != Some(&row.raw_data) {
+            self.raw_data = Some(row.raw_data.clone());
+            changed = true;
+        }
+        self.met = true;
+        Ok(if changed { Taken::Changed } else { Taken::Unchanged })
     }
-    after
+
+    /// The custom fields with those of the row, where that makes a difference.
+    fn custom_with(&self, row: &ImportRow, wins: bool) -> Result<Option<JsonObject>> {
+        if row.custom.is_empty() || row.custom.as_str() == self.custom.as_str() {
+            return Ok(None);
+        }
+        let is_missing = |stored: Option<&Value>| stored.is_none_or(|stored| stored.is_null() || stored == "");
+        let mut custom = self.custom.members()?;
+        let mut changed = false;
+        for (key, value) in row.custom.members()? {
+            let stored = custom.get(&key);
+            if stored != Some(&value) && (wins || is_missing(stored)) {
+                custom.insert(key, value);
+                changed = true;
+            }
+        }
+        Ok(changed.then(|| JsonObject::of(&custom)))
+    }
 }
 
 /// Contacts as columns, as the statements take them.
@@ -324,68 +344,65 @@ fn fill(contact: &Contact, row: &ImportRow) -> Contact {
 struct Arrays<'a> {
     ids: Vec<ContactId>,
     fields: [Vec<Option<&'a str>>; 5],
-    custom: Vec<Json<&'a Map<String, Value>>>,
-    raw_data: Vec<Option<Cow<'a, str>>>,
+    custom: Vec<&'a str>,
+    raw_data: Vec<Option<&'a str>>,
 }
 
 impl<'a> Arrays<'a> {
-    fn of(contacts: impl Iterator<Item = &'a Contact>) -> Self {
+    fn of(contacts: impl Iterator<Item = &'a Contact<'a>>) -> Self {
         let mut arrays = Self::default();
         for contact in contacts {
             arrays.ids.push(contact.id);
             for (array, field) in arrays.fields.iter_mut().zip(contact.fields.each()) {
                 array.push(field.as_deref());
             }
-            arrays.custom.push(Json(&contact.custom));
-            arrays.raw_data.push(contact.raw_data.as_ref().map(RawData::text));
+            arrays.custom.push(contact.custom.as_str());
+            arrays.raw_data.push(contact.raw_data.as_ref().map(JsonObject::as_str));
         }
         arrays
     }
 }
 
-/// Inserts the contacts that are not there, by address. Those that somebody else has made meanwhile are taken out of `made`.
-async fn insert(
-    tx: &Tx,
-    origin: Origin,
-    pending: &BTreeMap<String, Vec<ImportRow>>,
-    made: &mut BTreeMap<String, Merged>,
-) -> Result<()> {
-    if made.is_empty() {
-        return Ok(());
-    }
-    let emails: Vec<&str> =
-        made.keys().filter_map(|address| Some(pending.get(address)?.first()?.email.as_str())).collect();
-    let Arrays { ids, fields: [name, first_name, last_name, company, timezone], custom, raw_data } =
-        Arrays::of(made.values().map(|merged| &merged.contact));
-    let inserted = tx
-        .query(
-            include_str!("insert_contacts.sql"),
-            &[
-                &tx.organization()?,
+/// Inserts contacts, which are in the order of their addresses. False when somebody else has made one of them meanwhile.
+async fn insert(tx: &Tx, origin: Origin, made: &[Made<'_>]) -> Result<bool> {
+    let organization = tx.organization()?;
+    let pieces: Vec<_> = made
+        .chunks(PIECE)
+        .map(|made| {
+            let emails: Vec<&str> = made.iter().map(|made| made.email).collect();
+            (emails, Arrays::of(made.iter().map(|made| &made.merged.contact)))
+        })
+        .collect();
+    let params: Vec<Params<'_, 11>> = pieces
+        .iter()
+        .map(|(emails, Arrays { ids, fields: [name, first_name, last_name, company, timezone], custom, raw_data })| {
+            [
+                &organization,
                 &origin.import,
-                &ids,
-                &emails,
-                &name,
-                &first_name,
-                &last_name,
-                &company,
-                &timezone,
-                &custom,
-                &raw_data,
-            ],
-        )
-        .await?;
-    let inserted = inserted.iter().map(|row| Ok(row.try_get("email_lower")?)).collect::<Result<HashSet<String>>>()?;
-    if inserted.len() < made.len() {
-        made.retain(|address, _| inserted.contains(address));
+                ids,
+                emails,
+                name,
+                first_name,
+                last_name,
+                company,
+                timezone,
+                custom,
+                raw_data,
+            ] as Params<'_, 11>
+        })
+        .collect();
+    let inserted = tx.execute_each(include_str!("insert_contacts.sql"), &params).await;
+    match inserted {
+        Ok(()) => Ok(true),
+        Err(error) if violated_constraint(&error) == Some("contacts_email_key") => Ok(false),
+        Err(error) => Err(error),
     }
-    Ok(())
 }
 
 /// Writes the contacts that changed. They are locked.
-async fn update(tx: &Tx, merged: impl Iterator<Item = &Merged>) -> Result<()> {
+async fn update<'a>(tx: &Tx, changed: impl Iterator<Item = &'a Merged<'a>>) -> Result<()> {
     let Arrays { ids, fields: [name, first_name, last_name, company, timezone], custom, raw_data } =
-        Arrays::of(merged.filter(|merged| merged.changed).map(|merged| &merged.contact));
+        Arrays::of(changed.map(|merged| &merged.contact));
     if !ids.is_empty() {
         tx.execute(
             include_str!("update_contacts.sql"),

@@ -1,15 +1,14 @@
 //! A row of the file as what it says about a person, or as an error that names what is wrong with it.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use chrono_tz::Tz;
-use serde::{Serialize, Serializer};
-use serde_json::{Map, Value};
 
 use super::columns::{Columns, Field, Target};
 use super::encodings::Encoding;
+use super::json_object::JsonObject;
 use super::parsing::RowView;
+use crate::Error;
 use crate::audience::contacts::{CUSTOM_MAXIMUM, LINE_MAXIMUM};
 use crate::audience::email_address::{EmailAddress, InvalidEmailAddress};
 
@@ -20,10 +19,12 @@ const RAW_MAXIMUM: usize = 1_000;
 #[derive(Debug, Clone)]
 pub(super) struct ImportRow {
     pub(super) email: EmailAddress,
+    /// The same in lower case, by which people are told apart.
+    pub(super) address: String,
     pub(super) fields: Fields,
-    pub(super) custom: Arc<Map<String, Value>>,
-    /// All of the row by header, for the record: the text of a JSON object.
-    pub(super) raw_data: Arc<str>,
+    pub(super) custom: JsonObject,
+    /// All of the row by header, for the record.
+    pub(super) raw_data: JsonObject,
     /// Where the row stands, should it turn out later that it can't be taken.
     pub(super) source: Source,
 }
@@ -107,7 +108,7 @@ pub(super) fn parse(columns: &Columns, encoding: Encoding, row: &RowView<'_>) ->
     let source = Source::of(row, encoding);
     match read(columns, encoding, row) {
         Ok(Person { email, fields, custom, raw_data }) => {
-            Parsed::Row(Box::new(ImportRow { email, fields, custom: Arc::new(custom), raw_data, source }))
+            Parsed::Row(Box::new(ImportRow { address: email.lower(), email, fields, custom, raw_data, source }))
         }
         Err((code, reason)) => Parsed::Error(source.error(code, reason)),
     }
@@ -119,17 +120,8 @@ type Reason = (&'static str, String);
 struct Person {
     email: EmailAddress,
     fields: Fields,
-    custom: Map<String, Value>,
-    raw_data: Arc<str>,
-}
-
-/// Names and texts, as a JSON object in their order.
-struct Object<'a>(Vec<(&'a str, Cow<'a, str>)>);
-
-impl Serialize for Object<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, text)| (name, text)))
-    }
+    custom: JsonObject,
+    raw_data: JsonObject,
 }
 
 fn read(columns: &Columns, encoding: Encoding, row: &RowView<'_>) -> Result<Person, Reason> {
@@ -145,7 +137,7 @@ fn read(columns: &Columns, encoding: Encoding, row: &RowView<'_>) -> Result<Pers
         return Err(("too_many_fields", format!("the row has {count} fields, the header {expected}")));
     }
     let (mut email, mut fields) = (None, Fields::default());
-    let (mut custom, mut raw_data) = (Map::new(), Object(Vec::with_capacity(count)));
+    let (mut custom, mut raw_data) = (Vec::new(), Vec::with_capacity(count));
     for (column, field) in columns.columns.iter().zip(row.fields()) {
         let text = encoding
             .text(field)
@@ -164,22 +156,27 @@ fn read(columns: &Columns, encoding: Encoding, row: &RowView<'_>) -> Result<Pers
             Target::Field(Field::Timezone) => {
                 fields.timezone = trimmed.parse::<Tz>().ok().map(|zone| zone.name().to_owned());
             }
-            Target::Custom(key) => {
-                custom.insert(key.clone(), Value::from(trimmed));
-            }
+            Target::Custom(key) => custom.push((key.as_str(), trim(&text))),
             Target::Nothing => {}
         }
-        raw_data.0.push((&column.name, text));
+        raw_data.push((column.name.as_str(), text));
     }
     let email = email.or_else(|| spare_email(columns, encoding, row)).unwrap_or_default();
     let email =
         EmailAddress::parse(first_of_several(&email)).map_err(|error| (email_code(error), error.to_string()))?;
+    let custom = JsonObject::of_texts(custom);
     if is_too_long(&custom) {
         return Err(custom_too_long());
     }
-    // Names and texts can always be written.
-    let raw_data = serde_json::to_string(&raw_data).unwrap_or_else(|_| "{}".to_owned()).into();
-    Ok(Person { email, fields, custom, raw_data })
+    Ok(Person { email, fields, custom, raw_data: JsonObject::of_texts(raw_data) })
+}
+
+/// The text without white space around it, without a copy where the file's own bytes serve.
+fn trim<'a>(text: &Cow<'a, str>) -> Cow<'a, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+    }
 }
 
 /// What the surest of the other columns of addresses holds, where any holds something. Its own column decides where it is
@@ -222,15 +219,8 @@ pub(super) fn custom_too_long() -> Reason {
     ("custom_too_long", "the contact's custom fields have 16 KiB at most".to_owned())
 }
 
-/// Whether custom fields have more JSON than a contact may have.
-pub(super) fn is_too_long(custom: &Map<String, Value>) -> bool {
-    // Six bytes are the longest escape of one; most rows are far from the limit and need not be written out to see it.
-    let at_most: usize = custom
-        .iter()
-        .map(|(key, value)| match value {
-            Value::String(text) => 6 * text.len() + key.len() + 6,
-            _ => CUSTOM_MAXIMUM,
-        })
-        .sum();
-    at_most > CUSTOM_MAXIMUM && serde_json::to_vec(custom).map_or(usize::MAX, |json| json.len()) > CUSTOM_MAXIMUM
+/// Whether custom fields have more JSON than a contact may have. Spaces between its parts don't count.
+pub(super) fn is_too_long(custom: &JsonObject) -> bool {
+    let counted = || custom.members().and_then(|members| serde_json::to_vec(&members).map_err(Error::internal));
+    custom.as_str().len() > CUSTOM_MAXIMUM && counted().map_or(true, |json| json.len() > CUSTOM_MAXIMUM)
 }
