@@ -14,6 +14,7 @@ pub mod installation;
 pub mod object_store;
 pub mod runtime_api;
 pub mod scene;
+pub mod simulation;
 
 pub use aws_stand_in::AwsStandIn;
 pub use database::TestDb;

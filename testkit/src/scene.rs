@@ -45,6 +45,11 @@ impl Scene {
     pub async fn new() -> Self {
         let db = TestDb::new().await;
         db.set_clock(wednesday_morning()).await;
+        Self::on(db).await
+    }
+
+    /// The same in a database that is there, whatever its clock.
+    pub async fn on(db: TestDb) -> Self {
         let owner = db.owner().await;
         let (organization, domain) = organization(&owner, "acme", "example.test").await;
         Self { db, organization, domain, owner }

@@ -7,5 +7,6 @@ pub(crate) mod down;
 pub(crate) mod invoke;
 pub(crate) mod lint;
 pub(crate) mod package;
+pub(crate) mod simulate;
 pub(crate) mod test;
 pub(crate) mod up;

@@ -74,6 +74,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Run a campaign of weeks in seconds, by a seed, and check what came of it
+    Simulate {
+        #[command(flatten)]
+        options: commands::simulate::Options,
+    },
     /// Build what is deployed to AWS and print the sizes
     Package {
         /// The processor to build for; that of this machine unless given
@@ -156,6 +161,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Bench { paths, rows, rounds, json } => {
             commands::bench::bench(&places, &commands::bench::Options { paths, rows, rounds, json }).await
         }
+        Command::Simulate { options } => commands::simulate::simulate(&places, &options).await,
         Command::Package { arch } => {
             let architecture = arch.unwrap_or_else(Architecture::of_this_machine);
             done(commands::package::package(&places, architecture).await)

@@ -36,6 +36,7 @@ migrations![
     "0015_domains",
     "0016_erasure",
     "0017_references",
+    "0018_doubt",
 ];
 
 /// The roles that functions log in as. None owns anything or passes row-level security.

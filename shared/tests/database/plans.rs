@@ -158,6 +158,21 @@ async fn the_ledger_is_listed_by_an_index_whatever_the_filter() {
     assert!(condition(&plan, "Index Cond").contains("ROW(created_at, id) < "), "{plan}");
 }
 
+#[tokio::test]
+async fn the_oldest_doubt_is_found_without_reading_the_ledger() {
+    let scene = ledger().await;
+    let body: String =
+        scene.rows("select prosrc from pg_proc where proname = 'oldest_unresolved_seconds'", &[]).await[0].get(0);
+    let plan = explain(&scene.db.as_role("owner").begin(scene.organization).await.unwrap(), &body).await;
+    let doubtful = plan.lines().filter(|line| line.contains(" on messages ")).collect::<Vec<_>>();
+    assert_eq!(doubtful.len(), 2, "{plan}");
+    assert!(doubtful.iter().all(|line| line.contains("using messages_doubt_idx ")), "{plan}");
+    let found_by = condition(&plan, "Index Cond");
+    for state in ["'unknown'", "'review'"] {
+        assert!(found_by.contains(state), "{plan}");
+    }
+}
+
 /// The list of messages with these parameters, as the planner sees it when it knows them; the others are null.
 fn question(given: &[(usize, &str)]) -> String {
     let sql = include_str!("../../src/delivery/messages/list.sql").to_owned();
