@@ -2,9 +2,13 @@
 
 pub mod automatic_replies;
 pub mod breaker;
+pub mod constraints;
 pub mod domains;
+pub mod due_times;
+pub mod examining;
 pub mod feedback;
 pub mod gates;
+pub mod health;
 pub mod inbound;
 pub mod limits;
 pub mod mail;

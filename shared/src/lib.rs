@@ -7,6 +7,8 @@ pub mod audience;
 pub mod db;
 pub mod delivery;
 pub mod error;
+#[cfg(fault_points)]
+pub mod fault_points;
 pub mod fields;
 pub mod ids;
 pub mod outreach;

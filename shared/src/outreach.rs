@@ -3,8 +3,10 @@
 pub mod activation;
 pub mod campaign_senders;
 pub mod campaigns;
+pub mod dealing;
 pub mod enrollments;
 pub mod preflight;
+pub mod reports;
 pub mod settings;
 pub mod statistics;
 pub mod steps;

@@ -1,6 +1,7 @@
 //! What the functions call in AWS, as far as they call it, in memory and on the loopback interface: secrets, queues, mail
 //! and objects. One server answers for all of them, as `AWS_ENDPOINT_URL` has it.
 
+mod lines;
 mod mail;
 mod objects;
 mod queues;
@@ -10,16 +11,17 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, Method, Response, StatusCode};
 use axum::{Router, body};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-pub use mail::{MailAnswer, SentMail};
+pub use mail::{MailAnswer, SentMail, provider_id};
 pub use queues::QueuedMessage;
 
+use self::lines::{Line, Lines};
 use self::mail::Mails;
 use self::objects::Objects;
 use self::queues::Queues;
@@ -51,10 +53,7 @@ impl AwsStandIn {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = tokio::spawn(async move {
-            // Answers of a few bytes shall not wait for more of them.
-            axum::serve(axum::serve::ListenerExt::tap_io(listener, |io| drop(io.set_nodelay(true))), router)
-                .await
-                .unwrap();
+            axum::serve(Lines(listener), router.into_make_service_with_connect_info::<Line>()).await.unwrap();
         });
         Self { address, content, server }
     }
@@ -96,6 +95,24 @@ impl AwsStandIn {
         self.content.mails.lock().unwrap().handed.clone()
     }
 
+    /// Those from the one at `first` on.
+    pub fn mails_from(&self, first: usize) -> Vec<SentMail> {
+        self.content.mails.lock().unwrap().handed[first..].to_vec()
+    }
+
+    /// How many mails were handed over.
+    pub fn mail_count(&self) -> usize {
+        self.content.mails.lock().unwrap().handed.len()
+    }
+
+    /// The answers that were given by [`Self::answer_next_mails`] and not used are forgotten, and the answers that are held
+    /// are given.
+    pub fn answer_as_usual(&self) {
+        let mut mails = self.content.mails.lock().unwrap();
+        mails.answers.clear();
+        mails.releases.send_modify(|releases| *releases += 1);
+    }
+
     /// Waits until this many mails were handed over.
     pub async fn mail_arrives(&self, count: usize) {
         let mut handed = self.content.mails.lock().unwrap().count.subscribe();
@@ -119,7 +136,11 @@ impl Drop for AwsStandIn {
     }
 }
 
-async fn answer(State(content): State<Arc<Content>>, request: Request) -> Response<Body> {
+async fn answer(
+    State(content): State<Arc<Content>>,
+    ConnectInfo(line): ConnectInfo<Line>,
+    request: Request,
+) -> Response<Body> {
     let (parts, body) = request.into_parts();
     // A caller that was killed in the middle of its request waits for no answer.
     let Ok(body) = body::to_bytes(body, BODY_LIMIT).await else { return Response::new(Body::empty()) };
@@ -130,7 +151,8 @@ async fn answer(State(content): State<Arc<Content>>, request: Request) -> Respon
         (&Method::POST, Some("AmazonSQS.SendMessageBatch"), _) => {
             content.queues.lock().unwrap().send_batch(&read(&body))
         }
-        (&Method::POST, None, "/v2/email/outbound-emails") => mail::send(&content.mails, &read(&body)).await,
+        (&Method::POST, None, "/v2/email/outbound-emails") => mail::send(&content.mails, &line, &read(&body)).await,
+        (&Method::GET, None, "/v2/email/account") => mail::account(),
         (method, None, path) => objects::answer(&content.objects, method, path, &parts.headers, body),
         _ => error(StatusCode::BAD_REQUEST, "UnknownOperationException", "the stand-in has no such operation"),
     }

@@ -9,6 +9,11 @@ use tokio_postgres::types::Type;
 
 /// Tables without a tenant, and why they have none.
 pub const TABLES_WITHOUT_TENANT: &[(&str, &str)] = &[
+    ("plan_limits", "what each plan allows, which only the owner writes"),
+    (
+        "provider_account_usage",
+        "mails of the whole installation by the hour and the second, counted against one account's bounds",
+    ),
     (
         "provider_accounts",
         "one account with the mail provider serves the whole installation; it holds no tenant's data",
@@ -26,6 +31,11 @@ pub const INDEXES_WITHOUT_TENANT: &[(&str, &str)] = &[(
 /// Functions that run with the owner's rights and so see every tenant, and what they tell.
 pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
     ("domain_is_taken", "yes or no: whether another organization has verified a domain"),
+    (
+        "mail_waits_for_account",
+        "yes or no: whether anybody's mail waits that the provider account could be probed with, for the scheduler",
+    ),
+    ("organizations_to_examine", "ids of organizations, for maintenance, which has no other way to know its tenants"),
     ("organizations_with_deltas", "ids of organizations, for maintenance, which has no other way to know its tenants"),
     (
         "organizations_with_expired_idempotency_keys",

@@ -116,7 +116,14 @@ impl FakeAccount {
     /// An account that may send.
     #[must_use]
     pub fn well() -> AccountState {
-        AccountState { production: true, sending: true, under_review: false, daily_quota: Some(50_000) }
+        AccountState {
+            production: true,
+            sending: true,
+            under_review: false,
+            daily_quota: Some(50_000),
+            mails_per_second: Some(14),
+            sent_in_a_day: 0,
+        }
     }
 
     /// From now on it says this.

@@ -10,6 +10,7 @@ pub mod aws_stand_in;
 pub mod catalog;
 pub mod database;
 pub mod fakes;
+pub mod faults;
 pub mod installation;
 pub mod object_store;
 pub mod runtime_api;

@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod deploy;
 pub(crate) mod doctor;
 pub(crate) mod down;
+pub(crate) mod faults;
 pub(crate) mod invoke;
 pub(crate) mod lint;
 pub(crate) mod package;

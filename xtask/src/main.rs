@@ -79,6 +79,27 @@ enum Command {
         #[command(flatten)]
         options: commands::simulate::Options,
     },
+    /// Inject faults into the send path, and compare the ledger with what the provider has accepted
+    Faults {
+        /// Mails, over all kinds of fault
+        #[arg(long, default_value_t = 20_000)]
+        messages: usize,
+        /// What the faults are drawn from
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// One kind alone, as kill_in_call
+        #[arg(long, value_name = "KIND")]
+        only: Option<String>,
+        /// A hundred thousand mails
+        #[arg(long)]
+        long: bool,
+        /// Switch one defect on after the other, and see whether it is found
+        #[arg(long)]
+        bites: bool,
+        /// End standard output with one JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Build what is deployed to AWS and print the sizes
     Package {
         /// The processor to build for; that of this machine unless given
@@ -162,6 +183,10 @@ async fn run(command: Command) -> Result<ExitCode> {
             commands::bench::bench(&places, &commands::bench::Options { paths, rows, rounds, json }).await
         }
         Command::Simulate { options } => commands::simulate::simulate(&places, &options).await,
+        Command::Faults { messages, seed, only, long, bites, json } => {
+            let options = commands::faults::Options { messages, seed, only, long, bites, json };
+            commands::faults::faults(&places, &options).await
+        }
         Command::Package { arch } => {
             let architecture = arch.unwrap_or_else(Architecture::of_this_machine);
             done(commands::package::package(&places, architecture).await)

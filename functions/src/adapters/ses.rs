@@ -43,11 +43,22 @@ impl Ses {
             .build();
         let config = aws_sdk_sesv2::config::Builder::from(&aws.ses_config())
             .http_client(http)
-            .retry_config(RetryConfig::disabled())
+            .retry_config(retries())
             .timeout_config(timeouts)
             .build();
         Self { client: aws_sdk_sesv2::Client::from_conf(config), configuration_set }
     }
+}
+
+#[cfg(not(fault_points))]
+fn retries() -> RetryConfig {
+    RetryConfig::disabled()
+}
+
+/// A run of faults may have the SDK retry, as it does by default, to see whether that is found.
+#[cfg(fault_points)]
+fn retries() -> RetryConfig {
+    if shared::fault_points::defect("sdk_retries") { RetryConfig::standard() } else { RetryConfig::disabled() }
 }
 
 impl Mailer for Ses {

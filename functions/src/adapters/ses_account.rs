@@ -48,6 +48,8 @@ fn state(account: &GetAccountOutput) -> AccountState {
         sending: account.sending_enabled() && enforcement != "SHUTDOWN",
         under_review: enforcement == "PROBATION",
         daily_quota: account.send_quota().and_then(|quota| bounded(quota.max24_hour_send())),
+        mails_per_second: account.send_quota().and_then(|quota| rate(quota.max_send_rate())),
+        sent_in_a_day: account.send_quota().and_then(|quota| bounded(quota.sent_last24_hours())).unwrap_or_default(),
     }
 }
 
@@ -61,6 +63,14 @@ fn bounded(quota: f64) -> Option<u64> {
     (quota >= 0.0).then_some(quota as u64)
 }
 
+/// Whole mails a second, one at least; of an account without a rate SES says 0 or -1.
+fn rate(rate: f64) -> Option<u32> {
+    if rate <= 0.0 {
+        return None;
+    }
+    u32::try_from(bounded(rate)?.max(1)).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use aws_sdk_sesv2::types::SendQuota;
@@ -72,17 +82,26 @@ mod tests {
             .production_access_enabled(true)
             .sending_enabled(true)
             .enforcement_status(enforcement)
-            .send_quota(SendQuota::builder().max24_hour_send(quota).build())
+            .send_quota(
+                SendQuota::builder().max24_hour_send(quota).max_send_rate(14.5).sent_last24_hours(120.0).build(),
+            )
             .build()
     }
 
     #[test]
     fn what_ses_says_of_an_account_is_told_apart() {
-        let well = AccountState { production: true, sending: true, under_review: false, daily_quota: Some(50_000) };
+        let well = AccountState {
+            production: true,
+            sending: true,
+            under_review: false,
+            daily_quota: Some(50_000),
+            mails_per_second: Some(14),
+            sent_in_a_day: 120,
+        };
         assert_eq!(state(&account("HEALTHY", 50_000.0)), well);
         assert_eq!(state(&account("PROBATION", -1.0)), AccountState { under_review: true, daily_quota: None, ..well });
         assert!(!state(&account("SHUTDOWN", 200.0)).sending);
         let new = state(&GetAccountOutput::builder().build());
-        assert_eq!((new.production, new.sending, new.daily_quota), (false, false, None));
+        assert_eq!((new.production, new.sending, new.daily_quota, new.mails_per_second), (false, false, None, None));
     }
 }

@@ -19,6 +19,7 @@ use shared::outreach::activation::{self, Activation};
 use shared::outreach::campaigns::{self, Campaign, CampaignPatch, NewCampaign, Status};
 use shared::outreach::enrollments::Counts;
 use shared::outreach::preflight::{self, Preflight};
+use shared::outreach::reports::{self, Report};
 use shared::outreach::statistics::daily::{self, Filter, Period, PeriodQuery, Series};
 use shared::outreach::statistics::funnel::{self, Funnel};
 use shared::outreach::statistics::{self, Statistics};
@@ -60,6 +61,8 @@ pub fn router(db: Database, queue: Arc<dyn JobQueue>, account: Arc<dyn ProviderA
         .route("/v1/campaigns/{id}/archive", post(archive))
         .route("/v1/campaigns/{id}/enrollments", get(enrollments::list))
         .route("/v1/campaigns/{id}/enrollments/{enrollment_id}", delete(enrollments::remove))
+        .route("/v1/campaigns/{id}/enrollments/{enrollment_id}/why", get(enrollments::why))
+        .route("/v1/campaigns/{id}/report", get(report))
         .route("/v1/campaigns/{id}/statistics", get(read_statistics))
         .route("/v1/campaigns/{id}/statistics/daily", get(read_daily_statistics))
         .with_state(Campaigns { db, queue, account: Arc::new(WatchedAccount::new(account)) })
@@ -218,6 +221,13 @@ async fn read_statistics(caller: Caller, Id(id): Id<CampaignId>) -> ApiResult<Js
     let funnel = funnel::read(&caller.tx, id).await?;
     caller.commit().await?;
     Ok(Json(CampaignStatistics { accounting, funnel }))
+}
+
+/// What became of everybody, as it was when the last of them had come to an end.
+async fn report(caller: Caller, Id(id): Id<CampaignId>) -> ApiResult<Json<Report>> {
+    let report = reports::find(&caller.tx, id).await?;
+    caller.commit().await?;
+    Ok(Json(report))
 }
 
 /// The campaign's counts of each day.

@@ -12,6 +12,7 @@ use serde_json::json;
 use shared::audience::contacts::{self, Contact, ContactFields, ContactInFull, Filter};
 use shared::audience::personal_data::{self, Erased};
 use shared::delivery::tokens::KeyRing;
+use shared::outreach::enrollments::why::{self, ContactWhy};
 use shared::{ContactId, Database};
 
 use crate::http::{ApiResult, Body, Caller, Id, Listing, Page, created};
@@ -35,6 +36,7 @@ pub fn router(contacts: Contacts) -> Router {
     Router::new()
         .route("/v1/contacts", get(list).post(create))
         .route("/v1/contacts/{id}", get(find).patch(update).delete(delete))
+        .route("/v1/contacts/{id}/why", get(why))
         .route("/v1/contacts/{id}/export", get(export))
         .route("/v1/contacts/{id}/erase", post(erase))
         .with_state(contacts)
@@ -61,6 +63,13 @@ async fn find(caller: Caller, Id(id): Id<ContactId>) -> ApiResult<Json<ContactIn
     let contact = contacts::find(&caller.tx, id).await?;
     caller.commit().await?;
     Ok(Json(contact))
+}
+
+/// When the person is written to next in each of their campaigns, and what holds that.
+async fn why(caller: Caller, State(keys): State<Keys>, Id(id): Id<ContactId>) -> ApiResult<Json<ContactWhy>> {
+    let told = why::of_contact(&caller.tx, &keys, id).await?;
+    caller.commit().await?;
+    Ok(Json(told))
 }
 
 /// Changes the fields that are given.

@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::json;
-use shared::delivery::domains::{self, Domain, DomainName, Identities};
+use shared::delivery::domains::{self, Domain, DomainFields, DomainName, Identities};
 use shared::{Database, DomainId};
 
 use crate::http::{ApiResult, Body, Caller, Id, Listing, Page, created};
@@ -27,7 +27,7 @@ struct Domains {
 pub fn router(db: Database, identities: Provider) -> Router {
     Router::new()
         .route("/v1/domains", get(list).post(create))
-        .route("/v1/domains/{id}", get(find).delete(delete))
+        .route("/v1/domains/{id}", get(find).patch(update).delete(delete))
         .route("/v1/domains/{id}/verify", post(verify))
         .with_state(Domains { db, identities })
 }
@@ -62,6 +62,15 @@ async fn create(
 /// One domain with its records.
 async fn find(caller: Caller, Id(id): Id<DomainId>) -> ApiResult<Json<Domain>> {
     let domain = domains::find(&caller.tx, id).await?;
+    caller.commit().await?;
+    Ok(Json(domain))
+}
+
+/// Changes the fields that are given.
+async fn update(caller: Caller, Id(id): Id<DomainId>, Body(fields): Body<DomainFields>) -> ApiResult<Json<Domain>> {
+    let details = json!({"fields": fields.names()});
+    let domain = domains::update(&caller.tx, id, fields).await?;
+    caller.record("domain.updated", id.0, &details).await?;
     caller.commit().await?;
     Ok(Json(domain))
 }

@@ -1,14 +1,20 @@
 //! Invoked every minute by EventBridge: plans what is due and finds what was lost.
 
+use std::sync::Arc;
+
+use functions::adapters::ses_account::SesAccount;
 use functions::adapters::sqs::SqsSendQueue;
 use functions::environment::required;
 use functions::events::scheduler::{self, Scheduler};
+use shared::delivery::provider_account::WatchedAccount;
 
 fn main() -> Result<(), lambda_runtime::Error> {
     functions::serve::events(
         async |environment| {
             let queue = SqsSendQueue::new(&environment.aws, required("SEND_QUEUE_URL")?, environment.stage());
-            Ok(Scheduler { db: environment.database().await?, queue: Box::new(queue), stage: environment.stage() })
+            let account = WatchedAccount::new(Arc::new(SesAccount::new(&environment.aws)));
+            let (db, stage) = (environment.database().await?, environment.stage());
+            Ok(Scheduler { db, queue: Box::new(queue), account, stage })
         },
         scheduler::handle,
     )

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use shared::delivery::examining::{self, Examined};
 use shared::outreach::statistics::folding::{self, Folded};
 use shared::platform::idempotency::sweeping::{self, Swept};
 use shared::{Database, Result};
@@ -19,6 +20,8 @@ const LONGEST_FOLDING: Duration = Duration::from_secs(180);
 pub struct Run {
     /// What was folded into the daily counters.
     pub folded: Folded,
+    /// How senders and campaigns were found.
+    pub examined: Examined,
     /// What was swept of the requests that may be sent twice.
     pub swept: Swept,
 }
@@ -27,7 +30,8 @@ pub struct Run {
 pub async fn handle(db: &Database, _event: serde_json::Value) -> Result<Run> {
     let begin = Instant::now();
     let folded = folding::fold(db, begin + LONGEST_FOLDING).await;
+    let examined = examining::examine(db, begin + LONGEST_RUN).await;
     let swept = sweeping::sweep(db, begin + LONGEST_RUN).await;
-    tracing::info!(?folded, ?swept, "the run is over");
-    Ok(Run { folded: folded?, swept: swept? })
+    tracing::info!(?folded, ?examined, ?swept, "the run is over");
+    Ok(Run { folded: folded?, examined: examined?, swept: swept? })
 }

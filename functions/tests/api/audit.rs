@@ -37,7 +37,7 @@ async fn an_act_is_told_with_actor_subject_fields_and_request() {
     let act = &listed.body["data"][0];
     assert_eq!((act["actor_kind"].as_str(), act["actor_id"].as_str()), (Some("api_key"), key[0].get(0)));
     assert_eq!((act["action"].as_str(), act["subject_id"].as_str()), (Some("organization.updated"), Some(id.as_str())));
-    assert_eq!(act["details"], json!({"fields": ["timezone", "postal_address", "branding", "settings"]}));
+    assert_eq!(act["details"], json!({"fields": ["timezone", "holidays", "postal_address", "branding", "settings"]}));
     assert_eq!(act["request_id"].as_str(), changed.headers["x-request-id"].to_str().ok());
     assert_eq!(act["created_at"].as_str().map(str::len), Some("2026-03-04T10:00:00.000Z".len()));
 }

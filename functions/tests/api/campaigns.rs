@@ -270,6 +270,16 @@ async fn wrong_fields_are_named() {
         (json!({"gap_seconds": -1}), "gap_seconds", "out_of_range"),
         (json!({"maximum_lateness_seconds": 1}), "maximum_lateness_seconds", "out_of_range"),
         (json!({"track_opens": null}), "track_opens", "invalid"),
+        (json!({"timezone_mode": "theirs"}), "timezone_mode", "unknown"),
+        (json!({"timezone_mode": null}), "timezone_mode", "invalid"),
+        (json!({"jitter_seconds": -1}), "jitter_seconds", "out_of_range"),
+        (json!({"jitter_seconds": 14_401}), "jitter_seconds", "out_of_range"),
+        (json!({"holidays": ["2026-12-25", "2026-02-30"]}), "holidays", "invalid"),
+        (json!({"holidays": ["25.12.2026"]}), "holidays", "invalid"),
+        (json!({"holidays": null}), "holidays", "invalid"),
+        (json!({"holidays": vec!["2026-12-25"; 367]}), "holidays", "too_many"),
+        (json!({"sender_strategy": "best"}), "sender_strategy", "unknown"),
+        (json!({"sender_strategy": null}), "sender_strategy", "invalid"),
     ];
     for (body, field, code) in settings {
         let found = refused(Method::PATCH, &format!("{base}/settings"), body).await;
@@ -284,6 +294,16 @@ async fn wrong_fields_are_named() {
     }
     let senders = refused(Method::PUT, &format!("{base}/senders"), json!({"sender_ids": []})).await;
     assert_eq!(senders, ("sender_ids".to_owned(), "empty".to_owned()));
+    for (body, field, code) in [
+        (json!({}), "senders", "required"),
+        (json!({"sender_ids": [nobody], "senders": [{"sender_id": nobody}]}), "senders", "required"),
+        (json!({"senders": [{"sender_id": nobody}]}), "senders", "not_found"),
+        (json!({"senders": [{"sender_id": nobody, "weight": 0}]}), "senders.0.weight", "out_of_range"),
+        (json!({"senders": [{"sender_id": nobody}, {"sender_id": nobody}]}), "senders", "duplicate"),
+    ] {
+        let found = refused(Method::PUT, &format!("{base}/senders"), body).await;
+        assert_eq!(found, (field.to_owned(), code.to_owned()));
+    }
     let step = json!({"name": "a", "subject_template": "a\r\nBcc: b", "body_template": "b", "delay_hours": 24});
     let answer = desk.send(Method::POST, &format!("{base}/steps"), Some(step)).await.expect(422);
     let fields: Vec<&str> =
@@ -341,17 +361,80 @@ async fn settings_come_with_the_campaign_and_can_be_changed() {
         json!({
             "window_start": "09:00", "window_end": "18:00",
             "send_days": ["monday", "tuesday", "wednesday", "thursday", "friday"], "timezone": "UTC",
+            "timezone_mode": "campaign", "holidays": [], "jitter_seconds": 0, "sender_strategy": "round_robin",
             "daily_limit": 50, "gap_seconds": 120, "maximum_lateness_seconds": 14_400, "track_opens": true, "track_clicks": true
         })
     );
     let changed = desk.sample("settings_update", &campaign).await.expect(200);
     let expected = json!({
         "window_start": "10:00", "window_end": "16:30", "send_days": ["monday", "thursday"], "timezone": "Europe/Berlin",
+        "timezone_mode": "recipient", "holidays": ["2026-12-25", "2027-01-01"], "jitter_seconds": 900,
+        "sender_strategy": "weighted",
         "daily_limit": 1200, "gap_seconds": 30, "maximum_lateness_seconds": 7200, "track_opens": false, "track_clicks": true
     });
     assert_eq!(changed.body, expected);
     assert_eq!(desk.sample("settings_find", &campaign).await.expect(200).body, expected);
-    assert_eq!(desk.audited().await, ["campaign.created", "campaign.settings_changed"]);
+    // What is not given stays; a list that is given takes the place of the one that was there.
+    let path = format!("/v1/campaigns/{}/settings", created.text("/id"));
+    let kept = desk.send(Method::PATCH, &path, Some(json!({}))).await.expect(200);
+    assert_eq!(kept.body, expected);
+    let cleared = desk.send(Method::PATCH, &path, Some(json!({"holidays": [], "timezone_mode": "campaign"}))).await;
+    let cleared = cleared.expect(200);
+    assert_eq!((&cleared.body["holidays"], cleared.text("/timezone_mode")), (&json!([]), "campaign"));
+    assert_eq!(cleared.body["jitter_seconds"], 900);
+    assert_eq!(
+        desk.audited().await,
+        ["campaign.created", "campaign.settings_changed", "campaign.settings_changed", "campaign.settings_changed"]
+    );
+}
+
+#[tokio::test]
+async fn a_step_counts_from_the_one_before_or_from_the_start() {
+    let desk = Desk::new().await;
+    let scene = desk.app.scene.draft_campaign(1, &[], 0, 50).await;
+    let campaign = scene.campaign.to_string();
+    let path = format!("/v1/campaigns/{campaign}/steps");
+    let plain = desk.sample("steps_create", &[("CAMPAIGN_ID", &campaign)]).await.expect(201);
+    assert_eq!((plain.text("/timing"), &plain.body["start_offset_ms"]), ("delay", &Value::Null));
+    let offset = desk.sample("steps_create_offset", &[("CAMPAIGN_ID", &campaign)]).await.expect(201);
+    assert_eq!((offset.text("/timing"), &offset.body["start_offset_ms"]), ("offset", &json!(259_200_000)));
+    let path_of_offset = format!("{path}/{}", offset.text("/id"));
+    let base = json!({"name": "a", "subject_template": "b", "body_template": "c"});
+    let with = |more: Value| {
+        let mut body = base.clone();
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    for (more, code) in [
+        (json!({"timing": "offset"}), "required"),
+        (json!({"timing": "offset", "start_offset_ms": -1}), "out_of_range"),
+        (json!({"timing": "offset", "start_offset_ms": 63_072_000_001_i64}), "out_of_range"),
+        (json!({"start_offset_ms": 5}), "not_allowed"),
+        (json!({"timing": "whenever"}), "unknown"),
+    ] {
+        let refused = desk.send(Method::POST, &path, Some(with(more.clone()))).await.expect(422);
+        assert_eq!(refused.text("/errors/0/code"), code, "{more}");
+    }
+    let far = with(json!({"timing": "offset", "start_offset_ms": 63_072_000_000_i64}));
+    desk.send(Method::POST, &path, Some(far)).await.expect(201);
+    for (patch, code) in [
+        (json!({"timing": "delay"}), "not_allowed"),
+        (json!({"start_offset_ms": null}), "required"),
+        (json!({"timing": null}), "invalid"),
+    ] {
+        let refused = desk.send(Method::PATCH, &path_of_offset, Some(patch.clone())).await.expect(422);
+        assert_eq!(refused.text("/errors/0/code"), code, "{patch}");
+    }
+    let renamed = desk.send(Method::PATCH, &path_of_offset, Some(json!({"name": "Later"}))).await.expect(200);
+    assert_eq!(renamed.body["start_offset_ms"], 259_200_000, "absent is not null");
+    let delayed = json!({"timing": "delay", "start_offset_ms": null, "delay_days": 1});
+    let delayed = desk.send(Method::PATCH, &path_of_offset, Some(delayed)).await.expect(200);
+    assert_eq!((delayed.text("/timing"), &delayed.body["start_offset_ms"]), ("delay", &Value::Null));
+    // Due times have been computed from it once the campaign has left the draft.
+    desk.app.scene.run("update campaigns set status = 'paused'", &[]).await;
+    let patch = json!({"timing": "offset", "start_offset_ms": 0});
+    let refused = desk.send(Method::PATCH, &path_of_offset, Some(patch)).await.expect(409);
+    assert_eq!(refused.text("/code"), "campaign_not_draft");
 }
 
 #[tokio::test]
@@ -390,6 +473,8 @@ fn routes(scene: &CampaignScene, enrollment: &str) -> Vec<(Method, String, Optio
         (Method::POST, format!("{base}/archive"), None),
         (Method::GET, format!("{base}/enrollments"), None),
         (Method::DELETE, format!("{base}/enrollments/{enrollment}"), None),
+        (Method::GET, format!("{base}/enrollments/{enrollment}/why"), None),
+        (Method::GET, format!("{base}/report"), None),
         (Method::GET, format!("{base}/statistics"), None),
         (Method::GET, format!("{base}/statistics/daily"), None),
     ]
@@ -439,6 +524,33 @@ async fn another_organization_sees_and_changes_nothing() {
     ] {
         desk.send(Method::DELETE, &path, None).await.expect(404);
     }
+}
+
+#[tokio::test]
+async fn somebody_on_the_way_is_told_what_they_wait_for() {
+    let desk = Desk::new().await;
+    let scene = desk.draft(1).await;
+    let base = format!("/v1/campaigns/{}", scene.campaign);
+    desk.post(&format!("{base}/activate")).await.expect(200);
+    let people = desk.get(&format!("{base}/enrollments")).await.expect(200);
+    let ids = [("CAMPAIGN_ID", scene.campaign.to_string()), ("ENROLLMENT_ID", people.text("/data/0/id").to_owned())];
+    let ids = ids.each_ref().map(|(name, id)| (*name, id.as_str()));
+    let free = desk.sample("enrollments_why", &ids).await.expect(200);
+    assert_eq!((&free.body["constraints"], &free.body["ended"]), (&json!([]), &Value::Null));
+    assert_eq!(
+        (free.text("/earliest_at"), &free.body["next_step"]["position"]),
+        ("2026-03-04T10:00:00.000Z", &json!(1))
+    );
+    desk.post(&format!("{base}/pause")).await.expect(200);
+    let paused = desk.sample("enrollments_why", &ids).await.expect(200);
+    let holds = json!([{"code": "campaign_paused", "message": "The campaign is paused.", "since": "2026-03-04T10:00:00.000Z", "until": null}]);
+    assert_eq!((&paused.body["constraints"], &paused.body["earliest_at"]), (&holds, &Value::Null));
+
+    let path = format!("/v1/contacts/{}/why", scene.contacts[0]);
+    let person = desk.app.send(crate::contacts::router(&desk.app), Method::GET, &path, None).await.expect(200);
+    assert_eq!(person.body["enrollments"], json!([paused.body]));
+    let nobody = format!("{base}/enrollments/{}/why", shared::EnrollmentId::fresh());
+    desk.get(&nobody).await.expect(404);
 }
 
 async fn everything(desk: &Desk) -> String {

@@ -98,6 +98,61 @@ async fn a_small_audience_is_enrolled_in_the_request_without_the_suppressed() {
 }
 
 #[tokio::test]
+async fn people_are_dealt_out_by_the_strategy_of_the_campaign() {
+    let desk = Desk::new().await;
+    for (strategy, expected) in [
+        ("round_robin", [4, 4, 4]),
+        // Weights of 1, 2 and 3; 600, 600 and 1,200 mails a day, of which half of the last are used; health of 20, 100 and 0.
+        ("weighted", [2, 4, 6]),
+        ("remaining_capacity", [4, 4, 4]),
+        ("health", [2, 10, 0]),
+    ] {
+        let scene = &desk.app.scene;
+        scene.run("delete from campaign_senders", &[]).await;
+        scene.run("delete from limit_usage", &[]).await;
+        scene.run("delete from enrollments", &[]).await;
+        scene.run("delete from senders", &[]).await;
+        let senders = [scene.sender(1, 600, 0).await, scene.sender(2, 600, 0).await, scene.sender(3, 1_200, 0).await];
+        for (sender, health) in senders.iter().zip([20, 100, 0]) {
+            let found = "insert into sender_health (organization_id, sender_id, score, sends, hard_bounces, complaints, replies, computed_at)
+                         values ($1, $2, $3, 100, 0, 0, 0, now())";
+            scene.run(found, &[&scene.organization, sender, &health]).await;
+        }
+        let used = "insert into limit_usage (organization_id, scope, scope_id, day, used)
+                    values ($1, 'sender', $2, (clock_now() at time zone 'UTC')::date, 600)";
+        scene.run(used, &[&scene.organization, &senders[2]]).await;
+        let campaign = scene.draft_campaign(12, &senders, 1, 100).await.campaign;
+        let base = format!("/v1/campaigns/{campaign}");
+        let pool: Vec<_> = (1..).zip(senders).map(|(weight, id)| json!({"sender_id": id, "weight": weight})).collect();
+        let pool = desk.send(Method::PUT, &format!("{base}/senders"), Some(json!({"senders": pool}))).await.expect(200);
+        assert_eq!(pool.body["data"][2]["weight"], 3);
+        let strategy = Some(json!({"sender_strategy": strategy}));
+        desk.send(Method::PATCH, &format!("{base}/settings"), strategy).await.expect(200);
+        desk.post(&format!("{base}/activate")).await.expect(200);
+        let dealt = "select count(*) from enrollments where campaign_id = $1 and sender_id = $2";
+        let mut counts = Vec::new();
+        for sender in senders {
+            counts.push(scene.number(dealt, &[&campaign, &sender]).await);
+        }
+        assert_eq!(counts, expected);
+    }
+}
+
+#[tokio::test]
+async fn by_health_and_capacity_nobody_is_dealt_to_a_sender_that_rests() {
+    for strategy in ["health", "remaining_capacity"] {
+        let desk = Desk::new().await;
+        let campaign = desk.draft(6).await;
+        let scene = &desk.app.scene;
+        scene.run("update senders set status = 'paused' where id = $1", &[&campaign.senders[0]]).await;
+        scene.run("update campaign_settings set sender_strategy = $1", &[&strategy]).await;
+        desk.post(&format!("/v1/campaigns/{}/activate", campaign.campaign)).await.expect(200);
+        let dealt = "select count(*) from enrollments where sender_id = $1";
+        assert_eq!(scene.number(dealt, &[&campaign.senders[1]]).await, 6);
+    }
+}
+
+#[tokio::test]
 async fn a_campaign_that_fails_preflight_is_not_activated() {
     let desk = Desk::new().await;
     let scene = desk.draft(0).await;

@@ -129,6 +129,9 @@ async fn a_variable_that_nothing_can_fill_refuses_the_activation() {
     assert_eq!(preflight["errors"][0]["variable"], "frist_name");
     assert_eq!(preflight["errors"][0]["step_id"], json!(scene.steps[0]));
     assert_eq!(preflight["errors"][1]["variable"], "custom.city");
+    for error in preflight["errors"].as_array().unwrap() {
+        assert_eq!((&error["count"], &error["contact_ids"]), (&json!(2), &json!(scene.contacts)), "{error:#}");
+    }
     desk.app.scene.run("update contacts set custom = '{\"city\": \"Ulm\"}' where id = $1", &[&scene.contacts[0]]).await;
     desk.write(&scene, "Hello", "{{ custom.city }}").await;
     let preflight = desk.preflight(&scene).await;
@@ -218,4 +221,148 @@ async fn a_provider_out_of_reach_is_told_and_keeps_nobody_from_going_on() {
     desk.account.say(None);
     assert_eq!(codes(&desk.preflight(&scene).await), (vec![], vec!["provider_unreachable"]));
     desk.post(&format!("/v1/campaigns/{}/activate", scene.campaign)).await.expect(200);
+}
+
+#[tokio::test]
+async fn of_many_for_whom_a_variable_is_undefined_five_are_named() {
+    let desk = Desk::new().await;
+    let scene = desk.draft(8).await;
+    desk.write(&scene, "{{ nickname }}", "{{ custom.city }}").await;
+    let suppress = "insert into suppressions (organization_id, id, email_lower, reason)
+                    select organization_id, gen_random_uuid(), email_lower, 'manual' from contacts where id = $1";
+    desk.app.scene.run(suppress, &[&scene.contacts[0]]).await;
+    let preflight = desk.preflight(&scene).await;
+    assert_eq!(codes(&preflight).0, ["undefined_variable", "undefined_variable"]);
+    for error in preflight["errors"].as_array().unwrap() {
+        assert_eq!((&error["count"], &error["contact_ids"]), (&json!(7), &json!(scene.contacts[1..6])), "{error:#}");
+    }
+    let refused = desk.post(&format!("/v1/campaigns/{}/activate", scene.campaign)).await.expect(409);
+    assert!(refused.text("/detail").contains("undefined_variable"), "{}", refused.text("/detail"));
+    // Where nobody would be enrolled it is still wrong, and concerns nobody.
+    desk.app.scene.run("delete from list_members", &[]).await;
+    let preflight = desk.preflight(&scene).await;
+    assert_eq!(codes(&preflight).0, ["empty_audience", "undefined_variable"]);
+    assert_eq!((&preflight["errors"][1]["count"], preflight["errors"][1].get("contact_ids")), (&json!(0), None));
+}
+
+#[tokio::test]
+async fn holidays_on_every_send_day_leave_no_window() {
+    let desk = Desk::new().await;
+    let scene = desk.draft(1).await;
+    let set = async |sql: &str| desk.app.scene.run(sql, &[]).await;
+    set("update campaign_settings set send_days = '{monday}', holidays = array(
+             select day::date from generate_series(date '2026-03-09', '2026-12-28', '7 days') as day)")
+    .await;
+    let preflight = desk.preflight(&scene).await;
+    assert_eq!(codes(&preflight), (vec![], vec!["no_window"]), "there is a Monday in January");
+    assert_eq!(preflight["warnings"][0]["at"], "2027-01-04T09:00:00.000Z");
+    set("update organizations set holidays = array(
+             select day::date from generate_series(date '2027-01-04', '2027-06-28', '7 days') as day)")
+    .await;
+    let preflight = desk.preflight(&scene).await;
+    assert_eq!(codes(&preflight).0, ["no_window"]);
+    let refused = desk.post(&format!("/v1/campaigns/{}/activate", scene.campaign)).await.expect(409);
+    assert!(refused.text("/detail").contains("no_window"), "{}", refused.text("/detail"));
+}
+
+#[tokio::test]
+async fn a_window_that_opens_later_than_a_mail_may_be_late_is_told() {
+    let desk = Desk::new().await;
+    let scene = desk.draft(1).await;
+    let at = async |hour: u32| {
+        let at = testkit::scene::wednesday_morning() + chrono::TimeDelta::hours(i64::from(hour) - 10);
+        desk.app.scene.db.set_clock(at).await;
+    };
+    at(20).await;
+    let preflight = desk.preflight(&scene).await;
+    assert_eq!(codes(&preflight), (vec![], vec!["no_window"]));
+    assert_eq!(preflight["warnings"][0]["at"], "2026-03-05T09:00:00.000Z");
+    // The first step's own time counts: six hours later it is two in the night, ten later six in the morning.
+    desk.app.scene.run("update steps set delay_hours = 10 where position = 1", &[]).await;
+    assert_eq!(codes(&desk.preflight(&scene).await), (vec![], vec![]), "three hours are within four");
+    let offset = "update steps set timing = 'offset', start_offset_ms = 21600000 where position = 1";
+    desk.app.scene.run(offset, &[]).await;
+    assert_eq!(codes(&desk.preflight(&scene).await), (vec![], vec!["no_window"]));
+    desk.app.scene.run("update campaign_settings set maximum_lateness_seconds = 604800", &[]).await;
+    assert_eq!(codes(&desk.preflight(&scene).await), (vec![], vec![]));
+    desk.post(&format!("/v1/campaigns/{}/activate", scene.campaign)).await.expect(200);
+}
+
+#[tokio::test]
+async fn the_end_is_projected() {
+    let desk = Desk::new().await;
+    let scene = desk.draft(30).await;
+    // Two senders, 30 seconds apart: 30 mails take some minutes, and so do those of the steps two and four days later.
+    let preflight = desk.preflight(&scene).await;
+    assert_eq!(codes(&preflight), (vec![], vec![]));
+    assert_eq!(
+        preflight["projected_finish_at"].as_str().map(|at| &at[..13]),
+        Some("2026-03-09T09"),
+        "Friday, then Monday"
+    );
+    // The account's own quota binds as well.
+    desk.account.say(Some(AccountState { daily_quota: Some(10), ..FakeAccount::well() }));
+    assert_eq!(desk.preflight(&scene).await["projected_finish_at"].as_str().map(|at| &at[..10]), Some("2026-03-16"));
+    desk.account.say(Some(FakeAccount::well()));
+    desk.app.scene.run("update campaign_settings set daily_limit = 1, send_days = '{monday}'", &[]).await;
+    let preflight = desk.preflight(&scene).await;
+    assert_eq!(codes(&preflight), (vec![], vec!["no_window", "projected_finish"]));
+    assert_eq!(preflight["warnings"][1]["at"], preflight["projected_finish_at"]);
+    assert_eq!(preflight["projected_finish_at"].as_str().map(|at| &at[..4]), Some("2027"));
+    desk.app.scene.run("update steps set delay_days = 365", &[]).await;
+    let preflight = desk.preflight(&scene).await;
+    assert_eq!(codes(&preflight).1.last(), Some(&"projected_finish"));
+    assert_eq!((&preflight["projected_finish_at"], preflight["warnings"][1].get("at")), (&Value::Null, None));
+    desk.app.scene.run("delete from list_members", &[]).await;
+    assert_eq!(desk.preflight(&scene).await["projected_finish_at"], Value::Null, "nothing would go");
+}
+
+#[tokio::test]
+async fn links_that_are_not_https_are_counted_by_step() {
+    let desk = Desk::new().await;
+    let scene = desk.draft(1).await;
+    desk.write(
+        &scene,
+        "Hello",
+        "https://example.test/ http://example.test/ HTTP://{{ email }}.test and mailto:a@b.test",
+    )
+    .await;
+    let preflight = desk.preflight(&scene).await;
+    assert_eq!(codes(&preflight), (vec![], vec!["insecure_link"]));
+    let warning = &preflight["warnings"][0];
+    assert_eq!((&warning["count"], &warning["step_id"]), (&json!(2), &json!(scene.steps[0])));
+    desk.post(&format!("/v1/campaigns/{}/activate", scene.campaign)).await.expect(200);
+}
+
+#[tokio::test]
+async fn mails_that_are_too_large_are_told() {
+    let desk = Desk::new().await;
+    let scene = desk.draft(2).await;
+    let text = |bytes: usize| "word ".repeat(bytes / 5);
+    desk.write(&scene, "Hello", &text(60_000)).await;
+    assert_eq!(codes(&desk.preflight(&scene).await), (vec![], vec![]));
+    // Gmail shows 102 KB of the HTML part, in which a quotation mark takes six.
+    desk.write(&scene, "Hello", &"\"&<".repeat(10_000)).await;
+    let preflight = desk.preflight(&scene).await;
+    assert_eq!(codes(&preflight), (vec![], vec!["message_too_large"]));
+    assert_eq!(preflight["warnings"][0]["step_id"], json!(scene.steps[0]));
+    assert!(preflight["warnings"][0]["count"].as_i64().unwrap() > 102 * 1024);
+    // The longest value of the audience decides, whoever has it.
+    let stories = "{{ custom.story | default('') }}".repeat(4);
+    desk.write(&scene, "Hello", &format!("{}{stories}", text(60_000))).await;
+    assert_eq!(codes(&desk.preflight(&scene).await), (vec![], vec![]));
+    let story = "update contacts set custom = jsonb_build_object('story', repeat('a', 15000)) where id = $1";
+    desk.app.scene.run(story, &[&scene.contacts[1]]).await;
+    assert_eq!(codes(&desk.preflight(&scene).await), (vec![], vec!["message_too_large"]));
+    // 256 KiB is more than any mail may have; the other person gets theirs.
+    desk.write(&scene, "Hello", &stories.repeat(5)).await;
+    let preflight = desk.preflight(&scene).await;
+    assert_eq!(codes(&preflight), (vec![], vec!["message_too_large"]));
+    assert_eq!(preflight["warnings"][0].get("count"), None);
+    // What is longer than any mail may be, for everybody, refuses the activation.
+    desk.write(&scene, "Hello", &text(70_000)).await;
+    let preflight = desk.preflight(&scene).await;
+    assert_eq!(codes(&preflight), (vec!["message_too_large"], vec![]));
+    let refused = desk.post(&format!("/v1/campaigns/{}/activate", scene.campaign)).await.expect(409);
+    assert!(refused.text("/detail").contains("message_too_large"), "{}", refused.text("/detail"));
 }

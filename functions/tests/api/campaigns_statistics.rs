@@ -224,3 +224,33 @@ async fn the_funnel_is_counted_by_step_with_machines_apart() {
     let path = format!("/v1/campaigns/{}/statistics/daily?from=2020-01-01", scene.campaign);
     assert_eq!(desk.get(&path).await.expect(422).text("/errors/0/code"), "too_many_days");
 }
+
+#[tokio::test]
+async fn a_report_is_there_once_everybody_has_come_to_an_end() {
+    let desk = Desk::new().await;
+    let sender = desk.app.scene.sender(1, 100, 30).await;
+    let scene = desk.app.scene.running_campaign(2, &[sender], 1, 100).await;
+    let ids = [("CAMPAIGN_ID", scene.campaign.to_string())];
+    let ids = ids.each_ref().map(|(name, id)| (*name, id.as_str()));
+    let early = desk.sample("report", &ids).await.expect(409);
+    assert_eq!(early.text("/code"), "not_completed");
+    for (person, state) in desk.people(&scene).await.into_iter().zip(["sent", "expired"]) {
+        desk.message(person, &scene, 0, state, "").await;
+        desk.end(person, "completed", None).await;
+        desk.app.scene.run("update enrollments set current_step = 1 where id = $1", &[&person]).await;
+    }
+    let scheduler = desk.app.scene.db.as_role("martlet_scheduler");
+    let swept = shared::delivery::sweeping::sweep(&scheduler, &testkit::FakeQueue::default()).await.unwrap();
+    assert_eq!(swept.campaigns_completed, 1);
+    let kept = desk.sample("report", &ids).await.expect(200).body;
+    assert_eq!((&kept["completed_at"], &kept["balanced"]), (&json!("2026-03-04T10:00:00.000Z"), &json!(true)));
+    let live = desk.statistics(&scene).await;
+    for field in ["people", "balanced", "steps", "totals"] {
+        assert_eq!(kept[field], live[field], "{field}");
+    }
+    desk.app.scene.run("update messages set delivered_at = now() where state = 'sent'", &[]).await;
+    assert_eq!(desk.statistics(&scene).await["totals"]["delivered"], 1);
+    assert_eq!(desk.sample("report", &ids).await.expect(200).body, kept);
+    desk.app.scene.run("delete from campaign_reports", &[]).await;
+    assert_eq!(desk.sample("report", &ids).await.expect(409).text("/code"), "no_report");
+}

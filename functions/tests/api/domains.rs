@@ -363,3 +363,28 @@ async fn a_domain_with_senders_stays() {
     app.scene.run("delete from senders where id = $1", &[&sender]).await;
     app.send(router(&app, &provider), Method::DELETE, &path, None).await.expect(204);
 }
+
+#[tokio::test]
+async fn a_domain_has_a_limit_of_its_own_or_none() {
+    let app = App::new().await;
+    let provider = Arc::<Provider>::default();
+    let id = app.scene.domain.to_string();
+    let changed = app.sample(router(&app, &provider), "domains/update", &[("DOMAIN_ID", &id)]).await.expect(200);
+    assert_eq!((&changed.body["daily_limit"], changed.text("/status")), (&json!(2000), "verified"));
+    let path = format!("/v1/domains/{id}");
+    let patch =
+        async |path: &str, body: Value| app.send(router(&app, &provider), Method::PATCH, path, Some(body)).await;
+    assert_eq!(patch(&path, json!({})).await.expect(200).body["daily_limit"], 2000, "absent is not null");
+    assert_eq!(patch(&path, json!({"daily_limit": null})).await.expect(200).body["daily_limit"], Value::Null);
+    for body in [json!({"daily_limit": -1}), json!({"daily_limit": 10_000_001}), json!({"daily_limit": "many"})] {
+        let refused = patch(&path, body).await.expect(422);
+        assert_eq!(refused.text("/errors/0/field"), "daily_limit");
+    }
+    patch(&path, json!({"name": "other.test"})).await.expect(422);
+    let (_, domain) = app.scene.another_organization("other").await;
+    patch(&format!("/v1/domains/{domain}"), json!({"daily_limit": 1})).await.expect(404);
+    app.send_as(router(&app, &provider), Method::PATCH, &path, Some(json!({"daily_limit": 1})), None).await.expect(401);
+    let unlimited = "select count(*) from domains where daily_limit is null";
+    assert_eq!(app.scene.number(unlimited, &[]).await, 2, "the other's as well");
+    assert_eq!(app.scene.number("select count(*) from audit_log where action = 'domain.updated'", &[]).await, 3);
+}

@@ -1,4 +1,4 @@
-//! The ledger, read.
+//! The ledger, read, and its doubtful mails resolved.
 
 use std::sync::Arc;
 
@@ -239,7 +239,8 @@ async fn a_planned_message_does_not_say_that_it_waits_for_its_time_while_somethi
     app.scene.run(wait, &[&id]).await;
     let plan = "update messages set send_at = clock_now() + interval '1 minute', expires_at = clock_now() + interval '1 hour' where id = $1";
     app.scene.run(plan, &[&id]).await;
-    let waits = json!({"code": "planned", "message": "It has a slot and waits for its time.", "since": null});
+    let waits =
+        json!({"code": "planned", "message": "It has a slot and waits for its time.", "since": null, "limits": []});
     assert_eq!(shown(&app, id).await["why"], waits);
 
     let senders = senders::router(app.scene.db.app());
@@ -253,6 +254,18 @@ async fn a_planned_message_does_not_say_that_it_waits_for_its_time_while_somethi
     let paused = shown(&app, id).await["why"].clone();
     assert_eq!(paused["code"], "campaign_paused");
     assert_eq!(paused["since"], "2026-03-04T10:00:00.000Z");
+
+    // Without a slot it says by name what else keeps it from one, and when that ends.
+    app.scene.run("update messages set slot_day = null where id = $1", &[&id]).await;
+    app.scene.run("update senders set daily_limit = 0", &[]).await;
+    app.scene.run("update campaign_settings set window_end = '10:00', send_days = '{wednesday}'", &[]).await;
+    let why = shown(&app, id).await["why"].clone();
+    assert_eq!(why["code"], "campaign_paused");
+    let limits = json!([
+        {"name": "sender_daily_limit", "message": "The sender has used up its mails of the day.", "frees_at": null},
+        {"name": "window", "message": "The campaign's sending window is closed.", "frees_at": "2026-03-11T09:00:00.000Z"},
+    ]);
+    assert_eq!(why["limits"], limits);
 }
 
 #[tokio::test]
@@ -279,4 +292,93 @@ async fn a_message_is_shown_with_its_events_and_to_its_own_organization_alone() 
     app.send_as(router.clone(), Method::GET, &path, None, None).await.expect(401);
     let list = app.send_as(router, Method::GET, "/v1/messages", None, Some(&key)).await.expect(200);
     assert_eq!(list.body["data"], serde_json::json!([]));
+}
+
+/// A ledger with a mail in review that its person waits for.
+async fn doubtful_ledger() -> (App, uuid::Uuid) {
+    let app = ledger().await;
+    let sql =
+        "update messages set state = 'review', attempts = 1, attempt_token = gen_random_uuid(), attempted_at = now(),
+                      slot_day = '2026-03-04'
+                where id = (select id from messages where state = 'sent' order by id limit 1) returning id";
+    let id: uuid::Uuid = app.scene.rows(sql, &[]).await[0].get(0);
+    let wait = "update enrollments set waiting_message_id = $1, next_due_at = null where id = (select enrollment_id from messages where id = $1)";
+    app.scene.run(wait, &[&id]).await;
+    (app, id)
+}
+
+#[tokio::test]
+async fn a_mail_in_review_is_listed_until_somebody_resolves_it() {
+    let (app, id) = doubtful_ledger().await;
+    let router = messages::router(app.scene.db.app());
+    let waiting = async || {
+        let path = "/v1/messages?state=review&skipped=false";
+        let page = app.send(router.clone(), Method::GET, path, None).await.expect(200);
+        page.body["data"].as_array().unwrap().len()
+    };
+    assert_eq!(waiting().await, 1);
+    let path = format!("/v1/messages/{id}/resolve");
+    for bad in [json!({}), json!({"action": "ignore"}), json!({"action": "skip", "id": id}), json!("skip")] {
+        let refused = app.send(router.clone(), Method::POST, &path, Some(bad.clone())).await;
+        assert!([400, 422].contains(&refused.status.as_u16()), "{bad}: {:#}", refused.body);
+    }
+    let skip = Some(json!({"action": "skip"}));
+    let skipped = app.send(router.clone(), Method::POST, &path, skip.clone()).await.expect(200);
+    assert_eq!((skipped.text("/state"), skipped.text("/why/code")), ("review", "skipped"));
+    assert_eq!(skipped.text("/skipped_at"), "2026-03-04T10:00:00.000Z");
+    assert_eq!((skipped.text("/events/0/kind"), skipped.text("/events/0/details/api_key_id").len()), ("skipped", 36));
+    assert_eq!(waiting().await, 0);
+    let again = app.send(router.clone(), Method::POST, &path, skip).await.expect(409);
+    assert_eq!(again.text("/code"), "message_skipped");
+    let acts = app.scene.rows("select action, subject_id from audit_log", &[]).await;
+    let acts: Vec<(String, uuid::Uuid)> = acts.iter().map(|row| (row.get(0), row.get(1))).collect();
+    assert_eq!(acts, [("message.skipped".to_owned(), id)]);
+}
+
+#[tokio::test]
+async fn mails_in_review_are_resolved_by_their_ids_or_by_their_campaign() {
+    let (app, id) = doubtful_ledger().await;
+    let router = messages::router(app.scene.db.app());
+    let campaign: uuid::Uuid = app.scene.rows("select id from campaigns", &[]).await[0].get(0);
+    let send = async |body: Value| app.send(router.clone(), Method::POST, "/v1/messages/resolve", Some(body)).await;
+    let many: Vec<uuid::Uuid> = (0..1_001).map(uuid::Uuid::from_u128).collect();
+    for bad in [
+        json!({"action": "skip"}),
+        json!({"action": "skip", "message_ids": []}),
+        json!({"action": "skip", "message_ids": many}),
+        json!({"action": "skip", "message_ids": [id], "campaign_id": campaign}),
+    ] {
+        let refused = send(bad).await.expect(422);
+        assert_eq!(refused.text("/errors/0/field"), "message_ids");
+    }
+    send(json!({"action": "skip", "campaign_id": uuid::Uuid::nil()})).await.expect(404);
+    let stranger = uuid::Uuid::nil();
+    let named = send(json!({"action": "resend", "message_ids": [stranger, id]})).await.expect(200);
+    let expected = json!({"resolved": [id], "passed_over": [{"id": stranger, "code": "not_found"}], "has_more": false});
+    assert_eq!(named.body, expected);
+    let all = send(json!({"action": "skip", "campaign_id": campaign})).await.expect(200);
+    assert_eq!(all.body, json!({"resolved": [], "passed_over": [], "has_more": false}));
+}
+
+#[tokio::test]
+async fn nobody_resolves_the_mail_of_another_organization() {
+    let (app, id) = doubtful_ledger().await;
+    let router = messages::router(app.scene.db.app());
+    let campaign: uuid::Uuid = app.scene.rows("select id from campaigns", &[]).await[0].get(0);
+    let (stranger, _) = app.scene.another_organization("other").await;
+    let key = app.scene.api_key_of(stranger).await;
+    let path = format!("/v1/messages/{id}/resolve");
+    for (path, body, status) in [
+        (path.as_str(), json!({"action": "skip"}), 404),
+        ("/v1/messages/resolve", json!({"action": "skip", "message_ids": [id]}), 200),
+        ("/v1/messages/resolve", json!({"action": "skip", "campaign_id": campaign}), 404),
+    ] {
+        let answer =
+            app.send_as(router.clone(), Method::POST, path, Some(body.clone()), Some(&key)).await.expect(status);
+        if status == 200 {
+            assert_eq!(answer.body["passed_over"], json!([{"id": id, "code": "not_found"}]));
+        }
+        app.send_as(router.clone(), Method::POST, path, Some(body), None).await.expect(401);
+    }
+    assert_eq!(app.scene.number("select count(*) from messages where skipped_at is not null", &[]).await, 0);
 }

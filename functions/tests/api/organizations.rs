@@ -40,17 +40,27 @@ async fn an_organization_sees_and_changes_itself() {
     assert_eq!((found.text("/timezone"), found.text("/slug")), ("Europe/Berlin", "acme"));
     assert_eq!(app.scene.number("select count(*) from audit_log where action = 'organization.updated'", &[]).await, 1);
 
+    assert_eq!(found.body["holidays"], json!(["2026-12-25", "2026-12-26"]));
     assert_eq!(found.text("/branding/colour"), "#1a7f5a");
     assert_eq!(found.body["settings"]["campaign_daily_limit"], 200);
     let look = json!({"branding": {"logo_url": null}, "settings": {"campaign_daily_limit": null}});
     let changed = app.send(router.clone(), Method::PATCH, &path_of(&id), Some(look)).await.expect(200);
     assert_eq!(changed.body["branding"], json!({"name": "Acme", "colour": "#1a7f5a", "logo_url": null}));
-    let settings =
-        json!({"campaign_timezone": "Europe/Berlin", "campaign_daily_limit": null, "campaign_gap_seconds": null});
+    let settings = json!({
+        "campaign_timezone": "Europe/Berlin", "campaign_daily_limit": null, "campaign_gap_seconds": null,
+        "daily_limit": 5000, "recipient_domain_hourly_limit": 300, "person_limit": {"mails": 3, "days": 7},
+    });
     assert_eq!(changed.body["settings"], settings);
-    let plain = json!({"branding": null, "settings": null});
+    assert_eq!(changed.body["holidays"], json!(["2026-12-25", "2026-12-26"]), "absent is not null");
+    let fewer = json!({"settings": {"daily_limit": null, "person_limit": null}});
+    let changed = app.send(router.clone(), Method::PATCH, &path_of(&id), Some(fewer)).await.expect(200);
+    let settings = &changed.body["settings"];
+    let kept = [&settings["daily_limit"], &settings["person_limit"], &settings["recipient_domain_hourly_limit"]];
+    assert_eq!(kept, [&json!(null), &json!(null), &json!(300)]);
+    let plain = json!({"branding": null, "settings": null, "holidays": []});
     let changed = app.send(router.clone(), Method::PATCH, &path_of(&id), Some(plain)).await.expect(200);
     assert_eq!(changed.body["branding"], json!({"name": null, "colour": null, "logo_url": null}));
+    assert_eq!(changed.body["holidays"], json!([]));
 
     let path = path_of(&id);
     let without = app.send(router, Method::PATCH, &path, Some(json!({"postal_address": null}))).await.expect(200);
@@ -63,30 +73,40 @@ async fn what_is_not_valid_is_named_and_nothing_else_can_be_set() {
     let router = organizations::router(app.scene.db.app());
     let path = format!("/v1/organizations/{}", app.scene.organization);
     let wrong = json!({
-        "name": " ", "timezone": "Mars/Olympus", "postal_address": "\u{0}",
+        "name": " ", "timezone": "Mars/Olympus", "holidays": ["tomorrow"], "postal_address": "\u{0}",
         "branding": {"name": "a\nb", "colour": "red", "logo_url": "http://example.test/logo.png"},
-        "settings": {"campaign_timezone": "Mars", "campaign_daily_limit": 0, "campaign_gap_seconds": -1},
+        "settings": {"campaign_timezone": "Mars", "campaign_daily_limit": 0, "campaign_gap_seconds": -1,
+                     "daily_limit": 0, "recipient_domain_hourly_limit": -1, "person_limit": {"mails": 0, "days": 32}},
     });
     let refused = app.send(router.clone(), Method::PATCH, &path, Some(wrong)).await.expect(422);
     let named: Vec<_> = refused.body["errors"].as_array().unwrap().iter().map(|error| error["field"].clone()).collect();
     let expected = [
         "name",
         "timezone",
+        "holidays",
         "postal_address",
         "branding.name",
         "branding.colour",
         "branding.logo_url",
         "settings.campaign_timezone",
+        "settings.person_limit.mails",
+        "settings.person_limit.days",
         "settings.campaign_daily_limit",
         "settings.campaign_gap_seconds",
+        "settings.daily_limit",
+        "settings.recipient_domain_hourly_limit",
     ];
     assert_eq!(named, expected);
     // Null empties only what may be empty.
-    for null in [json!({"name": null}), json!({"timezone": null})] {
+    for null in [json!({"name": null}), json!({"timezone": null}), json!({"holidays": null})] {
         app.send(router.clone(), Method::PATCH, &path, Some(null)).await.expect(422);
     }
     for unknown in [json!({"settings": {"theme": "dark"}}), json!({"branding": {"font": "Comic Sans"}})] {
         app.send(router.clone(), Method::PATCH, &path, Some(unknown)).await.expect(422);
+    }
+    for half in [json!({"mails": 3}), json!({"mails": 3, "days": 7, "hours": 1})] {
+        let body = json!({"settings": {"person_limit": half}});
+        app.send(router.clone(), Method::PATCH, &path, Some(body)).await.expect(422);
     }
     for field in ["id", "plan_type", "status", "slug"] {
         let body = json!({field: "free"});

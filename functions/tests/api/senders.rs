@@ -28,8 +28,9 @@ async fn a_sender_is_made_changed_paused_resumed_and_deleted() {
         shown,
         json!({
             "id": null, "email": "grace@example.test", "domain_id": app.scene.domain, "display_name": "Grace Hopper",
-            "signature": "Grace\nExample Ltd", "provider": "ses", "status": "active", "paused_reason": null,
-            "timezone": "America/New_York", "daily_limit": 600, "gap_seconds": 30, "used_today": 0,
+            "signature": "Grace\nExample Ltd", "provider": "ses", "status": "active", "paused_reason": null, "paused_at": null,
+            "timezone": "America/New_York", "daily_limit": 600, "ramp": null, "limit_today": 600, "gap_seconds": 30, "used_today": 0,
+            "health_score": 100, "health": null,
             "created_at": null, "updated_at": null,
         })
     );
@@ -76,7 +77,12 @@ async fn a_sender_has_defaults_and_an_address_of_its_own() {
     );
     let path = format!("/v1/senders/{}/resume", created.text("/id"));
     let started = app.send(router(&app), Method::POST, &path, None).await.expect(200);
-    assert_eq!(started.text("/status"), "active");
+    assert_eq!((started.text("/status"), &started.body["limit_today"]), ("warming", &json!(5)));
+    assert_eq!(started.body["ramp"], json!({"started_on": "2026-03-04", "from": 5, "days": 30}));
+    let warming =
+        create(&app, json!({"email": "ada@example.test", "status": "warming", "timezone": "Pacific/Kiritimati"}));
+    let warming = warming.await.expect(201);
+    assert_eq!((warming.text("/status"), warming.text("/ramp/started_on")), ("warming", "2026-03-05"));
     let twice = create(&app, json!({"email": "grace@example.test"})).await.expect(409);
     assert_eq!(twice.text("/code"), "sender_exists");
 }

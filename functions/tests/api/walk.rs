@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use functions::api::imports::Imports;
-use functions::api::{campaigns, domains, imports, lists, organizations, senders};
+use functions::api::{campaigns, domains, imports, lists, messages, organizations, senders};
 use serde_json::Value;
 use shared::EnrollmentId;
 use shared::platform::jobs::JobQueue;
@@ -32,6 +32,7 @@ const WALK: &[&str] = &[
     "contacts/delete",
     "domains/create",
     "domains/verify",
+    "domains/update",
     "domains/delete",
     "senders/create",
     "senders/update",
@@ -47,9 +48,12 @@ const WALK: &[&str] = &[
     "campaigns/steps_update",
     "campaigns/steps_delete",
     "campaigns/steps_create",
+    "campaigns/steps_create_offset",
     "campaigns/settings_update",
     "campaigns/senders_replace",
     "campaigns/activate",
+    "messages/resolve",
+    "messages/resolve_all",
     "campaigns/enrollments_remove",
     "campaigns/pause",
     "campaigns/resume",
@@ -96,6 +100,7 @@ impl Walk {
         organizations::router(db.clone())
             .merge(crate::contacts::router(&self.app))
             .merge(lists::router(db.clone()))
+            .merge(messages::router(db.clone()))
             .merge(senders::router(db.clone()))
             .merge(crate::suppressions::router(&self.app))
             .merge(domains::router(db.clone(), self.provider.clone()))
@@ -148,12 +153,30 @@ impl Walk {
             "campaigns/create" => self.ids.insert("CAMPAIGN_ID", made()),
             "campaigns/delete" => self.ids.insert("CAMPAIGN_ID", self.campaign.clone()),
             "campaigns/activate" => {
-                let sql = "select id from enrollments order by id limit 1";
-                let enrollment: EnrollmentId = self.app.scene.rows(sql, &[]).await[0].get(0);
-                self.ids.insert("ENROLLMENT_ID", enrollment.to_string())
+                // Of somebody who is not erased in the end: what is kept of an answer about them goes with them.
+                let sql = "select id from enrollments where contact_id::text <> $1 order by id limit 1";
+                let enrollment: EnrollmentId = self.app.scene.rows(sql, &[&self.ids["CONTACT_ID"]]).await[0].get(0);
+                self.ids.insert("ENROLLMENT_ID", enrollment.to_string());
+                self.ids.insert("MESSAGE_ID", self.doubtful(enrollment).await)
             }
             _ => None,
         };
+    }
+
+    /// A mail of which nobody knows whether it was accepted.
+    async fn doubtful(&self, enrollment: EnrollmentId) -> String {
+        let sql = "insert into messages (organization_id, id, dedupe_key, enrollment_id, campaign_id, step_id, contact_id,
+                          sender_id, recipient, state, slot_day, send_at, expires_at)
+                   select e.organization_id, gen_random_uuid(), e.id || ':' || s.id, e.id, e.campaign_id, s.id, e.contact_id,
+                          e.sender_id, 'somebody', 'review', current_date, clock_now(), clock_now()
+                     from enrollments e
+                     join steps s on s.campaign_id = e.campaign_id and s.position = 1
+                    where e.id = $1
+                   returning id::text";
+        let id: String = self.app.scene.rows(sql, &[&enrollment]).await[0].get(0);
+        let wait = "update enrollments set waiting_message_id = $2::text::uuid, next_due_at = null where id = $1";
+        self.app.scene.run(wait, &[&enrollment, &id]).await;
+        id
     }
 
     async fn records(&self, request_id: &str) -> i64 {

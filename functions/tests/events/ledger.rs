@@ -1,13 +1,16 @@
 //! The way of a mail through the functions: the tick, the sender, what SES reports.
 
+use std::sync::Arc;
+
 use aws_lambda_events::sqs::SqsBatchResponse;
 use functions::events::scheduler::{self, Scheduler};
 use functions::events::sender::{self, Sender};
 use functions::events::{batch, feedback};
 use shared::db::Stage;
 use shared::delivery::messages::MessageKey;
+use shared::delivery::provider_account::WatchedAccount;
 use shared::delivery::sending::Letterhead;
-use testkit::{FakeMailer, FakeQueue, Scene};
+use testkit::{FakeAccount, FakeMailer, FakeQueue, Scene};
 
 use crate::samples::sample;
 
@@ -25,6 +28,7 @@ impl Functions {
         let scheduler = Scheduler {
             db: scene.db.as_role("martlet_scheduler"),
             queue: Box::new(FakeQueue::default()),
+            account: WatchedAccount::new(Arc::new(FakeAccount::default())),
             stage: Stage::Local,
         };
         let run = scheduler::handle(&scheduler, sample("scheduler/tick", &[])).await.unwrap();

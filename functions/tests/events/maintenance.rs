@@ -73,3 +73,16 @@ async fn a_key_that_somebody_is_taking_is_neither_waited_for_nor_swept() {
     assert_eq!(run.swept.keys, 0);
     assert_eq!(scene.number("select count(*) from idempotency_keys where key = 'taken'", &[]).await, 1);
 }
+
+#[tokio::test]
+async fn a_run_computes_the_health_of_senders_and_ends_their_ramps() {
+    let scene = Scene::new().await;
+    let sender = scene.sender(1, 100, 0).await;
+    scene.run("update senders set status = 'warming', ramp_started_on = '2026-02-01'", &[]).await;
+    let db = scene.db.as_role("martlet_maintenance");
+    let run = maintenance::handle(&db, sample("maintenance/hour", &[])).await.unwrap();
+    assert_eq!((run.examined.senders, run.examined.ramps_finished, run.examined.is_finished), (1, 1, true));
+    let healthy = "select count(*) from sender_health h join senders s on s.id = h.sender_id
+                    where s.id = $1 and s.status = 'active' and h.score = 100";
+    assert_eq!(scene.number(healthy, &[&sender]).await, 1);
+}

@@ -4,4 +4,5 @@
 
 mod api;
 mod driver;
+mod faults;
 mod sending;

@@ -405,7 +405,7 @@ async fn known_campaigns(tx: &Tx, campaigns: impl IntoIterator<Item = CampaignId
 }
 
 /// What a forgotten address may be kept as.
-fn hashes(tx: &Tx, keys: &KeyRing, email_lower: &str) -> Result<Vec<Vec<u8>>> {
+pub(crate) fn hashes(tx: &Tx, keys: &KeyRing, email_lower: &str) -> Result<Vec<Vec<u8>>> {
     let hashes = keys.address_hashes(tx.organization()?.0, email_lower);
     Ok(hashes.into_iter().map(|hash| hash.hash.to_vec()).collect())
 }

@@ -37,6 +37,9 @@ migrations![
     "0016_erasure",
     "0017_references",
     "0018_doubt",
+    "0019_time",
+    "0020_limits",
+    "0021_health",
 ];
 
 /// The roles that functions log in as. None owns anything or passes row-level security.

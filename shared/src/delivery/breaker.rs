@@ -48,6 +48,11 @@ impl Breaker {
         Ok(Self { is_closed, retry_after: row.try_get("retry_after")? })
     }
 
+    /// Whether everything may be handed over.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
     /// Tells a caller who has something to hand over what it may: taking the probe moves the time of the next.
     pub(crate) async fn admit(&self, tx: &Tx) -> Result<Admission> {
         if self.is_closed {

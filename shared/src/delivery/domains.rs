@@ -4,19 +4,22 @@ pub mod records;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_postgres::Row;
 
 use self::records::{Record, State};
 use super::gates::{self, Gate};
 use crate::error::violated_constraint;
+use crate::fields::{Fields, patched};
 use crate::{DomainId, Error, OrganizationId, Result, Tx};
 
 /// Bytes of a host name (RFC 1035, 2.3.4, without the root's dot).
 const NAME_MAXIMUM: usize = 253;
 /// Bytes of one label of a host name (RFC 1035, 2.3.4).
 const LABEL_MAXIMUM: usize = 63;
+/// Mails a day; the same bounds as the column's.
+const DAILY_LIMIT: std::ops::RangeInclusive<i32> = 0..=10_000_000;
 /// What stands before a domain in the name of its MAIL FROM domain.
 const MAIL_FROM_LABEL: &str = "mail";
 
@@ -158,6 +161,8 @@ pub struct Domain {
     pub dns_records: Vec<Record>,
     /// What is wrong and what to do about it, where the domain is not just waiting for its records.
     pub advice: Option<&'static str>,
+    /// Mails a day over all its senders; null for no limit of its own.
+    pub daily_limit: Option<i32>,
     /// Since when it is verified.
     #[serde(serialize_with = "crate::timestamps::millis_or_null")]
     pub verified_at: Option<DateTime<Utc>>,
@@ -170,6 +175,23 @@ pub struct Domain {
     /// When it was last changed.
     #[serde(serialize_with = "crate::timestamps::millis")]
     pub updated_at: DateTime<Utc>,
+}
+
+/// The fields of a domain that can be changed, not checked yet: absent ones are `None`, those that are null `Some(None)`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DomainFields {
+    /// Mails a day over all its senders, each counted on its sender's local day; null for no limit.
+    #[serde(deserialize_with = "patched")]
+    pub daily_limit: Option<Option<i32>>,
+}
+
+impl DomainFields {
+    /// The names of the fields that are given.
+    #[must_use]
+    pub fn names(&self) -> Vec<&'static str> {
+        self.daily_limit.is_some().then_some("daily_limit").into_iter().collect()
+    }
 }
 
 /// Makes a domain, pending until it is verified.
@@ -206,6 +228,24 @@ pub async fn find(tx: &Tx, id: DomainId) -> Result<Domain> {
 /// The newest domains, at most `limit`, older than `before`.
 pub async fn list(tx: &Tx, before: Option<DomainId>, limit: i64) -> Result<Vec<Domain>> {
     tx.query(include_str!("domains/list.sql"), &[&before, &limit]).await?.iter().map(from_row).collect()
+}
+
+/// Changes the fields that are given. What has been planned keeps its slots, also above a new limit.
+///
+/// Errors: [`Error::NotFound`], [`Error::Invalid`].
+pub async fn update(tx: &Tx, id: DomainId, given: DomainFields) -> Result<Domain> {
+    let mut fields = Fields::default();
+    if let Some(Some(limit)) = given.daily_limit {
+        fields.number("daily_limit", limit, DAILY_LIMIT);
+    }
+    fields.finish()?;
+    let row = tx
+        .query_opt(
+            include_str!("domains/update.sql"),
+            &[&id, &given.daily_limit.is_some(), &given.daily_limit.flatten()],
+        )
+        .await?;
+    row.ok_or(Error::not_found("domain")).and_then(|row| from_row(&row))
 }
 
 /// Asks the provider and keeps what it says, the records included: they change when an identity is made anew. An identity of
@@ -305,6 +345,7 @@ fn from_row(row: &Row) -> Result<Domain> {
         status,
         advice: records::advice(status, &dns_records),
         dns_records,
+        daily_limit: row.try_get("daily_limit")?,
         verified_at: row.try_get("verified_at")?,
         checked_at,
         created_at: row.try_get("created_at")?,

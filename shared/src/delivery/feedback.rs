@@ -216,6 +216,8 @@ pub async fn apply(db: &Database, events: &[Event]) -> Result<Applied> {
     slots.released.extend(stop(&tx, &new).await?);
     limits::count(&tx, &slots.counted, &slots.released).await?;
     tx.commit().await?;
+    #[cfg(fault_points)]
+    crate::fault_points::reach("after_commit");
     Ok(Applied { new: new.len(), passed_over: events.len() - new.len() })
 }
 
@@ -318,7 +320,7 @@ async fn resolve(tx: &Tx, proofs: &[Proof<'_>]) -> Result<Moved> {
         if State::parse(row.try_get("state")?)? == State::Failed {
             moved.released.extend(slot);
         } else if row.try_get("had_no_slot")? {
-            moved.counted.extend(slot.map(|slot| (slot, sent_at)));
+            moved.counted.extend(slot);
         }
     }
     tx.execute(include_str!("sending/mark_contacted.sql"), &[&contacted]).await?;
@@ -330,7 +332,7 @@ async fn resolve(tx: &Tx, proofs: &[Proof<'_>]) -> Result<Moved> {
 #[derive(Default)]
 struct Moved {
     /// Of mails that did leave although their slot had been given up: they count nevertheless, even over a cap.
-    counted: Vec<(Slot, DateTime<Utc>)>,
+    counted: Vec<Slot>,
     /// Given back.
     released: Vec<Slot>,
 }

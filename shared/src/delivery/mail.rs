@@ -129,6 +129,12 @@ pub fn compose(mail: &Outgoing<'_>) -> Result<Vec<u8>, ComposeError> {
     Ok(bytes)
 }
 
+/// Bytes of the HTML part before it is encoded: what a mail program has to show.
+#[must_use]
+pub fn html_length(mail: &Outgoing<'_>) -> usize {
+    html(mail).len()
+}
+
 /// The http and https URLs that are links in the HTML part made of these texts.
 #[must_use]
 pub fn links<'a>(texts: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {

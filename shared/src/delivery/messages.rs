@@ -1,6 +1,7 @@
 //! The ledger: one row for anything that leaves, and its states.
 
 mod outcomes;
+pub mod resolving;
 mod why;
 
 use std::net::IpAddr;
@@ -13,9 +14,10 @@ use uuid::Uuid;
 
 pub use self::outcomes::OutcomeCode;
 use self::why::Circumstances;
+pub(crate) use self::why::skip_reason;
 pub use self::why::{Reason, Why};
-use super::breaker;
 use super::feedback::MAX_VISITS;
+use super::{breaker, constraints};
 use crate::{CampaignId, ContactId, EnrollmentId, Error, MessageId, OrganizationId, Result, SenderId, StepId, Tx};
 
 /// What a message is.
@@ -192,6 +194,12 @@ pub struct Message {
     /// When its link was used to unsubscribe.
     #[serde(serialize_with = "crate::timestamps::millis_or_null")]
     pub unsubscribed_at: Option<DateTime<Utc>>,
+    /// When somebody chose that its person goes on although nobody knows what became of it.
+    #[serde(serialize_with = "crate::timestamps::millis_or_null")]
+    pub skipped_at: Option<DateTime<Utc>>,
+    /// When somebody last had it sent again although it may have arrived.
+    #[serde(serialize_with = "crate::timestamps::millis_or_null")]
+    pub resent_at: Option<DateTime<Utc>>,
     /// When it was planned.
     #[serde(serialize_with = "crate::timestamps::millis")]
     pub created_at: DateTime<Utc>,
@@ -249,6 +257,8 @@ pub struct Filter {
     pub kind: Option<Kind>,
     /// In one state.
     pub state: Option<State>,
+    /// Skipped by a person, or not.
+    pub skipped: Option<bool>,
     /// Planned at this time or later.
     pub from: Option<DateTime<Utc>>,
     /// Planned before this time.
@@ -261,10 +271,23 @@ pub type Place = (DateTime<Utc>, MessageId);
 /// The newest messages, at most `limit`, older than `before`.
 pub async fn list(tx: &Tx, filter: &Filter, before: Option<Place>, limit: i64) -> Result<Vec<Message>> {
     let (time, id) = before.unzip();
-    let Filter { campaign_id, step_id, enrollment_id, contact_id, sender_id, kind, state, from, to } = filter;
+    let Filter { campaign_id, step_id, enrollment_id, contact_id, sender_id, kind, state, skipped, from, to } = filter;
     let (kind, state) = (kind.map(Kind::name), state.map(State::name));
-    let params: [&(dyn ToSql + Sync); 12] =
-        [&time, &id, campaign_id, step_id, enrollment_id, contact_id, sender_id, &kind, &state, from, to, &limit];
+    let params: [&(dyn ToSql + Sync); 13] = [
+        &time,
+        &id,
+        campaign_id,
+        step_id,
+        enrollment_id,
+        contact_id,
+        sender_id,
+        &kind,
+        &state,
+        from,
+        to,
+        &limit,
+        skipped,
+    ];
     tx.query(include_str!("messages/list.sql"), &params).await?.iter().map(from_row).collect()
 }
 
@@ -279,8 +302,12 @@ pub async fn find(tx: &Tx, id: MessageId) -> Result<MessageWithEvents> {
         .ok_or(Error::not_found("message"))?;
     let events = tx.query(include_str!("messages/events.sql"), &[&id, &MAX_VISITS]).await?;
     let message = from_row(&row)?;
+    let mut circumstances = Circumstances::from_row(&row, tx.now())?;
+    if let Some(enrollment) = message.enrollment_id.filter(|_| why::waits_for_slot(&message)) {
+        circumstances.limits = constraints::of_enrollment(tx, enrollment).await?;
+    }
     Ok(MessageWithEvents {
-        why: why::why(&message, &Circumstances::from_row(&row, tx.now())?),
+        why: why::why(&message, &circumstances),
         body: row.try_get("body")?,
         events: events.iter().map(event).collect::<Result<_>>()?,
         message,
@@ -329,6 +356,8 @@ fn from_row(row: &Row) -> Result<Message> {
         complained_at: row.try_get("complained_at")?,
         replied_at: row.try_get("replied_at")?,
         unsubscribed_at: row.try_get("unsubscribed_at")?,
+        skipped_at: row.try_get("skipped_at")?,
+        resent_at: row.try_get("resent_at")?,
         created_at: row.try_get("created_at")?,
     })
 }

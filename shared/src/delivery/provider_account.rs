@@ -1,13 +1,16 @@
 //! The account that sends for everybody, as its provider describes it.
 
+pub mod usage;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use crate::Result;
+use super::breaker::ACCOUNT;
 use crate::error::describe;
+use crate::{Database, Result};
 
 /// An account that may send keeps that right for longer than anybody looks at a preflight.
 const WELL_FOR: Duration = Duration::from_secs(300);
@@ -25,12 +28,26 @@ pub struct AccountState {
     pub under_review: bool,
     /// Mails within any 24 hours; without a bound where there is none.
     pub daily_quota: Option<u64>,
+    /// Mails it takes in a second; without a bound where there is none.
+    pub mails_per_second: Option<u32>,
+    /// What it has sent within the last 24 hours, whoever asked for it.
+    pub sent_in_a_day: u64,
 }
 
 impl AccountState {
     fn is_well(&self) -> bool {
         self.production && self.sending && !self.under_review
     }
+}
+
+/// Keeps what the provider has told, for whoever plans.
+pub async fn keep(db: &Database, state: &AccountState) -> Result<()> {
+    let tx = db.begin_for(&[]).await?;
+    let rate = state.mails_per_second.map(|rate| i32::try_from(rate).unwrap_or(i32::MAX));
+    let quota = state.daily_quota.map(|quota| i64::try_from(quota).unwrap_or(i64::MAX));
+    let sent = i64::try_from(state.sent_in_a_day).unwrap_or(i64::MAX);
+    tx.execute(include_str!("provider_account/keep.sql"), &[&ACCOUNT, &rate, &quota, &sent, &tx.now()]).await?;
+    tx.commit().await
 }
 
 /// The account at a provider.
@@ -98,7 +115,14 @@ mod tests {
     }
 
     fn well() -> AccountState {
-        AccountState { production: true, sending: true, under_review: false, daily_quota: Some(50_000) }
+        AccountState {
+            production: true,
+            sending: true,
+            under_review: false,
+            daily_quota: Some(50_000),
+            mails_per_second: Some(14),
+            sent_in_a_day: 0,
+        }
     }
 
     #[tokio::test]

@@ -9,7 +9,9 @@
 //!   back after it does not reopen it.
 //! - An opening over midnight belongs to the day on which it opens.
 //! - A day on which a gap swallows the whole window (or a day that a zone skipped) has no opening, and mail waits for
-//!   the next one.
+//!   the next one. Nor has a holiday: it is a local date in the window's zone.
+
+mod holidays;
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,9 +19,13 @@ use std::str::FromStr;
 use chrono::{DateTime, Datelike, Days, Duration, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeZone, Utc, Weekday};
 use chrono_tz::Tz;
 
+pub use self::holidays::Holidays;
+
 /// How many local days are searched for the next opening. Every weekday comes twice in them, so that one opening
 /// swallowed by a gap is followed by another.
 const SEARCH_DAYS: i64 = 15;
+/// How many more for each holiday: where there is one send day a week, it takes the opening of a whole week.
+const SEARCH_DAYS_A_HOLIDAY: i64 = 7;
 
 /// How far around a gap its edge is searched. No zone has ever moved its clock by more than a day.
 const GAP_SEARCH: Duration = Duration::hours(48);
@@ -106,10 +112,10 @@ impl FromStr for SendDays {
     }
 }
 
-/// The hours of the day and the days of the week, in one zone, in which mail may go.
+/// The hours of the day and the days of the week, in one zone, in which mail may go, and the dates on which it may not.
 ///
 /// `closes` at or before `opens` means the next day; both equal is the whole day from `opens` on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendWindow {
     /// Local time at which an opening begins, included.
     pub opens: NaiveTime,
@@ -117,6 +123,8 @@ pub struct SendWindow {
     pub closes: NaiveTime,
     /// The days on which an opening begins.
     pub days: SendDays,
+    /// The dates on which none begins.
+    pub holidays: Holidays,
     /// The zone of the local times.
     pub zone: Tz,
 }
@@ -138,6 +146,12 @@ struct Opening {
 }
 
 impl SendWindow {
+    /// The same hours, days and dates by the clock of another zone.
+    #[must_use]
+    pub fn in_zone(&self, zone: Tz) -> Self {
+        Self { zone, ..self.clone() }
+    }
+
     /// May mail go at this instant?
     #[must_use]
     pub fn is_open(&self, at: DateTime<Utc>) -> bool {
@@ -154,6 +168,17 @@ impl SendWindow {
             return at;
         }
         self.openings_around(at).map(|opening| opening.start).find(|start| *start > at).unwrap_or(at)
+    }
+
+    /// An instant in the opening that [`snap`](Self::snap) finds, less than `most` behind that instant and before the
+    /// opening's end. The same `share` of it is the same instant; shares that differ spread over all of it.
+    #[must_use]
+    pub fn spread(&self, at: DateTime<Utc>, most: Duration, share: u64) -> DateTime<Utc> {
+        let first = self.snap(at);
+        let room = self.closes_at(first).map_or(Duration::zero(), |end| most.min(end - first));
+        let Ok(room) = u64::try_from(room.num_milliseconds()) else { return first };
+        let later = share.checked_rem(room).and_then(|later| i64::try_from(later).ok()).unwrap_or(0);
+        first + Duration::milliseconds(later)
     }
 
     /// The end of the opening that contains this instant; `None` if the window is shut then.
@@ -173,14 +198,15 @@ impl SendWindow {
     /// It begins two days early, because an opening reaches into the next day and a zone can skip a day between.
     fn openings_around(&self, at: DateTime<Utc>) -> impl Iterator<Item = Opening> {
         let today = local_day(at, self.zone);
-        (-2..=SEARCH_DAYS)
+        let holidays = i64::try_from(self.holidays.len()).unwrap_or(i64::MAX);
+        (-2..=SEARCH_DAYS.saturating_add(holidays.saturating_mul(SEARCH_DAYS_A_HOLIDAY)))
             .filter_map(move |offset| today.checked_add_signed(Duration::days(offset)))
             .filter_map(|day| self.opening_of(day))
     }
 
-    /// The opening that begins on this local day, unless it is no send day or a gap swallows it.
+    /// The opening that begins on this local day, unless it is no send day, a holiday, or a gap swallows it.
     fn opening_of(&self, day: NaiveDate) -> Option<Opening> {
-        if !self.days.contains(day.weekday()) {
+        if !self.days.contains(day.weekday()) || self.holidays.contains(day) {
             return None;
         }
         let last_day = if self.closes > self.opens { day } else { day.succ_opt()? };
@@ -190,7 +216,7 @@ impl SendWindow {
     }
 }
 
-/// When a step is due after the previous send: first the calendar days, then the hours, then snapped into the window.
+/// When a step is due after the previous send, jitter aside: first the calendar days, then the hours, then snapped into the window.
 ///
 /// It is never before the previous send. A delay past the end of the calendar ends there.
 #[must_use]

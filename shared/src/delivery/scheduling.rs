@@ -1,22 +1,33 @@
 //! Planning: what is due becomes a message with a slot, committed first and enqueued then.
 //!
 //! Quota is reserved here and only here. Nothing is claimed by due time alone: each sender of each campaign gets at most
-//! its free slots, so what cannot be granted never stands in front of what can.
+//! its free slots, so what cannot be granted never stands in front of what can. Whoever is due at an hour that is not theirs,
+//! or is held back by a limit of their own (the person's, or their address's domain's), is due again when that ends, and
+//! makes room for those behind.
+//!
+//! While the provider account's breaker is open nothing is planned: what is due stays due, instead of growing too late
+//! with a slot. Only where no mail with a slot is left to probe the account with, one is planned.
 
-use std::collections::{BTreeMap, VecDeque};
+mod moving;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use chrono::{DateTime, Duration, Utc};
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
-use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+use self::moving::{Hour, Later};
+use super::breaker::{self, Breaker};
+use super::constraints::Binding;
+use super::due_times::{Timing, Turn};
 use super::gates::{self, Gate};
-use super::limits::{self, Slot};
+use super::limits::{self, Counter, Slot, Usage, recipient_domain_key};
 use super::messages::MessageKey;
-use super::slots::{CampaignRules, Ledger, Pair, SenderRules};
+use super::provider_account::usage::{self, Account};
+use super::slots::{Ledger, Pair, Recipient};
 use crate::db::Stage;
-use crate::outreach::settings::CampaignSettings;
+use crate::outreach::settings::{CampaignSettings, TimezoneMode};
 use crate::{
     CampaignId, ContactId, Database, EnrollmentId, Error, MessageId, OrganizationId, Result, SenderId, StepId, Tx,
 };
@@ -25,10 +36,14 @@ use crate::{
 const HORIZON: Duration = Duration::minutes(2);
 /// One claim grants at most this much: large enough to share its round trips, small enough to hold its locks shortly.
 const BATCH: i64 = 1_000;
+/// What is granted to probe an account with whose breaker is open.
+const PROBE: i64 = 1;
 /// One sender gets at most this much of a claim, so that one without a gap does not take the whole of it.
 const PER_SENDER: i64 = 200;
 /// Organizations of one claim: their gates and rows are locked together.
 const ORGANIZATIONS: usize = 200;
+/// Nobody whom a limit of their own holds back is left alone for longer than this: limits may be changed.
+const LONGEST_DEFERRAL: Duration = Duration::hours(24);
 /// A message that nobody has taken this long after its time is enqueued again: its hint was lost.
 const LOST_AFTER: Duration = Duration::minutes(5);
 
@@ -73,55 +88,91 @@ pub async fn enqueue_due(
     deadline: Instant,
 ) -> Result<Planned> {
     let mut planned = Planned::default();
-    let organizations = organizations_with_due(db, horizon).await?;
+    let Work { organizations, batch } = work(db, horizon).await?;
     let mut waiting: VecDeque<&[OrganizationId]> = organizations.chunks(ORGANIZATIONS).collect();
     while let Some(organizations) = waiting.pop_front() {
         if Instant::now() >= deadline {
             break;
         }
-        let hints = claim(db, organizations, horizon).await?;
-        if hints.is_empty() {
-            continue;
-        }
+        let Claimed { hints, moved } = claim(db, organizations, horizon, batch).await?;
+        #[cfg(fault_points)]
+        crate::fault_points::reach("after_commit");
         planned.granted += hints.len();
         // Committed before this line: what the queue does not take, the sweeper brings again.
-        planned.enqueued += queue.enqueue(&hints).await?;
+        planned.enqueued += if hints.is_empty() { 0 } else { queue.enqueue(&hints).await? };
+        if batch == PROBE && planned.granted > 0 {
+            break;
+        }
         // Behind the others: whoever has much due does not use up the run alone.
-        waiting.push_back(organizations);
+        if !hints.is_empty() || moved > 0 {
+            waiting.push_back(organizations);
+        }
     }
     Ok(planned)
 }
 
-async fn organizations_with_due(db: &Database, horizon: Duration) -> Result<Vec<OrganizationId>> {
+/// Who has something due, and how much one claim may grant.
+struct Work {
+    organizations: Vec<OrganizationId>,
+    batch: i64,
+}
+
+async fn work(db: &Database, horizon: Duration) -> Result<Work> {
     let tx = db.begin_for(&[]).await?;
+    let batch = match Breaker::from_rows(&tx.query(breaker::READ, &[&breaker::ACCOUNT]).await?)?.is_closed() {
+        true => BATCH,
+        false => PROBE,
+    };
+    if batch == PROBE && tx.query_one(include_str!("scheduling/mail_waits.sql"), &[]).await?.try_get(0)? {
+        tx.commit().await?;
+        return Ok(Work { organizations: Vec::new(), batch });
+    }
     let rows = tx.query(include_str!("scheduling/organizations.sql"), &[&(tx.now() + horizon)]).await?;
+    let minute = tx.now().timestamp().div_euclid(60);
     tx.commit().await?;
-    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    let mut organizations: Vec<OrganizationId> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+    // Where the account has room for a part of them only, each minute begins with others.
+    if let Ok(count @ 1..) = i64::try_from(organizations.len().div_ceil(ORGANIZATIONS)) {
+        let first = usize::try_from(minute.rem_euclid(count)).map_err(Error::internal)?;
+        organizations.rotate_left(first * ORGANIZATIONS);
+    }
+    Ok(Work { organizations, batch })
+}
+
+/// What a claim has come to.
+#[derive(Default)]
+struct Claimed {
+    hints: Vec<Hint>,
+    /// People who are due again behind the horizon: they have made room for others.
+    moved: usize,
 }
 
 /// Grants one batch of slots to the people of these organizations and returns the hints to enqueue.
-async fn claim(db: &Database, organizations: &[OrganizationId], horizon: Duration) -> Result<Vec<Hint>> {
+async fn claim(db: &Database, organizations: &[OrganizationId], horizon: Duration, batch: i64) -> Result<Claimed> {
     let tx = db.begin_for(organizations).await?;
     let now = tx.now();
     let until = now + horizon;
     let wanted = wanted(&tx, now, until).await?;
     if wanted.is_empty() {
         tx.commit().await?;
-        return Ok(Vec::new());
+        return Ok(Claimed::default());
     }
     pass_gates(&tx, &wanted).await?;
     let open = still_open(&tx, wanted).await?;
-    let people = lock_due(&tx, &open, until).await?;
-    let granted = grant(&tx, &open, people, now, until).await?;
-    let hints = write(&tx, &granted, now).await?;
+    let people = lock_due(&tx, &open, until, batch).await?;
+    let given = grant(&tx, &open, people, now, until).await?;
+    let moved = given.later.write(&tx, until).await?;
+    let hints = write(&tx, &given, now).await?;
+    #[cfg(fault_points)]
+    crate::fault_points::reach("granted");
     tx.commit().await?;
-    Ok(hints)
+    Ok(Claimed { hints, moved })
 }
 
 /// A pair with due people, and how many of them it could get slots for.
 struct Wanted {
     pair: Pair,
-    maximum_lateness: Duration,
+    settings: CampaignSettings,
     free: i64,
 }
 
@@ -130,20 +181,20 @@ async fn wanted(tx: &Tx, now: DateTime<Utc>, until: DateTime<Utc>) -> Result<Vec
     let mut wanted = Vec::new();
     for row in tx.query(include_str!("scheduling/pairs.sql"), &[&until]).await? {
         // One tenant's unreadable settings keep nobody else waiting.
-        let (pair, maximum_lateness) = match pair(&row) {
+        let (pair, settings) = match Pair::from_row(&row, now) {
             Ok(readable) => readable,
             Err(error) => {
                 tracing::error!(?error, "a campaign cannot be planned");
                 continue;
             }
         };
-        if pair.campaign_rules.window.is_open(now) {
-            wanted.push(Wanted { pair, maximum_lateness, free: 0 });
+        if settings.timezone_mode() == TimezoneMode::Recipient || pair.campaign_rules.window.is_open(now) {
+            wanted.push(Wanted { pair, settings, free: 0 });
         }
     }
-    let counters: Vec<_> =
-        wanted.iter().flat_map(|w| [w.pair.campaign_counter(now), w.pair.sender_counter(now)]).collect();
-    let ledger = Ledger::new(limits::read(tx, &counters).await?);
+    let counters: BTreeSet<_> = wanted.iter().flat_map(|wanted| wanted.pair.counters(now)).collect();
+    let counters: Vec<_> = counters.into_iter().collect();
+    let ledger = Ledger::new(limits::read(tx, &counters).await?, usage::read(tx, now).await?);
     for wanted in &mut wanted {
         wanted.free = ledger.free(&wanted.pair, now, until, PER_SENDER);
     }
@@ -151,25 +202,12 @@ async fn wanted(tx: &Tx, now: DateTime<Utc>, until: DateTime<Utc>) -> Result<Vec
     Ok(wanted)
 }
 
-fn pair(row: &Row) -> Result<(Pair, Duration)> {
-    let settings = CampaignSettings::from_row(row)?;
-    let zone: &str = row.try_get("sender_timezone")?;
-    let pair = Pair {
-        organization: row.try_get("organization_id")?,
-        campaign: row.try_get("campaign_id")?,
-        sender: row.try_get("sender_id")?,
-        campaign_rules: CampaignRules {
-            window: *settings.window(),
-            daily_limit: settings.daily_limit.into(),
-            gap: settings.gap(),
-        },
-        sender_rules: SenderRules {
-            daily_limit: row.try_get::<_, i32>("sender_daily_limit")?.into(),
-            gap: Duration::seconds(row.try_get::<_, i32>("sender_gap_seconds")?.into()),
-            zone: zone.parse().map_err(|_| Error::internal(format!("a sender's time zone is {zone}")))?,
-        },
-    };
-    Ok((pair, settings.maximum_lateness()))
+impl Wanted {
+    /// How many people are looked at: more than it has slots where some of them may have to step aside.
+    fn candidates(&self) -> i64 {
+        let may_step_aside = self.pair.has_personal_limits() || self.settings.has_hours_of_each_person();
+        if may_step_aside { PER_SENDER } else { self.free }
+    }
 }
 
 async fn pass_gates(tx: &Tx, wanted: &[Wanted]) -> Result<()> {
@@ -205,25 +243,50 @@ struct Due {
     contact: ContactId,
     sender: SenderId,
     recipient: String,
+    timezone: Option<String>,
     step: StepId,
+    timing: Timing,
     due: DateTime<Utc>,
 }
 
-/// Locks the people that are due, contacts before enrollments, and reads them in a statement after the locks.
-async fn lock_due(tx: &Tx, open: &BTreeMap<(CampaignId, SenderId), Wanted>, until: DateTime<Utc>) -> Result<Vec<Due>> {
+impl Due {
+    fn turn(&self) -> Turn<'_> {
+        let Self { campaign, enrollment, step, .. } = *self;
+        Turn { campaign, enrollment, timezone: self.timezone.as_deref(), step }
+    }
+
+    fn recipient(&self) -> Recipient {
+        Recipient { contact: self.contact, domain: recipient_domain_key(&self.recipient) }
+    }
+}
+
+/// Locks the people that are due, contacts before enrollments, and reads them in a statement after the locks. Of each
+/// organization in turn, whoever has waited longest.
+async fn lock_due(
+    tx: &Tx,
+    open: &BTreeMap<(CampaignId, SenderId), Wanted>,
+    until: DateTime<Utc>,
+    batch: i64,
+) -> Result<Vec<Due>> {
     let mut columns = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for Wanted { pair, free, .. } in open.values() {
-        columns.0.push(pair.organization);
-        columns.1.push(pair.campaign);
-        columns.2.push(pair.sender);
-        columns.3.push(*free);
+    for wanted in open.values() {
+        columns.0.push(wanted.pair.organization);
+        columns.1.push(wanted.pair.campaign);
+        columns.2.push(wanted.pair.sender);
+        columns.3.push(wanted.candidates());
     }
     let rows = tx
         .query(
             include_str!("scheduling/candidates.sql"),
-            &[&columns.0, &columns.1, &columns.2, &columns.3, &until, &BATCH],
+            &[&columns.0, &columns.1, &columns.2, &columns.3, &until, &batch],
         )
         .await?;
+    #[cfg(fault_points)]
+    let rows = if crate::fault_points::defect("claim_by_due_time") {
+        tx.query(crate::fault_points::CANDIDATES_BY_DUE_TIME, &[&until, &BATCH]).await?
+    } else {
+        rows
+    };
     let mut organizations = Vec::with_capacity(rows.len());
     let mut enrollments: Vec<EnrollmentId> = Vec::with_capacity(rows.len());
     let mut contacts: Vec<ContactId> = Vec::with_capacity(rows.len());
@@ -243,7 +306,9 @@ async fn lock_due(tx: &Tx, open: &BTreeMap<(CampaignId, SenderId), Wanted>, unti
         enrollments.push(row.try_get(1)?);
     }
     let rows = tx.query(include_str!("scheduling/read_due.sql"), &[&organizations, &enrollments, &until]).await?;
-    rows.iter()
+    let mut turns: BTreeMap<OrganizationId, usize> = BTreeMap::new();
+    let mut people = rows
+        .iter()
         .map(|row| {
             Ok(Due {
                 organization: row.try_get("organization_id")?,
@@ -252,49 +317,108 @@ async fn lock_due(tx: &Tx, open: &BTreeMap<(CampaignId, SenderId), Wanted>, unti
                 contact: row.try_get("contact_id")?,
                 sender: row.try_get("sender_id")?,
                 recipient: row.try_get("email")?,
+                timezone: row.try_get("recipient_timezone")?,
                 step: row.try_get("step_id")?,
+                timing: Timing::from_row(row)?,
                 due: row.try_get("next_due_at")?,
             })
         })
-        .collect()
+        .collect::<Result<Vec<Due>>>()?;
+    // The account's mails are few: it is not the longest queue that gets them.
+    people.sort_by_cached_key(|due| {
+        let turn = turns.entry(due.organization).or_default();
+        *turn += 1;
+        *turn
+    });
+    Ok(people)
 }
 
 /// A person with a slot.
 struct Granted {
     due: Due,
     slot: Slot,
-    send_at: DateTime<Utc>,
     expires_at: DateTime<Utc>,
 }
 
-/// Gives out slots under the locked counters, oldest first.
+/// What a claim gives to the people that it has locked.
+#[derive(Default)]
+struct Given {
+    granted: Vec<Granted>,
+    /// Those whose hour has not come, and those whom a limit of their own holds back.
+    later: Later,
+    /// Whether the account takes only so many mails a second.
+    has_rate: bool,
+}
+
+/// Gives out slots under the locked counters, in the order of the people.
 async fn grant(
     tx: &Tx,
     open: &BTreeMap<(CampaignId, SenderId), Wanted>,
     people: Vec<Due>,
     now: DateTime<Utc>,
     until: DateTime<Utc>,
-) -> Result<Vec<Granted>> {
-    let mut counters: Vec<_> = people
-        .iter()
-        .filter_map(|due| open.get(&(due.campaign, due.sender)))
-        .flat_map(|w| [w.pair.campaign_counter(now), w.pair.sender_counter(now)])
-        .collect();
-    counters.sort_unstable();
-    counters.dedup();
-    let mut ledger = Ledger::new(limits::lock(tx, &counters).await?);
-    let mut granted = Vec::new();
+) -> Result<Given> {
+    let (used, account) = lock_counters(tx, open, &people, now, until).await?;
+    let mut given = Given { has_rate: account.mails_per_second.is_some(), ..Given::default() };
+    let mut ledger = Ledger::new(used, account);
     for due in people {
-        let Some(wanted) = open.get(&(due.campaign, due.sender)) else { continue };
-        if let Some((slot, send_at)) = ledger.grant(&wanted.pair, due.due, now, until) {
-            granted.push(Granted { due, slot, send_at, expires_at: send_at + wanted.maximum_lateness });
+        let Some(Wanted { pair, settings, .. }) = open.get(&(due.campaign, due.sender)) else { continue };
+        let (window, from) = match moving::hour(due.turn(), due.timing, due.due, settings, now, until) {
+            Hour::Due { window, from } => (window, from),
+            Hour::Later(at) => {
+                given.later.push(due.organization, due.enrollment, at);
+                continue;
+            }
+        };
+        let pair = pair.within(window);
+        match ledger.grant(&pair, due.recipient(), from, now, until) {
+            Ok(slot) => {
+                let expires_at = slot.send_at + settings.maximum_lateness();
+                given.granted.push(Granted { due, slot, expires_at });
+            }
+            Err(Binding { name, frees_at, .. }) if name.is_personal() => {
+                let latest = now + LONGEST_DEFERRAL;
+                let at = pair.campaign_rules.window.snap(frees_at.unwrap_or(latest).min(latest));
+                given.later.push(due.organization, due.enrollment, at);
+            }
+            Err(_) => {}
         }
     }
-    Ok(granted)
+    Ok(given)
+}
+
+/// Locks every counter that these people's slots may be counted on, in the order of the keys and the account last.
+async fn lock_counters(
+    tx: &Tx,
+    open: &BTreeMap<(CampaignId, SenderId), Wanted>,
+    people: &[Due],
+    now: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> Result<(BTreeMap<Counter, Usage>, Account)> {
+    let (mut counters, mut windows) = (BTreeSet::new(), BTreeSet::new());
+    for due in people {
+        let Some(Wanted { pair, .. }) = open.get(&(due.campaign, due.sender)) else { continue };
+        counters.extend(pair.counters(now));
+        for at in [now, until] {
+            counters.extend(pair.personal_counters(due.recipient(), at));
+        }
+        windows.extend(pair.days_before(due.recipient(), now));
+    }
+    let (counters, windows): (Vec<_>, Vec<_>) = (counters.into_iter().collect(), windows.into_iter().collect());
+    let mut used = limits::lock(tx, &counters).await?;
+    used.extend(limits::read_days_before(tx, &windows).await?);
+    Ok((used, lock_account(tx, now).await?))
+}
+
+/// An account without bounds is not held: its hours are counted, and nobody waits for anybody.
+async fn lock_account(tx: &Tx, now: DateTime<Utc>) -> Result<Account> {
+    let account = usage::read(tx, now).await?;
+    if account.is_bounded() { usage::lock(tx, now).await } else { Ok(account) }
 }
 
 /// Writes the messages, makes their enrollments wait for them, and counts their slots.
-async fn write(tx: &Tx, granted: &[Granted], now: DateTime<Utc>) -> Result<Vec<Hint>> {
+async fn write(tx: &Tx, given: &Given, now: DateTime<Utc>) -> Result<Vec<Hint>> {
+    let granted = &given.granted;
     if granted.is_empty() {
         return Ok(Vec::new());
     }
@@ -302,12 +426,15 @@ async fn write(tx: &Tx, granted: &[Granted], now: DateTime<Utc>) -> Result<Vec<H
     let column = |value: fn(&Granted) -> uuid::Uuid| granted.iter().map(value).collect::<Vec<_>>();
     let recipients: Vec<&str> = granted.iter().map(|g| g.due.recipient.as_str()).collect();
     let days: Vec<_> = granted.iter().map(|g| g.slot.day).collect();
-    let send_ats: Vec<_> = granted.iter().map(|g| g.send_at).collect();
+    let domains: Vec<_> = granted.iter().map(|g| g.slot.domain).collect();
+    let for_recipient_domain: Vec<_> = granted.iter().map(|g| g.slot.recipient_domain.is_some()).collect();
+    let for_person: Vec<_> = granted.iter().map(|g| g.slot.person.is_some()).collect();
+    let send_ats: Vec<_> = granted.iter().map(|g| g.slot.send_at).collect();
     let expires: Vec<_> = granted.iter().map(|g| g.expires_at).collect();
     // The sweeper works by the machine's clock: what counts for it is how far ahead the slot lies.
     let lost_after: Vec<f64> = granted
         .iter()
-        .map(|g| (g.send_at - now + LOST_AFTER).num_milliseconds())
+        .map(|g| (g.slot.send_at - now + LOST_AFTER).num_milliseconds())
         .map(|milliseconds| f64::from(i32::try_from(milliseconds).unwrap_or(i32::MAX)) / 1_000.0)
         .collect();
     let rows = tx
@@ -326,6 +453,9 @@ async fn write(tx: &Tx, granted: &[Granted], now: DateTime<Utc>) -> Result<Vec<H
                 &send_ats,
                 &expires,
                 &lost_after,
+                &domains,
+                &for_recipient_domain,
+                &for_person,
             ],
         )
         .await?;
@@ -340,8 +470,8 @@ async fn write(tx: &Tx, granted: &[Granted], now: DateTime<Utc>) -> Result<Vec<H
         waiting.0.push(organization);
         waiting.1.push(enrollment);
         waiting.2.push(message);
-        written.push((granted.slot, granted.send_at));
-        let delay = (granted.send_at - now).to_std().unwrap_or_default();
+        written.push(granted.slot);
+        let delay = (granted.slot.send_at - now).to_std().unwrap_or_default();
         hints.push(Hint { message: MessageKey { organization, id: message }, delay });
     }
     if written.len() < granted.len() {
@@ -350,5 +480,8 @@ async fn write(tx: &Tx, granted: &[Granted], now: DateTime<Utc>) -> Result<Vec<H
     }
     tx.execute(include_str!("scheduling/wait_for_messages.sql"), &[&waiting.0, &waiting.1, &waiting.2]).await?;
     limits::reserve(tx, &written).await?;
+    if given.has_rate {
+        usage::count_seconds(tx, written.iter().map(|slot| slot.send_at)).await?;
+    }
     Ok(hints)
 }

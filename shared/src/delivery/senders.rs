@@ -1,13 +1,17 @@
 //! Senders: the addresses that mail goes out from, each with a daily limit and a gap of its own.
 
+pub mod ramp;
+
 use std::collections::HashMap;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Duration, NaiveDate, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
+use self::ramp::{Allowance, Ramp};
 use super::gates::{self, Gate};
+use super::schedule::local_day;
 use crate::error::violated_constraint;
 use crate::fields::{Fields, patched};
 use crate::{DomainId, Error, Result, SenderId, Tx};
@@ -55,7 +59,7 @@ impl Status {
         }
     }
 
-    fn parse(name: &str) -> Result<Self> {
+    pub(crate) fn parse(name: &str) -> Result<Self> {
         match name {
             "pending" => Ok(Self::Pending),
             "warming" => Ok(Self::Warming),
@@ -73,7 +77,9 @@ pub enum Start {
     /// It may send at once.
     #[default]
     Active,
-    /// It waits to be resumed.
+    /// Its volume grows from today on.
+    Warming,
+    /// It waits to be resumed, and its volume grows from then on.
     Pending,
 }
 
@@ -96,20 +102,47 @@ pub struct Sender {
     pub status: Status,
     /// Why it is paused.
     pub paused_reason: Option<String>,
+    /// Since when it is paused.
+    #[serde(serialize_with = "crate::timestamps::millis_or_null")]
+    pub paused_at: Option<DateTime<Utc>>,
     /// The IANA time zone in which its days begin.
     pub timezone: String,
     /// Mails a local day.
     pub daily_limit: i32,
+    /// How its volume grows or grew, where it began with few mails.
+    pub ramp: Option<Ramp>,
+    /// Mails on its present local day: fewer than `daily_limit` while it is warming, none while it does not send.
+    pub limit_today: i32,
     /// Seconds between two mails, over all campaigns.
     pub gap_seconds: i32,
     /// Mails sent or promised on its present local day.
     pub used_today: i32,
+    /// From 0 to 100: 90 is excellent, 70 is good, and below 50 it pauses itself.
+    pub health_score: i32,
+    /// What its health was computed from; null before the first time.
+    pub health: Option<Health>,
     /// When it was made.
     #[serde(serialize_with = "crate::timestamps::millis")]
     pub created_at: DateTime<Utc>,
     /// When it was last changed.
     #[serde(serialize_with = "crate::timestamps::millis")]
     pub updated_at: DateTime<Utc>,
+}
+
+/// What a sender's health was computed from: its latest mails, as many and as old as the installation's settings say.
+#[derive(Debug, Clone, Serialize)]
+pub struct Health {
+    /// Mails.
+    pub sends: i64,
+    /// Of these, could never be delivered.
+    pub hard_bounces: i64,
+    /// Of these, were reported as spam.
+    pub complaints: i64,
+    /// Of these, were answered by a person.
+    pub replies: i64,
+    /// When it was computed.
+    #[serde(serialize_with = "crate::timestamps::millis")]
+    pub computed_at: DateTime<Utc>,
 }
 
 /// A new sender as a caller gives it, not checked yet.
@@ -178,30 +211,36 @@ pub async fn create(tx: &Tx, given: NewSender) -> Result<Sender> {
         .map(|row| row.try_get("id"))
         .transpose()?;
     let domain = domain.ok_or_else(unknown_domain)?;
-    let status = match given.status {
-        Start::Active => Status::Active,
-        Start::Pending => Status::Pending,
+    let zone = checked.timezone.unwrap_or(DEFAULT_TIMEZONE);
+    let (status, ramp) = match given.status {
+        Start::Active => (Status::Active, None),
+        Start::Warming => (Status::Warming, Some(Ramp::beginning(tx, local_day(tx.now(), zone)).await?)),
+        Start::Pending => (Status::Pending, None),
     };
+    let id = SenderId::fresh();
     let inserted = tx
-        .query_opt(
+        .execute(
             include_str!("senders/insert.sql"),
             &[
                 &tx.organization()?,
-                &SenderId::fresh(),
+                &id,
                 &domain,
                 &email.as_str(),
                 &checked.display_name.flatten(),
                 &checked.signature.flatten(),
                 &status.name(),
-                &checked.timezone.unwrap_or(DEFAULT_TIMEZONE).name(),
+                &zone.name(),
                 &checked.daily_limit.unwrap_or(DEFAULT_DAILY_LIMIT),
                 &checked.gap_seconds.unwrap_or(DEFAULT_GAP_SECONDS),
+                &ramp.map(|ramp| ramp.started_on),
+                &ramp.map(|ramp| ramp.from),
+                &ramp.map(|ramp| ramp.days),
             ],
         )
         .await;
     match inserted {
-        Ok(Some(row)) => from_row(&row),
-        Ok(None) => Err(Error::conflict("sender_exists", "another sender has this address")),
+        Ok(1) => find(tx, id).await,
+        Ok(_) => Err(Error::conflict("sender_exists", "another sender has this address")),
         // Somebody deleted the domain since we looked.
         Err(error) if violated_constraint(&error) == Some("senders_domain_fkey") => Err(unknown_domain()),
         Err(error) => Err(error),
@@ -213,7 +252,7 @@ pub async fn create(tx: &Tx, given: NewSender) -> Result<Sender> {
 /// Errors: [`Error::NotFound`].
 pub async fn find(tx: &Tx, id: SenderId) -> Result<Sender> {
     let row = tx.query_opt(include_str!("senders/find.sql"), &[&id]).await?.ok_or(Error::not_found("sender"))?;
-    let mut senders = vec![from_row(&row)?];
+    let mut senders = vec![from_row(&row, tx.now())?];
     count_use(tx, &mut senders).await?;
     senders.pop().ok_or(Error::not_found("sender"))
 }
@@ -221,7 +260,7 @@ pub async fn find(tx: &Tx, id: SenderId) -> Result<Sender> {
 /// The newest senders, at most `limit`, older than `before`.
 pub async fn list(tx: &Tx, before: Option<SenderId>, limit: i64) -> Result<Vec<Sender>> {
     let rows = tx.query(include_str!("senders/list.sql"), &[&before, &limit]).await?;
-    let mut senders = rows.iter().map(from_row).collect::<Result<Vec<_>>>()?;
+    let mut senders = rows.iter().map(|row| from_row(row, tx.now())).collect::<Result<Vec<_>>>()?;
     count_use(tx, &mut senders).await?;
     Ok(senders)
 }
@@ -259,16 +298,35 @@ pub async fn pause(tx: &Tx, id: SenderId, reason: Option<&str>) -> Result<Sender
     let reason = fields.line("reason", reason, REASON_MAXIMUM);
     fields.finish()?;
     close(tx, id).await?;
-    tx.execute(include_str!("senders/pause.sql"), &[&id, &reason]).await?;
+    tx.execute(include_str!("senders/pause.sql"), &[&id, &reason, &tx.now()]).await?;
     find(tx, id).await
 }
 
-/// Lets a paused or pending sender send; one that already does is left as it is.
+/// Lets a paused or pending sender send; one that already does is left as it is. One that had not begun starts its ramp
+/// today, and the ramp of one that was warming goes on where it was: it stood still meanwhile.
 ///
 /// Errors: [`Error::NotFound`].
 pub async fn resume(tx: &Tx, id: SenderId) -> Result<Sender> {
     close(tx, id).await?;
-    tx.execute(include_str!("senders/resume.sql"), &[&id]).await?;
+    let row = tx.query_opt(include_str!("senders/find.sql"), &[&id]).await?.ok_or(Error::not_found("sender"))?;
+    let allowance = Allowance::from_row(&row, "")?;
+    let today = allowance.day(tx.now());
+    let before = match allowance.status {
+        Status::Paused => row.try_get::<_, Option<&str>>("paused_from")?.map(Status::parse).transpose()?,
+        status => Some(status),
+    };
+    let paused_at: Option<DateTime<Utc>> = row.try_get("paused_at")?;
+    let (status, ramp) = match (before, allowance.ramp) {
+        (Some(Status::Pending), _) => (Status::Warming, Some(Ramp::beginning(tx, today).await?)),
+        (Some(Status::Warming), Some(ramp)) => {
+            let stood_still = paused_at.map_or(Duration::zero(), |at| today - allowance.day(at)).max(Duration::zero());
+            (Status::Warming, Some(Ramp { started_on: ramp.started_on + stood_still, ..ramp }))
+        }
+        (_, ramp) => (Status::Active, ramp),
+    };
+    let (started_on, from, days) = (ramp.map(|r| r.started_on), ramp.map(|r| r.from), ramp.map(|r| r.days));
+    tx.execute(include_str!("senders/resume.sql"), &[&id, &status.name(), &started_on, &from, &days, &tx.now()])
+        .await?;
     find(tx, id).await
 }
 
@@ -297,22 +355,24 @@ async fn close(tx: &Tx, id: SenderId) -> Result<()> {
 
 /// Fills in what each sender has used of its own present day.
 async fn count_use(tx: &Tx, senders: &mut [Sender]) -> Result<()> {
-    let ids: Vec<SenderId> = senders.iter().map(|sender| sender.id).collect();
-    let days = senders.iter().map(|sender| local_day(&sender.timezone, tx.now())).collect::<Result<Vec<_>>>()?;
-    let rows = tx.query(include_str!("senders/used.sql"), &[&ids, &days]).await?;
-    let used = rows
-        .iter()
-        .map(|row| Ok((row.try_get("sender_id")?, row.try_get("used")?)))
-        .collect::<Result<HashMap<SenderId, i32>>>()?;
+    let zones: Vec<(SenderId, &str)> = senders.iter().map(|sender| (sender.id, sender.timezone.as_str())).collect();
+    let used = used_today(tx, &zones).await?;
     for sender in senders {
         sender.used_today = used.get(&sender.id).copied().unwrap_or_default();
     }
     Ok(())
 }
 
-fn local_day(timezone: &str, now: DateTime<Utc>) -> Result<NaiveDate> {
-    let zone: Tz = timezone.parse().map_err(Error::internal)?;
-    Ok(now.with_timezone(&zone).date_naive())
+/// What senders, each with its time zone, have used of their own present days; absent where that is nothing.
+pub(crate) async fn used_today(tx: &Tx, senders: &[(SenderId, &str)]) -> Result<HashMap<SenderId, i32>> {
+    let ids: Vec<SenderId> = senders.iter().map(|(id, _)| *id).collect();
+    let days = senders.iter().map(|(_, zone)| named_day(zone, tx.now())).collect::<Result<Vec<_>>>()?;
+    let rows = tx.query(include_str!("senders/used.sql"), &[&ids, &days]).await?;
+    rows.iter().map(|row| Ok((row.try_get("sender_id")?, row.try_get("used")?))).collect()
+}
+
+fn named_day(timezone: &str, now: DateTime<Utc>) -> Result<NaiveDate> {
+    Ok(local_day(now, timezone.parse().map_err(Error::internal)?))
 }
 
 fn unknown_domain() -> Error {
@@ -359,7 +419,8 @@ impl SenderFields {
     }
 }
 
-fn from_row(row: &Row) -> Result<Sender> {
+fn from_row(row: &Row, now: DateTime<Utc>) -> Result<Sender> {
+    let allowance = Allowance::from_row(row, "")?;
     Ok(Sender {
         id: row.try_get("id")?,
         email: row.try_get("email")?,
@@ -367,13 +428,29 @@ fn from_row(row: &Row) -> Result<Sender> {
         display_name: row.try_get("display_name")?,
         signature: row.try_get("signature")?,
         provider: row.try_get("provider")?,
-        status: Status::parse(row.try_get("status")?)?,
+        status: allowance.status,
         paused_reason: row.try_get("paused_reason")?,
+        paused_at: row.try_get("paused_at")?,
         timezone: row.try_get("timezone")?,
-        daily_limit: row.try_get("daily_limit")?,
+        daily_limit: allowance.daily_limit,
+        ramp: allowance.ramp,
+        limit_today: allowance.at(now),
         gap_seconds: row.try_get("gap_seconds")?,
         used_today: 0,
+        health_score: row.try_get("health_score")?,
+        health: health(row)?,
         created_at: row.try_get("created_at")?,
         updated_at: row.try_get("updated_at")?,
     })
+}
+
+fn health(row: &Row) -> Result<Option<Health>> {
+    let Some(computed_at) = row.try_get("health_computed_at")? else { return Ok(None) };
+    Ok(Some(Health {
+        sends: row.try_get("health_sends")?,
+        hard_bounces: row.try_get("health_hard_bounces")?,
+        complaints: row.try_get("health_complaints")?,
+        replies: row.try_get("health_replies")?,
+        computed_at,
+    }))
 }

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
 
+use super::due_times::{Timing, Turn};
 use super::messages::MessageKey;
-use super::schedule::{StepDelay, due_after};
 use crate::outreach::settings::CampaignSettings;
-use crate::{EnrollmentId, MessageId, OrganizationId, Result, Tx};
+use crate::{EnrollmentId, MessageId, OrganizationId, Result, StepId, Tx};
 
 /// How a step ended for somebody who goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,16 +62,8 @@ struct Moves {
 
 impl Moves {
     fn push(&mut self, organization: OrganizationId, row: &Row, ended: Ended) -> Result<()> {
-        let next: Option<(i32, i32)> = match row.try_get::<_, Option<i32>>("next_delay_days")? {
-            Some(days) => Some((days, row.try_get("next_delay_hours")?)),
-            None => None,
-        };
-        let due = match next {
-            Some((days, hours)) => {
-                let settings = CampaignSettings::from_row(row)?;
-                let delay = StepDelay { days: days.unsigned_abs(), hours: hours.unsigned_abs() };
-                Some(due_after(ended.at(), delay, settings.window()))
-            }
+        let due = match row.try_get("next_step_id")? {
+            Some(step) => Some(next_due_at(row, step, ended.at())?),
             None => None,
         };
         self.organizations.push(organization);
@@ -85,4 +77,15 @@ impl Moves {
         self.ended.push(ended.at());
         Ok(())
     }
+}
+
+fn next_due_at(row: &Row, step: StepId, ended_at: DateTime<Utc>) -> Result<DateTime<Utc>> {
+    let turn = Turn {
+        campaign: row.try_get("campaign_id")?,
+        enrollment: row.try_get("enrollment_id")?,
+        timezone: row.try_get("recipient_timezone")?,
+        step,
+    };
+    let settings = CampaignSettings::from_row(row)?;
+    Ok(turn.due_at(Timing::from_row(row)?, ended_at, &settings))
 }

@@ -4,19 +4,21 @@
 //! moves the job's cursor: killed anywhere and begun again it comes to the same end, and the unique key of campaign and
 //! contact makes a second enrollment impossible. The campaign becomes active with the last chunk and sends nothing before.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::campaigns::{self, Campaign, Status};
-use super::{campaign_senders, preflight, settings, steps};
+use super::settings::{self, CampaignSettings};
+use super::{campaign_senders, dealing, preflight, steps};
+use crate::delivery::due_times::{OffsetClock, Timing, Turn};
 use crate::delivery::provider_account::AccountState;
-use crate::delivery::schedule::{StepDelay, due_after};
+use crate::delivery::senders;
 use crate::platform::audit::{self, Actor};
 use crate::platform::config;
 use crate::platform::jobs::{self, Job, JobKind};
-use crate::{CampaignId, EnrollmentId, Error, ListId, Result, SenderId, Tx};
+use crate::{CampaignId, ContactId, EnrollmentId, Error, ListId, Result, SenderId, StepId, Tx};
 
 /// Members of a list that one transaction looks at: large enough to share its round trips, small enough to hold the locks
 /// of its contacts for well under a second.
@@ -43,7 +45,7 @@ pub enum Chunk {
 /// How far the audience has been enrolled.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Cursor {
-    /// People's time from which the first step's delay counts, the same for every chunk.
+    /// People's time at which the campaign starts: from it the first step's delay counts, and every offset.
     began_at: DateTime<Utc>,
     /// The member looked at last.
     after: Uuid,
@@ -72,7 +74,7 @@ pub async fn activate(tx: &Tx, id: CampaignId, account: Option<&AccountState>) -
     }
     let mut cursor = Cursor::begin(tx.now());
     while enroll(tx, &campaign, &mut cursor, None).await? == CHUNK {}
-    Ok(Activation::Done(Box::new(set_active(tx, id).await?)))
+    Ok(Activation::Done(Box::new(set_active(tx, id, cursor.began_at).await?)))
 }
 
 /// Does one chunk of a job that this transaction has locked: enrolls the next members, and activates the campaign when
@@ -94,7 +96,7 @@ pub async fn run_chunk(tx: &Tx, job: &Job) -> Result<Chunk> {
     if members == CHUNK {
         return Ok(Chunk::More);
     }
-    set_active(tx, id).await?;
+    set_active(tx, id, cursor.began_at).await?;
     jobs::finish(tx, job.id, None).await?;
     audit::record(tx, Actor::System, "campaign.activated", id.0, &json!({"enrolled": cursor.dealt}), None).await?;
     Ok(Chunk::Last)
@@ -106,33 +108,66 @@ pub async fn run_chunk(tx: &Tx, job: &Job) -> Result<Chunk> {
 /// this moment either is seen here or finds the enrollment and stops it.
 async fn enroll(tx: &Tx, campaign: &Campaign, cursor: &mut Cursor, until: Option<DateTime<Utc>>) -> Result<i64> {
     let list: ListId = campaign.list_id.ok_or_else(|| Error::internal("a campaign without a list is activated"))?;
-    let due = first_due_at(tx, campaign.id, cursor.began_at).await?;
-    let senders: Vec<SenderId> =
-        campaign_senders::list(tx, campaign.id).await?.iter().map(|sender| sender.id).collect();
+    let first = FirstStep::read(tx, campaign.id, cursor.began_at).await?;
+    let senders = cycle(tx, campaign.id).await?;
     let rows = tx.query(include_str!("activation/lock_members.sql"), &[&list, &until, &cursor.after, &CHUNK]).await?;
-    let members: Vec<Uuid> = rows.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<_>>()?;
+    let mut members: Vec<ContactId> = Vec::with_capacity(rows.len());
+    let mut ids: Vec<EnrollmentId> = Vec::with_capacity(rows.len());
+    let mut due: Vec<DateTime<Utc>> = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let id = EnrollmentId::fresh();
+        members.push(row.try_get("id")?);
+        ids.push(id);
+        due.push(first.due_at(id, row.try_get("timezone")?));
+    }
     let Some(last) = members.last() else { return Ok(0) };
-    let ids: Vec<EnrollmentId> = members.iter().map(|_| EnrollmentId::fresh()).collect();
     let row = tx
         .query_one(
             include_str!("activation/enroll.sql"),
             &[&tx.organization()?, &campaign.id, &members, &ids, &senders, &cursor.dealt, &due, &cursor.began_at],
         )
         .await?;
-    cursor.after = *last;
+    cursor.after = last.0;
     cursor.dealt += row.try_get::<_, i64>("dealt")?;
     i64::try_from(members.len()).map_err(Error::internal)
 }
 
-async fn first_due_at(tx: &Tx, campaign: CampaignId, began_at: DateTime<Utc>) -> Result<DateTime<Utc>> {
-    let steps = steps::list(tx, campaign).await?;
-    let first = steps.first().ok_or_else(|| Error::internal("a campaign without steps is activated"))?;
-    let delay = StepDelay { days: first.delay_days.unsigned_abs(), hours: first.delay_hours.unsigned_abs() };
-    Ok(due_after(began_at, delay, settings::find(tx, campaign).await?.window()))
+/// The senders in the order in which people are dealt out to them, each with its share of the campaign's strategy.
+async fn cycle(tx: &Tx, campaign: CampaignId) -> Result<Vec<SenderId>> {
+    let strategy = settings::sender_strategy(tx, campaign).await?;
+    let pool = campaign_senders::list(tx, campaign).await?;
+    let zones: Vec<(SenderId, &str)> = pool.iter().map(|sender| (sender.id, sender.timezone.as_str())).collect();
+    let used = senders::used_today(tx, &zones).await?;
+    let used = |sender| used.get(&sender).copied().unwrap_or_default();
+    let shares: Vec<_> = pool.iter().map(|sender| (sender.id, strategy.share(sender, used(sender.id)))).collect();
+    Ok(dealing::cycle(&shares))
 }
 
-async fn set_active(tx: &Tx, id: CampaignId) -> Result<Campaign> {
-    tx.execute(include_str!("activation/set_active.sql"), &[&id, &tx.now()]).await?;
+/// The step that everybody is enrolled before.
+struct FirstStep {
+    campaign: CampaignId,
+    id: StepId,
+    timing: Timing,
+    began_at: DateTime<Utc>,
+    settings: CampaignSettings,
+}
+
+impl FirstStep {
+    async fn read(tx: &Tx, campaign: CampaignId, began_at: DateTime<Utc>) -> Result<Self> {
+        let steps = steps::list(tx, campaign).await?;
+        let first = steps.first().ok_or_else(|| Error::internal("a campaign without steps is activated"))?;
+        let timing = first.timing(OffsetClock { started_at: began_at, paused: Duration::zero() });
+        Ok(Self { campaign, id: first.id, timing, began_at, settings: settings::find(tx, campaign).await? })
+    }
+
+    fn due_at(&self, enrollment: EnrollmentId, timezone: Option<&str>) -> DateTime<Utc> {
+        let turn = Turn { campaign: self.campaign, enrollment, timezone, step: self.id };
+        turn.due_at(self.timing, self.began_at, &self.settings)
+    }
+}
+
+async fn set_active(tx: &Tx, id: CampaignId, began_at: DateTime<Utc>) -> Result<Campaign> {
+    tx.execute(include_str!("activation/set_active.sql"), &[&id, &began_at]).await?;
     campaigns::find(tx, id).await
 }
 

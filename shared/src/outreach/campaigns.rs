@@ -7,11 +7,14 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
+use super::settings::{self, TimezoneMode};
+use super::steps;
+use crate::delivery::due_times::{OffsetClock, Timing};
 use crate::delivery::gates::{self, Gate};
 use crate::delivery::stopping;
 use crate::error::violated_constraint;
 use crate::fields::Fields;
-use crate::{CampaignId, Error, ListId, Result, Tx};
+use crate::{CampaignId, Error, ListId, Result, StepId, Tx};
 
 /// Characters of a name at most.
 const NAME_LIMIT: usize = 200;
@@ -86,12 +89,14 @@ pub struct Campaign {
     pub status: Status,
     /// Whose members are enrolled when it is activated.
     pub list_id: Option<ListId>,
-    /// When it became active for the first time.
+    /// When it was activated: from then on the offsets of its steps count.
     #[serde(serialize_with = "crate::timestamps::millis_or_null")]
     pub started_at: Option<DateTime<Utc>>,
     /// Since when it has been paused.
     #[serde(serialize_with = "crate::timestamps::millis_or_null")]
     pub paused_at: Option<DateTime<Utc>>,
+    /// Why it has paused itself; null where a person has.
+    pub paused_reason: Option<String>,
     /// Total of the pauses that are over, in seconds.
     pub paused_seconds: i64,
     /// When the last person came to an end.
@@ -173,6 +178,7 @@ impl Campaign {
             list_id: row.try_get("list_id")?,
             started_at: row.try_get("started_at")?,
             paused_at: row.try_get("paused_at")?,
+            paused_reason: row.try_get("paused_reason")?,
             paused_seconds: row.try_get("paused_seconds")?,
             completed_at: row.try_get("completed_at")?,
             archived_at: row.try_get("archived_at")?,
@@ -305,7 +311,8 @@ pub async fn pause(tx: &Tx, id: CampaignId) -> Result<Campaign> {
     Campaign::from_row(&tx.query_one(include_str!("campaigns/pause.sql"), &[&id, &tx.now()]).await?)
 }
 
-/// Lets a paused campaign go on. What fell due meanwhile is spread from now on by the usual gap.
+/// Lets a paused campaign go on. What fell due meanwhile by a delay is spread from now on by the usual gap; what is due by an
+/// offset is put off by the pause.
 ///
 /// Errors: [`Error::NotFound`], [`Error::Conflict`] (`campaign_not_paused`).
 pub async fn resume(tx: &Tx, id: CampaignId) -> Result<Campaign> {
@@ -313,7 +320,31 @@ pub async fn resume(tx: &Tx, id: CampaignId) -> Result<Campaign> {
     if campaign.status != Status::Paused {
         return Err(campaign.conflict("campaign_not_paused", "only a paused campaign can be resumed"));
     }
-    Campaign::from_row(&tx.query_one(include_str!("campaigns/resume.sql"), &[&id, &tx.now()]).await?)
+    let row = tx.query_one(include_str!("campaigns/resume.sql"), &[&id, &tx.now()]).await?;
+    put_off_offsets(tx, id, OffsetClock::from_row(&row)?).await?;
+    Campaign::from_row(&row)
+}
+
+/// Puts off what is due by an offset to when the clock reaches it. It is one instant for each step: the minute that is a
+/// person's own, by their zone and their jitter, is found by the claim when they come up.
+async fn put_off_offsets(tx: &Tx, id: CampaignId, clock: OffsetClock) -> Result<()> {
+    let settings = settings::find(tx, id).await?;
+    let mut steps: Vec<StepId> = Vec::new();
+    let mut due: Vec<DateTime<Utc>> = Vec::new();
+    for step in steps::list(tx, id).await? {
+        if let Timing::Offset(reached) = step.timing(clock) {
+            steps.push(step.id);
+            due.push(match settings.timezone_mode() {
+                TimezoneMode::Campaign => settings.window().snap(reached),
+                TimezoneMode::Recipient => reached,
+            });
+        }
+    }
+    if !steps.is_empty() {
+        tx.query(include_str!("campaigns/lock_due.sql"), &[&id]).await?;
+        tx.execute(include_str!("campaigns/put_off_offsets.sql"), &[&id, &steps, &due]).await?;
+    }
+    Ok(())
 }
 
 /// Ends a campaign for good: whoever is on the way is stopped, what is queued is cancelled.

@@ -1,5 +1,7 @@
 //! Enrollments: each person's way through a campaign.
 
+pub mod why;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tokio_postgres::Row;

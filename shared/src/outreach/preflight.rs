@@ -14,7 +14,9 @@
 //! | `ses_sandbox` | the mail account is in the SES sandbox and would refuse people of the audience (`count`) |
 //! | `missing_postal_address` | the organization has none, and every campaign mail must carry it |
 //! | `invalid_template` | a template can't be read (`step_id`) |
-//! | `undefined_variable` | a variable that nothing can fill: no contact field of this name, or a custom field that nobody in the audience has and that has no default (`step_id`, `variable`) |
+//! | `undefined_variable` | a variable that nothing can fill: no contact field of this name, or a custom field that nobody in the audience has and that has no default (`step_id`, `variable`, `count`, up to five `contact_ids`) |
+//! | `no_window` | no window opens within a year of when the first step is due: the holidays take every send day |
+//! | `message_too_large` | a step's mail is longer than a mail may be, for everybody (`step_id`) |
 //!
 //! Warnings do not:
 //!
@@ -29,20 +31,30 @@
 //! | `missing_values` | a variable without default is empty for some of the audience (`step_id`, `variable`, `count`, up to five `contact_ids`) |
 //! | `missing_sender_name` | `sender.name` is used without default, and some senders have no display name (`step_id`, `sender_ids`) |
 //! | `daily_limit_out_of_reach` | window, gaps and the senders' own limits allow fewer mails a day than the campaign's limit (`count` is what they allow) |
+//! | `no_window` | the first step is due outside of the window, which opens later than a mail of the campaign may be late (`at`) |
+//! | `projected_finish` | the last mail is projected for later than a year from now (`at`; null beyond three years) |
+//! | `insecure_link` | links of a step's text are not https (`step_id`, `count`) |
+//! | `message_too_large` | with the longest values of the audience a step's HTML part is longer than Gmail shows, or a mail may be (`step_id`, `count` bytes where it can be sent) |
+
+mod projection;
+mod sizes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::Duration;
+use chrono::{DateTime, Duration, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use self::projection::{Finish, Pace};
+use self::sizes::{CLIPPED_FROM, Letterhead, Size};
 use super::campaign_senders::{self, CampaignSender};
 use super::campaigns::Campaign;
 use super::settings::{self, CampaignSettings};
 use super::steps::{self, Step};
 use super::templates::{Template, TemplateError};
+use crate::delivery::due_times::{OffsetClock, Timing};
 use crate::delivery::provider_account::AccountState;
-use crate::delivery::schedule::SendWindow;
+use crate::delivery::schedule::{SendWindow, due_after};
 use crate::{ContactId, Result, SenderId, StepId, Tx};
 
 /// What a template may always use; what is under `custom.` depends on the audience.
@@ -54,6 +66,12 @@ const GROUPS: [&str; 2] = ["custom", "sender"];
 const OPTIONAL_FIELDS: [&str; 4] = ["first_name", "last_name", "name", "company"];
 /// Variables of a step that are tried, and variables that the audience is asked for; more than anybody writes by hand.
 const VARIABLES_TRIED: usize = 100;
+/// A window that does not open for so long does not open.
+const LONGEST_WAIT: Duration = Duration::days(366);
+/// A campaign that takes longer is worth a warning.
+const LONGEST_CAMPAIGN: Duration = Duration::days(365);
+/// The code of a mail that is too large.
+const TOO_LARGE: &str = "message_too_large";
 /// Where the fields are that an organization has added itself.
 const CUSTOM: &str = "custom.";
 
@@ -68,6 +86,10 @@ pub struct Preflight {
     pub audience: i64,
     /// Whether there is no error.
     pub can_activate: bool,
+    /// When its last mail would go if it were activated now and everybody took every step: a projection from window, gaps
+    /// and daily limits. Null where nothing would go, or not within three years.
+    #[serde(serialize_with = "crate::timestamps::millis_or_null")]
+    pub projected_finish_at: Option<DateTime<Utc>>,
     /// Members of the list, suppressed ones included.
     #[serde(skip)]
     pub(super) members: i64,
@@ -89,6 +111,9 @@ pub struct Finding {
     /// How many.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<i64>,
+    /// When.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::timestamps::millis_or_null")]
+    pub at: Option<DateTime<Utc>>,
     /// Which senders.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sender_ids: Vec<SenderId>,
@@ -105,6 +130,7 @@ impl Finding {
             step_id: None,
             variable: None,
             count: None,
+            at: None,
             sender_ids: Vec::new(),
             contact_ids: Vec::new(),
         }
@@ -135,15 +161,29 @@ pub async fn check(tx: &Tx, campaign: &Campaign, account: Option<&AccountState>)
     let mails_a_day = check_senders(&mut found, &senders, &settings);
     audience.check(&mut found);
     check_account(tx, &mut found, campaign, account, &audience, mails_a_day).await?;
-    check_organization(tx, &mut found).await?;
-    let uses = uses(&mut found, &steps);
+    let letterhead = check_organization(tx, &mut found, campaign).await?;
+    let templates = templates(&mut found, &steps);
+    let uses = uses(&templates);
     check_sender_name(&mut found, &uses, &senders);
-    check_variables(tx, &mut found, campaign, &uses, &audience).await?;
+    let lengths = check_variables(tx, &mut found, campaign, &uses, &audience).await?;
+    let timings = timings(&steps, tx.now());
+    check_window(&mut found, &timings, &settings, tx.now());
+    check_links(&mut found, &steps);
+    check_sizes(&mut found, &templates, &lengths, &letterhead);
+    let quota = account.and_then(|account| account.daily_quota).and_then(|quota| i64::try_from(quota).ok());
+    let pace = Pace {
+        window: settings.window().clone(),
+        mails_an_opening: quota.map_or(mails_a_day, |quota| quota.min(mails_a_day)),
+        apart: apart(&senders, &settings),
+    };
+    let finish = projection::project(tx.now(), audience.people(), &timings, &pace);
+    let projected_finish_at = check_finish(&mut found, finish, tx.now());
     Ok(Preflight {
         can_activate: found.errors.is_empty(),
         errors: found.errors,
         warnings: found.warnings,
         audience: audience.people(),
+        projected_finish_at,
         members: audience.members,
     })
 }
@@ -259,6 +299,19 @@ fn mails_a_day(sender: &CampaignSender, settings: &CampaignSettings) -> i64 {
     by_gap.min(sender.daily_limit.into())
 }
 
+/// Between two mails of the campaign where all of its senders write.
+fn apart(senders: &[CampaignSender], settings: &CampaignSettings) -> Duration {
+    /// Their rates add up as mails in so many milliseconds.
+    const PERIOD: i64 = 1_000_000_000_000;
+    let gaps = senders.iter().filter(|sender| sender.is_sending() && sender.daily_limit > 0);
+    let gaps = gaps.map(|sender| settings.gap().num_milliseconds().max(i64::from(sender.gap_seconds) * 1_000));
+    let rate = gaps.map(|gap| PERIOD.checked_div(gap)).try_fold(0_i64, |rate, mails| Some(rate + mails?));
+    match rate {
+        None => Duration::zero(),
+        Some(rate) => Duration::milliseconds(PERIOD.checked_div(rate).unwrap_or(0)),
+    }
+}
+
 /// How long the window is open on one of its days; one that ends where it begins is open around the clock.
 fn seconds_open(window: &SendWindow) -> i64 {
     let seconds = (window.closes - window.opens).num_seconds();
@@ -293,13 +346,100 @@ impl Audience {
     }
 }
 
-async fn check_organization(tx: &Tx, found: &mut Findings) -> Result<()> {
-    let row = tx.query_one(include_str!("preflight/organization.sql"), &[&tx.organization()?]).await?;
+async fn check_organization(tx: &Tx, found: &mut Findings, campaign: &Campaign) -> Result<Letterhead> {
+    let row = tx.query_one(include_str!("preflight/organization.sql"), &[&tx.organization()?, &campaign.id]).await?;
     if row.try_get("lacks_postal_address")? {
         let message = "every campaign mail carries the organization's postal address, and there is none";
         found.error(Finding::new("missing_postal_address", message));
     }
-    Ok(())
+    Ok(Letterhead { postal_address: row.try_get("postal_address")?, signature: row.try_get("signature")? })
+}
+
+/// When each step is due, were the campaign activated now.
+fn timings(steps: &[Step], now: DateTime<Utc>) -> Vec<Timing> {
+    let clock = OffsetClock { started_at: now, paused: Duration::zero() };
+    steps.iter().map(|step| step.timing(clock)).collect()
+}
+
+/// Whether the window opens at all, and soon after the first step is due; by the campaign's own clock.
+fn check_window(found: &mut Findings, timings: &[Timing], settings: &CampaignSettings, now: DateTime<Utc>) {
+    let window = settings.window();
+    let (due, opens) = match timings.first() {
+        Some(Timing::Delay(delay)) => {
+            let elapsed = Duration::days(delay.days.into()) + Duration::hours(delay.hours.into());
+            (now + elapsed, due_after(now, *delay, window))
+        }
+        Some(Timing::Offset(reached)) => (*reached, window.snap(*reached)),
+        None => (now, window.snap(now)),
+    };
+    if !window.is_open(opens) || opens - due > LONGEST_WAIT {
+        let message = "no window opens within a year: there is a holiday on every send day";
+        found.error(Finding::new("no_window", message));
+    } else if opens - due > settings.maximum_lateness() {
+        let message = "the first step is due outside of the window: nothing goes before it opens";
+        found.warning(Finding { at: Some(opens), ..Finding::new("no_window", message) });
+    }
+}
+
+/// Returns when the last mail would go, as far as that can be told.
+fn check_finish(found: &mut Findings, finish: Option<Finish>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let at = match finish? {
+        Finish::At(at) if at - now <= LONGEST_CAMPAIGN => return Some(at),
+        Finish::At(at) => Some(at),
+        Finish::Later => None,
+    };
+    let message = match at {
+        Some(_) => "at this pace the last mail goes more than a year from now",
+        None => "at this pace the last mail goes more than three years from now",
+    };
+    found.warning(Finding { at, ..Finding::new("projected_finish", message) });
+    at
+}
+
+/// Links that a program on the way could read or change. What comes out of a variable is not looked at.
+fn check_links(found: &mut Findings, steps: &[Step]) {
+    for step in steps {
+        let links = step.body_template.to_ascii_lowercase().matches("http://").count();
+        if links > 0 {
+            let message = format!("step {}: {links} links are not https", step.position);
+            let count = i64::try_from(links).ok();
+            found.warning(Finding { step_id: Some(step.id), count, ..Finding::new("insecure_link", message) });
+        }
+    }
+}
+
+/// Whether the mails are of a size that can be sent and is shown.
+fn check_sizes(
+    found: &mut Findings,
+    templates: &[(&Step, Template)],
+    lengths: &BTreeMap<String, usize>,
+    letterhead: &Letterhead,
+) {
+    for (step, template) in templates {
+        let least = sizes::size(template, &BTreeMap::new(), letterhead);
+        let most = sizes::size(template, lengths, letterhead);
+        let finding = |message: String| Finding { step_id: Some(step.id), ..Finding::new(TOO_LARGE, message) };
+        match (least, most) {
+            (Some(Size::TooLarge), _) => {
+                found.error(finding(format!("step {}: its mail is longer than a mail may be", step.position)));
+            }
+            (_, Some(Size::TooLarge)) => {
+                let message = format!(
+                    "step {}: with the longest values of the audience its mail is longer than a mail may be",
+                    step.position
+                );
+                found.warning(finding(message));
+            }
+            (_, Some(Size::Fits(bytes))) if bytes > CLIPPED_FROM => {
+                let message = format!(
+                    "step {}: its mail has up to {bytes} bytes of HTML; Gmail hides what is behind {CLIPPED_FROM}",
+                    step.position
+                );
+                found.warning(Finding { count: i64::try_from(bytes).ok(), ..finding(message) });
+            }
+            _ => {}
+        }
+    }
 }
 
 /// A variable and where it was first used without a default, or else first used at all.
@@ -322,36 +462,46 @@ fn check_sender_name(found: &mut Findings, uses: &BTreeMap<String, Use>, senders
     }
 }
 
+/// Returns the length in bytes of the longest value of each variable.
 async fn check_variables(
     tx: &Tx,
     found: &mut Findings,
     campaign: &Campaign,
     uses: &BTreeMap<String, Use>,
     audience: &Audience,
-) -> Result<()> {
+) -> Result<BTreeMap<String, usize>> {
     let is_custom = |name: &str| name.starts_with(CUSTOM) && name.len() > CUSTOM.len();
-    for (name, used) in uses {
-        if !is_custom(name) && !STANDARD_VARIABLES.contains(&name.as_str()) && !GROUPS.contains(&name.as_str()) {
-            found.error(undefined(name, used));
+    let is_known = |name: &str| is_custom(name) || STANDARD_VARIABLES.contains(&name) || GROUPS.contains(&name);
+    let unknown: Vec<(&String, &Use)> = uses.iter().filter(|(name, _)| !is_known(name)).collect();
+    let mut lengths = BTreeMap::new();
+    if audience.people() == 0 {
+        unknown.into_iter().for_each(|(name, used)| found.error(undefined(name, used, 0, Vec::new())));
+        return Ok(lengths);
+    }
+    if !unknown.is_empty() {
+        let people = first_people(tx, campaign).await?;
+        for (name, used) in unknown {
+            found.error(undefined(name, used, audience.people(), people.clone()));
         }
     }
-    if audience.people() == 0 {
-        return Ok(());
-    }
     let asked: Vec<&str> = uses
-        .iter()
-        .filter(|(name, used)| used.needs_value && (is_custom(name) || OPTIONAL_FIELDS.contains(&name.as_str())))
-        .map(|(name, _)| name.as_str())
+        .keys()
+        .map(String::as_str)
+        .filter(|name| is_custom(name) || OPTIONAL_FIELDS.contains(name))
         .take(VARIABLES_TRIED)
         .collect();
-    let mut examples = missing_examples(tx, campaign, &asked).await?;
+    let needed: Vec<&str> =
+        asked.iter().copied().filter(|name| uses.get(*name).is_some_and(|used| used.needs_value)).collect();
+    let mut examples = missing_examples(tx, campaign, &needed).await?;
     for row in
         tx.query(include_str!("preflight/missing_values.sql"), &[&campaign.list_id, &campaign.id, &asked]).await?
     {
         let (name, missing): (String, i64) = (row.try_get("variable")?, row.try_get("missing")?);
-        let Some(used) = uses.get(&name) else { continue };
+        lengths.insert(name.clone(), usize::try_from(row.try_get::<_, i32>("longest")?).unwrap_or(0));
+        let Some(used) = uses.get(&name).filter(|used| used.needs_value) else { continue };
+        let people = examples.remove(&name).unwrap_or_default();
         if missing == audience.people() && is_custom(&name) {
-            found.error(undefined(&name, used));
+            found.error(undefined(&name, used, missing, people));
         } else if missing > 0 {
             let message = format!(
                 "{name} is empty for {missing} of {} people: without a default their mail can't be written",
@@ -360,38 +510,48 @@ async fn check_variables(
             found.warning(Finding {
                 step_id: Some(used.step),
                 count: Some(missing),
-                contact_ids: examples.remove(&name).unwrap_or_default(),
+                contact_ids: people,
                 variable: Some(name),
                 ..Finding::new("missing_values", message)
             });
         }
     }
-    Ok(())
+    Ok(lengths)
 }
 
-fn undefined(name: &str, used: &Use) -> Finding {
+fn undefined(name: &str, used: &Use, people: i64, contact_ids: Vec<ContactId>) -> Finding {
     Finding {
         step_id: Some(used.step),
         variable: Some(name.to_owned()),
+        count: Some(people),
+        contact_ids,
         ..Finding::new("undefined_variable", format!("nothing can fill the variable {name}"))
     }
 }
 
-/// Every variable of the steps' templates, by name.
-fn uses(found: &mut Findings, steps: &[Step]) -> BTreeMap<String, Use> {
-    let mut uses: BTreeMap<String, Use> = BTreeMap::new();
+/// The steps' templates, of those that can be read.
+fn templates<'a>(found: &mut Findings, steps: &'a [Step]) -> Vec<(&'a Step, Template)> {
+    let mut templates = Vec::with_capacity(steps.len());
     for step in steps {
-        let template = match Template::compile(&step.subject_template, &step.body_template) {
-            Ok(template) => template,
+        match Template::compile(&step.subject_template, &step.body_template) {
+            Ok(template) => templates.push((step, template)),
             Err(error) => {
+                let code = if let TemplateError::TooLong { .. } = error { TOO_LARGE } else { "invalid_template" };
                 let message = format!("step {}: {error}", step.position);
-                found.error(Finding { step_id: Some(step.id), ..Finding::new("invalid_template", message) });
-                continue;
+                found.error(Finding { step_id: Some(step.id), ..Finding::new(code, message) });
             }
-        };
+        }
+    }
+    templates
+}
+
+/// Every variable of the steps' templates, by name.
+fn uses(templates: &[(&Step, Template)]) -> BTreeMap<String, Use> {
+    let mut uses: BTreeMap<String, Use> = BTreeMap::new();
+    for (step, template) in templates {
         let variables = template.variables();
         for (index, name) in variables.iter().enumerate() {
-            let needs_value = index >= VARIABLES_TRIED || needs_value(&template, &variables, name);
+            let needs_value = index >= VARIABLES_TRIED || needs_value(template, &variables, name);
             let used = uses.entry(name.clone()).or_insert(Use { step: step.id, needs_value });
             if needs_value && !used.needs_value {
                 *used = Use { step: step.id, needs_value };
@@ -408,15 +568,15 @@ fn needs_value(template: &Template, variables: &BTreeSet<String>, name: &str) ->
         sample.insert(group.to_owned(), Value::Object(Map::new()));
     }
     for other in variables.iter().filter(|other| *other != name) {
-        fill(&mut sample, other);
+        fill(&mut sample, other, "1");
     }
     matches!(template.render(&sample), Err(TemplateError::UndefinedVariable { .. }))
 }
 
-/// Puts some value at a path such as `custom.city`.
-fn fill(sample: &mut Map<String, Value>, path: &str) {
+/// Puts a value at a path such as `custom.city`.
+fn fill(sample: &mut Map<String, Value>, path: &str, value: &str) {
     let Some((first, rest)) = path.split_once('.') else {
-        sample.entry(path).or_insert_with(|| Value::from("1"));
+        sample.entry(path).or_insert_with(|| Value::from(value));
         return;
     };
     let inner = sample.entry(first).or_insert(Value::Null);
@@ -424,8 +584,14 @@ fn fill(sample: &mut Map<String, Value>, path: &str) {
         *inner = Value::Object(Map::new());
     }
     if let Value::Object(inner) = inner {
-        fill(inner, rest);
+        fill(inner, rest, value);
     }
+}
+
+/// Up to five people of the audience.
+async fn first_people(tx: &Tx, campaign: &Campaign) -> Result<Vec<ContactId>> {
+    let rows = tx.query(include_str!("preflight/first_people.sql"), &[&campaign.list_id, &campaign.id]).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 /// Up to five people for whom each variable is empty.

@@ -1,14 +1,19 @@
 //! Steps: the mails of a campaign's sequence, in order.
 //!
-//! Order and delays belong to the draft, since people's due times are computed from them; a text may still be corrected
+//! Order and timing belong to the draft, since people's due times are computed from them; a text may still be corrected
 //! while the campaign is paused.
+//!
+//! A step is due a delay after the step before, or at an offset from the start of its campaign, whose clock stands still
+//! while the campaign is paused. In either way it follows the step before: one whose offset has passed goes right after it.
 
-use chrono::{DateTime, Utc};
-use serde::Serialize;
+use chrono::{DateTime, Duration, Utc};
+use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
 use super::campaigns;
 use super::templates::{MAX_SOURCE, Part, Template, TemplateError};
+use crate::delivery::due_times::{OffsetClock, Timing};
+use crate::delivery::schedule::StepDelay;
 use crate::fields::Fields;
 use crate::{CampaignId, Error, Result, StepId, Tx};
 
@@ -22,6 +27,40 @@ const SUBJECT_LIMIT: usize = 1_000;
 const DELAY_DAYS: std::ops::RangeInclusive<i32> = 0..=365;
 /// Hours of a delay beside its days.
 const DELAY_HOURS: std::ops::RangeInclusive<i32> = 0..=23;
+/// Milliseconds of an offset, at most two years of 365 days.
+const START_OFFSET_MS: std::ops::RangeInclusive<i64> = 0..=63_072_000_000;
+
+/// What a step's due time counts from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimingKind {
+    /// The end of the step before, or the activation for the first step.
+    #[default]
+    Delay,
+    /// The start of the campaign.
+    Offset,
+}
+
+impl TimingKind {
+    /// The kind's name in the database and in the API.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Delay => "delay",
+            Self::Offset => "offset",
+        }
+    }
+
+    /// Reads a kind's name.
+    ///
+    /// Errors: [`Error::Invalid`] on the field `timing`.
+    pub fn parse(name: &str) -> Result<Self> {
+        [Self::Delay, Self::Offset]
+            .into_iter()
+            .find(|kind| kind.name() == name)
+            .ok_or_else(|| Error::invalid("timing", "unknown", "this is delay or offset"))
+    }
+}
 
 /// A step as the API shows it.
 #[derive(Debug, Clone, Serialize)]
@@ -38,10 +77,14 @@ pub struct Step {
     pub subject_template: String,
     /// The text, with variables.
     pub body_template: String,
-    /// Days after the previous mail was sent, or after activation for the first step.
+    /// What its due time counts from.
+    pub timing: TimingKind,
+    /// Days after the previous mail was sent, or after activation for the first step; they count with the timing `delay`.
     pub delay_days: i32,
     /// Hours on top of the days.
     pub delay_hours: i32,
+    /// Milliseconds after the start of the campaign, pauses not counted; null unless the timing is `offset`.
+    pub start_offset_ms: Option<i64>,
     /// When it was made.
     #[serde(serialize_with = "crate::timestamps::millis")]
     pub created_at: DateTime<Utc>,
@@ -59,10 +102,14 @@ pub struct NewStep {
     pub subject_template: String,
     /// At most [`MAX_SOURCE`] bytes.
     pub body_template: String,
+    /// What its due time counts from.
+    pub timing: TimingKind,
     /// 0 to 365.
     pub delay_days: i32,
     /// 0 to 23.
     pub delay_hours: i32,
+    /// 0 to 63,072,000,000 with the timing `offset`, and nothing without.
+    pub start_offset_ms: Option<i64>,
 }
 
 /// What changes; absent fields stay as they are.
@@ -74,10 +121,14 @@ pub struct StepPatch {
     pub subject_template: Option<String>,
     /// At most [`MAX_SOURCE`] bytes.
     pub body_template: Option<String>,
+    /// What its due time counts from; in a draft only.
+    pub timing: Option<TimingKind>,
     /// 0 to 365; in a draft only.
     pub delay_days: Option<i32>,
     /// 0 to 23; in a draft only.
     pub delay_hours: Option<i32>,
+    /// 0 to 63,072,000,000; in a draft only. `Some(None)` takes it away, with the timing `offset`.
+    pub start_offset_ms: Option<Option<i64>>,
 }
 
 impl StepPatch {
@@ -88,8 +139,10 @@ impl StepPatch {
             ("name", self.name.is_some()),
             ("subject_template", self.subject_template.is_some()),
             ("body_template", self.body_template.is_some()),
+            ("timing", self.timing.is_some()),
             ("delay_days", self.delay_days.is_some()),
             ("delay_hours", self.delay_hours.is_some()),
+            ("start_offset_ms", self.start_offset_ms.is_some()),
         ]
         .into_iter()
         .filter_map(|(name, is_given)| is_given.then_some(name))
@@ -106,11 +159,27 @@ impl Step {
             name: row.try_get("name")?,
             subject_template: row.try_get("subject_template")?,
             body_template: row.try_get("body_template")?,
+            timing: TimingKind::parse(row.try_get("timing")?)
+                .map_err(|_| Error::internal("unknown timing of a step"))?,
             delay_days: row.try_get("delay_days")?,
             delay_hours: row.try_get("delay_hours")?,
+            start_offset_ms: row.try_get("start_offset_ms")?,
             created_at: row.try_get("created_at")?,
             updated_at: row.try_get("updated_at")?,
         })
+    }
+
+    /// When it is due in a campaign whose clock this is.
+    pub(super) fn timing(&self, clock: OffsetClock) -> Timing {
+        match self.timing {
+            TimingKind::Delay => Timing::Delay(StepDelay {
+                days: self.delay_days.unsigned_abs(),
+                hours: self.delay_hours.unsigned_abs(),
+            }),
+            TimingKind::Offset => {
+                Timing::Offset(clock.reaches(Duration::milliseconds(self.start_offset_ms.unwrap_or_default())))
+            }
+        }
     }
 }
 
@@ -139,6 +208,8 @@ pub async fn create(tx: &Tx, campaign: CampaignId, new: &NewStep) -> Result<Step
                 &new.body_template,
                 &new.delay_days,
                 &new.delay_hours,
+                &new.timing.name(),
+                &new.start_offset_ms,
             ],
         )
         .await?;
@@ -158,7 +229,7 @@ pub async fn find(tx: &Tx, campaign: CampaignId, id: StepId) -> Result<Step> {
     Step::from_row(&row.ok_or(Error::not_found("step"))?)
 }
 
-/// Changes a step: its texts in a draft or a paused campaign, its delay in a draft only.
+/// Changes a step: its texts in a draft or a paused campaign, its timing in a draft only.
 ///
 /// Mails that were planned before the change are rendered when they are sent, so they carry the new text too.
 ///
@@ -171,11 +242,15 @@ pub async fn update(tx: &Tx, campaign: CampaignId, id: StepId, patch: StepPatch)
         name: patch.name.unwrap_or(step.name),
         subject_template: patch.subject_template.unwrap_or(step.subject_template),
         body_template: patch.body_template.unwrap_or(step.body_template),
+        timing: patch.timing.unwrap_or(step.timing),
         delay_days: patch.delay_days.unwrap_or(step.delay_days),
         delay_hours: patch.delay_hours.unwrap_or(step.delay_hours),
+        start_offset_ms: patch.start_offset_ms.unwrap_or(step.start_offset_ms),
     };
     check(&changed)?;
-    if (changed.delay_days, changed.delay_hours) != (step.delay_days, step.delay_hours) {
+    if (changed.timing, changed.delay_days, changed.delay_hours, changed.start_offset_ms)
+        != (step.timing, step.delay_days, step.delay_hours, step.start_offset_ms)
+    {
         held.require_draft()?;
     }
     let row = tx
@@ -188,6 +263,8 @@ pub async fn update(tx: &Tx, campaign: CampaignId, id: StepId, patch: StepPatch)
                 &changed.body_template,
                 &changed.delay_days,
                 &changed.delay_hours,
+                &changed.timing.name(),
+                &changed.start_offset_ms,
             ],
         )
         .await?;
@@ -233,9 +310,23 @@ fn check(step: &NewStep) -> Result<()> {
     fields.text("body_template", Some(&step.body_template), MAX_SOURCE);
     fields.number("delay_days", step.delay_days, DELAY_DAYS);
     fields.number("delay_hours", step.delay_hours, DELAY_HOURS);
+    check_offset(&mut fields, step);
     fields.finish()?;
     Template::compile(&step.subject_template, &step.body_template).map_err(|error| invalid_template(&error))?;
     Ok(())
+}
+
+fn check_offset(fields: &mut Fields, step: &NewStep) {
+    let field = "start_offset_ms";
+    match (step.timing, step.start_offset_ms) {
+        (TimingKind::Offset, None) => fields.refuse(field, "required", "a step with the timing offset needs it"),
+        (TimingKind::Offset, Some(offset)) if !START_OFFSET_MS.contains(&offset) => {
+            let (least, most) = (START_OFFSET_MS.start(), START_OFFSET_MS.end());
+            fields.refuse(field, "out_of_range", format!("{field} is between {least} and {most}"));
+        }
+        (TimingKind::Delay, Some(_)) => fields.refuse(field, "not_allowed", "it is null unless the timing is offset"),
+        (TimingKind::Offset, Some(_)) | (TimingKind::Delay, None) => {}
+    }
 }
 
 fn invalid_template(error: &TemplateError) -> Error {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::{Result, Tx};
+use crate::{OrganizationId, Result, Tx};
 
 /// Who did it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,10 +38,23 @@ pub async fn record(
     details: &Value,
     request_id: Option<&str>,
 ) -> Result<()> {
+    record_for(tx, tx.organization()?, actor, action, subject, details, request_id).await
+}
+
+/// The same in a transaction on a batch of organizations, one of which it is.
+pub async fn record_for(
+    tx: &Tx,
+    organization: OrganizationId,
+    actor: Actor,
+    action: &str,
+    subject: Uuid,
+    details: &Value,
+    request_id: Option<&str>,
+) -> Result<()> {
     let (kind, id) = actor.parts();
     tx.execute(
         include_str!("audit/insert.sql"),
-        &[&tx.organization()?, &crate::ids::fresh(), &kind, &id, &action, &subject, details, &request_id],
+        &[&organization, &crate::ids::fresh(), &kind, &id, &action, &subject, details, &request_id],
     )
     .await?;
     Ok(())

@@ -4,13 +4,14 @@ pub mod branding;
 pub mod settings;
 
 use branding::{Branding, BrandingFields};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
 use self::settings::{Settings, SettingsFields};
 use crate::error::violated_constraint;
 use crate::fields::{Fields, given, patched};
+use crate::outreach::settings::read_dates;
 use crate::{Error, OrganizationId, Result, Tx};
 
 /// Characters of an organization's name.
@@ -51,6 +52,8 @@ pub struct Organization {
     pub name: String,
     /// IANA time zone.
     pub timezone: String,
+    /// Local dates on which no campaign's window opens, in order.
+    pub holidays: Vec<NaiveDate>,
     /// Printed in every campaign mail; without it no campaign is activated.
     pub postal_address: Option<String>,
     /// Its look.
@@ -79,6 +82,9 @@ pub struct OrganizationFields {
     /// IANA time zone.
     #[serde(deserialize_with = "given")]
     pub timezone: Option<String>,
+    /// Dates such as `2026-12-25`, at most 366; they take the place of all that were there.
+    #[serde(deserialize_with = "given")]
+    pub holidays: Option<Vec<String>>,
     /// The postal address, null to remove it.
     #[serde(deserialize_with = "patched")]
     pub postal_address: Option<Option<String>>,
@@ -97,6 +103,7 @@ impl OrganizationFields {
         [
             ("name", self.name.is_some()),
             ("timezone", self.timezone.is_some()),
+            ("holidays", self.holidays.is_some()),
             ("postal_address", self.postal_address.is_some()),
             ("branding", self.branding.is_some()),
             ("settings", self.settings.is_some()),
@@ -136,6 +143,7 @@ pub async fn update(tx: &Tx, id: OrganizationId, changes: OrganizationFields) ->
     let mut fields = Fields::default();
     let name = fields.required_line("name", changes.name.as_deref().unwrap_or(&present.name), NAME_MAXIMUM);
     fields.timezone("timezone", changes.timezone.as_deref());
+    let holidays = changes.holidays.map_or(present.holidays, |dates| read_dates(&mut fields, "holidays", &dates));
     let address = changes.postal_address.unwrap_or(present.postal_address);
     let address = fields.text("postal_address", address.as_deref(), ADDRESS_MAXIMUM);
     let look = present.branding.with(changes.branding, &mut fields);
@@ -146,7 +154,7 @@ pub async fn update(tx: &Tx, id: OrganizationId, changes: OrganizationFields) ->
     let row = tx
         .query_one(
             include_str!("organizations/update.sql"),
-            &[&id, &name, &timezone, &address, &settings, &look.name, &look.colour, &look.logo_url],
+            &[&id, &name, &timezone, &address, &settings, &look.name, &look.colour, &look.logo_url, &holidays],
         )
         .await?;
     from_row(&row)
@@ -158,6 +166,7 @@ fn from_row(row: &Row) -> Result<Organization> {
         slug: row.try_get("slug")?,
         name: row.try_get("name")?,
         timezone: row.try_get("timezone")?,
+        holidays: row.try_get("holidays")?,
         postal_address: row.try_get("postal_address")?,
         branding: Branding::from_row(row)?,
         settings: Settings::from_json(row.try_get("settings")?)?,

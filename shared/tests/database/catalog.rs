@@ -313,7 +313,7 @@ async fn the_rules_for_privileges_bite() {
             &["clock_now(): SECURITY DEFINER, but not among the functions across tenants"],
         ),
         (
-            "drop table provider_accounts;
+            "drop table provider_accounts cascade;
              alter table organizations drop constraint organizations_slug_key;
              alter table system_config add organization_id uuid;
              alter function domain_is_taken(text, uuid) security invoker",

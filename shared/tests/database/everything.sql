@@ -58,3 +58,7 @@ values ('${ORGANIZATION}', current_date, md5('${ORGANIZATION} campaign')::uuid, 
 insert into daily_stats_deltas (organization_id, day, campaign_id, step_id, sender_id, delivered)
 values ('${ORGANIZATION}', current_date, md5('${ORGANIZATION} campaign')::uuid, md5('${ORGANIZATION} step')::uuid,
         md5('${ORGANIZATION} sender')::uuid, 1);
+insert into sender_health (organization_id, sender_id, score, sends, hard_bounces, complaints, replies, computed_at)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} sender')::uuid, 100, 1, 0, 0, 0, now());
+insert into campaign_reports (organization_id, campaign_id, balanced, report, completed_at)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} campaign')::uuid, true, '{}', now());

@@ -296,6 +296,7 @@ async fn functions_across_tenants_are_closed_to_other_roles() {
         for (granted_to, call) in [
             ("martlet_app", "select domain_is_taken('example.test', gen_random_uuid())"),
             ("martlet_scheduler", "select organizations_with_work(now(), now(), now())"),
+            ("martlet_maintenance", "select organizations_to_examine()"),
             ("martlet_maintenance", "select organizations_with_deltas()"),
             ("martlet_maintenance", "select organizations_with_expired_idempotency_keys()"),
             ("martlet_scheduler", "select oldest_unresolved_seconds()"),

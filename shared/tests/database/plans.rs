@@ -174,10 +174,26 @@ async fn the_oldest_doubt_is_found_without_reading_the_ledger() {
 }
 
 /// The list of messages with these parameters, as the planner sees it when it knows them; the others are null.
+#[tokio::test]
+async fn the_latest_mails_of_senders_and_campaigns_are_read_from_the_end_of_an_index() {
+    let scene = ledger().await;
+    scene.run("update messages set sent_at = created_at where state = 'sent'", &[]).await;
+    scene.run("analyze messages", &[]).await;
+    let tx = scene.db.as_role("martlet_maintenance").begin_for(&[scene.organization]).await.unwrap();
+    for (sql, index) in [
+        (include_str!("../../src/delivery/examining/read_senders.sql"), "messages_sender_idx"),
+        (include_str!("../../src/delivery/examining/read_campaigns.sql"), "messages_campaign_sent_idx"),
+    ] {
+        let since = "clock_now() - interval '30 days'";
+        let plan = explain(&tx, &sql.replace("$1", since).replace("$2", "500").replace("$3", "null")).await;
+        assert!(plan.contains(&format!("Backward using {index} ")) && !plan.contains("Sort Key: m.sent_at"), "{plan}");
+    }
+}
+
 fn question(given: &[(usize, &str)]) -> String {
     let sql = include_str!("../../src/delivery/messages/list.sql").to_owned();
     // From the last, since $1 is the beginning of $10.
-    (1..=12).rev().fold(sql, |sql, n| {
+    (1..=13).rev().fold(sql, |sql, n| {
         let value = given.iter().find(|(parameter, _)| *parameter == n).map_or("null", |(_, value)| value);
         sql.replace(&format!("${n}"), &format!("({value})"))
     })

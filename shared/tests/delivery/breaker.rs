@@ -148,3 +148,75 @@ async fn a_long_outage_does_not_make_the_waits_after_it_long() {
     let waits = "select count(*) from messages where enqueue_interval = interval '5 minutes' and enqueue_again_at <= now() + interval '1 minute'";
     assert_eq!(stage.scene.number(waits, &[]).await, 2);
 }
+
+#[tokio::test]
+async fn while_it_is_open_nothing_more_is_planned() {
+    let stage = Stage::new().await;
+    let sender = stage.scene.sender(1, 1_000, 0).await;
+    stage.scene.running_campaign(10, &[sender], 1, 4).await;
+    stage.scene.run("update campaign_settings set gap_seconds = 0", &[]).await;
+    assert_eq!(stage.tick().await.granted, 4);
+    stage.scene.run("update campaign_settings set daily_limit = 1000", &[]).await;
+    open(&stage).await;
+    assert_eq!(stage.tick().await.granted, 0, "the others stay due instead of growing too late with a slot");
+    let_a_probe_through(&stage).await;
+    assert_eq!(stage.tick().await.granted, 0, "four wait to be the probe");
+    stage.deliver_queued().await;
+    assert_eq!(breaker(&stage).await.0, "closed");
+    assert_eq!(stage.tick().await.granted, 6);
+    stage.check("at the end").await;
+}
+
+#[tokio::test]
+async fn where_nothing_is_left_to_probe_with_one_mail_is_planned() {
+    let stage = Stage::new().await;
+    let sender = stage.scene.sender(1, 1_000, 0).await;
+    stage.scene.running_campaign(10, &[sender], 1, 1_000).await;
+    stage.scene.run("update campaign_settings set gap_seconds = 0", &[]).await;
+    open(&stage).await;
+    let_a_probe_through(&stage).await;
+    assert_eq!(stage.tick().await.granted, 1);
+    assert_eq!(stage.tick().await.granted, 0, "one is enough");
+    stage.mailer.answer_next([Answer::AccountClosed("SendingPausedException".to_owned())]);
+    stage.deliver_queued().await;
+    assert_eq!(breaker(&stage).await.0, "open");
+    assert_eq!(stage.tick().await.granted, 0, "it is still there for the next probe");
+    let_a_probe_through(&stage).await;
+    stage.pass_machine_time().await;
+    stage.sweep().await;
+    stage.deliver_queued().await;
+    assert_eq!(breaker(&stage).await.0, "closed");
+    assert_eq!(stage.tick().await.granted, 9);
+    stage.check("at the end").await;
+}
+
+#[tokio::test]
+async fn in_a_storm_of_throttles_every_hint_is_acknowledged_and_soon_after_it_everything_is_sent() {
+    let (stage, messages) = planned(40).await;
+    for message in &messages {
+        stage.mailer.always_answer(message.id, Answer::Later("TooManyRequestsException".to_owned()));
+    }
+    let longest = "select coalesce(max(extract(epoch from enqueue_again_at - now())), 0)::bigint
+                     from messages where state = 'scheduled'";
+    // Ten minutes of it, a minute a round.
+    for round in 0..10 {
+        for hints in messages.chunks(10) {
+            let delivered = stage.deliver(hints).await;
+            assert_eq!(delivered.unrecorded, [], "nothing goes back to the queue, nor to the dead letters");
+        }
+        assert_eq!(breaker(&stage).await, ("closed".to_owned(), 0), "the account works");
+        assert!(stage.scene.number(longest, &[]).await <= 45, "in round {round}");
+        stage.pass_machine_time().await;
+    }
+    assert_eq!(stage.scene.states().await, "scheduled=40");
+    assert_eq!(stage.mailer.handed().len(), 400);
+    for message in &messages {
+        stage.mailer.always_answer(message.id, Answer::Accepted(format!("ses-{}", message.id)));
+    }
+    // The longest wait and the sweeper's minute are within two.
+    stage.sweep().await;
+    stage.deliver_queued().await;
+    assert_eq!(stage.scene.states().await, "sent=40");
+    assert_eq!(stage.mailer.accepted().len(), 40);
+    stage.check("at the end").await;
+}

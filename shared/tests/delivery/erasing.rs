@@ -29,6 +29,7 @@ const NEEDLES: [&str; 4] = ["zq7.lovelace", "zebediah", "198.51.100.77", "zq7bro
 const IMPERSONAL: &[(&str, &str, &str)] = &[
     ("api_keys", "*", "keys of programs"),
     ("audit_log", "*", "ids, names of fields and states: a test of the API looks for addresses"),
+    ("campaign_reports", "*", "numbers, and what the organization calls its steps"),
     ("campaign_settings", "*", "windows and limits"),
     ("campaigns", "*", "what the organization writes about its campaigns"),
     ("contacts", "source", "api or import"),

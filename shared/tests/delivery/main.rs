@@ -4,13 +4,18 @@
 
 mod breaker;
 mod erasing;
+mod examining;
 mod feedback;
 mod forgetting;
+mod hours;
 mod letters;
+mod limits;
 mod model;
 mod path;
 mod races;
 mod replies;
+mod reports;
+mod resolving;
 mod scheduling;
 mod sending;
 mod stage;
@@ -18,4 +23,5 @@ mod statistics;
 mod sweeping;
 mod tracking;
 mod unsubscribing;
+mod waiting;
 mod why;

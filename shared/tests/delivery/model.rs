@@ -7,8 +7,9 @@ use chrono::{DateTime, Duration, Utc};
 use futures_util::future::BoxFuture;
 use shared::delivery::feedback::{Event, EventKind};
 use shared::delivery::messages::MessageKey;
+use shared::delivery::messages::resolving::{self, Choice};
 use shared::delivery::sending::{self, Answer, Mail, Mailer};
-use shared::{CampaignId, EnrollmentId, SenderId};
+use shared::{ApiKeyId, CampaignId, EnrollmentId, Error, MessageId, SenderId};
 use testkit::scene::wednesday_morning;
 
 use crate::scheduling::foreign_campaign;
@@ -182,7 +183,7 @@ async fn live(seed: u64) {
 
 impl Life {
     async fn happen(&mut self) {
-        match self.dice.below(20) {
+        match self.dice.below(22) {
             0..4 => self.plan().await,
             4..10 => self.deliver().await,
             10..12 => self.find_again().await,
@@ -191,6 +192,7 @@ impl Life {
             15 => self.reply().await,
             16 => self.pause_or_resume().await,
             17 => self.all_at_once().await,
+            18..20 => self.choose().await,
             _ => {
                 let minutes = [1, 20, 90, 400, 1_500][self.dice.below(5)];
                 self.now += Duration::minutes(minutes);
@@ -338,6 +340,28 @@ impl Life {
             }
         }
         tx.commit().await.unwrap();
+    }
+
+    /// A person resolves some of what is in review, and guesses right: what was accepted is not sent again.
+    async fn choose(&mut self) {
+        self.stage.age_attempts("40 minutes").await;
+        self.find_again().await;
+        let sql = "select id from messages where organization_id = $1 and state = 'review' and skipped_at is null order by recipient, id";
+        let organization = self.stage.scene.organization;
+        for row in self.stage.scene.rows(sql, &[&organization]).await {
+            let id: MessageId = row.get(0);
+            let was_accepted = self.provider.accepted.lock().unwrap().iter().any(|(message, _)| message.id == id);
+            let choice = if was_accepted || self.dice.one_in(2) { Choice::Skip } else { Choice::Resend };
+            if self.dice.one_in(3) {
+                continue;
+            }
+            let tx = self.stage.worker("martlet_app").begin(organization).await.unwrap();
+            match resolving::resolve_one(&tx, id, choice, ApiKeyId::fresh()).await {
+                Ok(_) => tx.commit().await.unwrap(),
+                Err(Error::Conflict { code, .. }) => assert_eq!(code, "message_not_waited_for"),
+                Err(error) => panic!("{error:?}"),
+            }
+        }
     }
 
     /// Several workers at the same moment, two of them with the same hints.

@@ -65,7 +65,7 @@ async fn each_answer_has_its_outcome() {
     assert!(delivered.unrecorded.is_empty());
     let sql = "select m.state, m.slot_day is not null, m.attempts, m.outcome_code, e.status, e.current_step,
                       e.next_due_at = clock_now() + interval '2 days', e.waiting_message_id = m.id,
-                      extract(epoch from m.enqueue_again_at - now())::float8 between 1 and 31
+                      extract(epoch from m.enqueue_again_at - m.updated_at)::float8 between 2.4 and 5.1
                  from messages m join enrollments e on e.id = m.enrollment_id order by m.recipient";
     let rows = stage.scene.rows(sql, &[]).await;
     type Row<'a> = (&'a str, bool, i32, Option<&'a str>, &'a str, i32, Option<bool>, Option<bool>, Option<bool>);
@@ -91,9 +91,9 @@ async fn a_throttled_mail_goes_later_and_waits_longer_each_time() {
     stage.mailer.answer_next([Answer::Later("429".to_owned()), Answer::Later("429".to_owned())]);
     let wait = "select extract(epoch from enqueue_again_at - updated_at)::bigint from messages";
     stage.deliver(&messages).await;
-    assert_eq!(stage.scene.number(wait, &[]).await, 30);
+    assert!((2..=5).contains(&stage.scene.number(wait, &[]).await));
     stage.deliver(&messages).await;
-    assert_eq!(stage.scene.number(wait, &[]).await, 60);
+    assert!((5..=10).contains(&stage.scene.number(wait, &[]).await));
     stage.pass_machine_time().await;
     assert_eq!(stage.sweep().await.enqueued_again, 1);
     stage.deliver_queued().await;

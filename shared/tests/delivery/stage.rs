@@ -288,21 +288,59 @@ impl Stage {
     }
 }
 
+/// The key of a message in a row that begins with it.
+pub(crate) fn key(row: &tokio_postgres::Row) -> MessageKey {
+    MessageKey { organization: row.get(0), id: row.get(1) }
+}
+
 /// What must be true at any moment at which nobody is at work, as statements that return what is wrong.
-const CHECKS: [(&str, &str); 7] = [
+const CHECKS: [(&str, &str); 9] = [
     ("the daily counts differ from what is counted anew", crate::statistics::DIFFERENCES),
     (
         "a counter differs from the messages that hold its slots",
         "with held as (
-             select organization_id, 'campaign' as scope, campaign_id as scope_id, slot_day as day, count(*) as n
-               from messages where slot_day is not null group by 1, 2, 3, 4
-             union all
-             select organization_id, 'sender', sender_id, slot_day, count(*)
-               from messages where slot_day is not null group by 1, 2, 3, 4
+             select m.organization_id, k.scope, k.scope_id, k.day, count(*) as n
+               from messages m
+              cross join lateral (values
+                    ('campaign', campaign_id, slot_day, true),
+                    ('sender', sender_id, slot_day, true),
+                    ('domain', slot_domain, slot_day, slot_domain is not null),
+                    ('organization', organization_id, slot_day, slot_domain is not null),
+                    ('person', contact_id, (send_at at time zone 'UTC')::date, slot_counts_person and contact_id is not null)
+                    ) as k (scope, scope_id, day, is_counted)
+              where m.slot_day is not null and k.is_counted
+              group by 1, 2, 3, 4
+         ), used as (
+             -- Of a person who is gone nobody gives a slot back any more, nor needs it.
+             select * from limit_usage u
+              where u.scope <> 'recipient_domain'
+                and (u.scope <> 'person' or exists (select from contacts c where c.id = u.scope_id))
          )
          select format('%s %s: %s used, %s held', scope, day, coalesce(used, 0), coalesce(n, 0))
-           from held full join limit_usage using (organization_id, scope, scope_id, day)
+           from held full join used using (organization_id, scope, scope_id, day)
           where coalesce(used, 0) <> coalesce(n, 0)",
+    ),
+    (
+        "a recipient's domain has another count in an hour than messages that hold its slots",
+        "select format('%s %s %s used, %s held', organization_id, starts_at, coalesce(used, 0), coalesce(n, 0))
+           from (select organization_id, day + make_interval(hours => hour) as starts_at, sum(used) as used
+                   from limit_usage where scope = 'recipient_domain' group by 1, 2) as u
+           full join (select organization_id, date_trunc('hour', send_at at time zone 'UTC') as starts_at, count(*) as n
+                        from messages
+                       where slot_day is not null and slot_counts_recipient_domain and recipient <> 'erased'
+                       group by 1, 2) as held using (organization_id, starts_at)
+          where coalesce(used, 0) <> coalesce(n, 0)",
+    ),
+    (
+        "the provider account has another count in an hour than messages that hold its slots",
+        "select format('%s: %s used, %s held', starts_at, coalesce(used, 0), coalesce(n, 0))
+           from (select starts_at, used from provider_account_usage where period = 'hour') as u
+           full join (select date_trunc('hour', send_at) as starts_at, count(*) as n
+                        from messages where slot_day is not null and slot_domain is not null group by 1) as held
+          using (starts_at)
+          where coalesce(used, 0) <> coalesce(n, 0)
+            -- Older ones are swept.
+            and starts_at > clock_now() - interval '2 days'",
     ),
     (
         "a limit is passed",
@@ -311,7 +349,7 @@ const CHECKS: [(&str, &str); 7] = [
            left join senders s on u.scope = 'sender' and s.organization_id = u.organization_id and s.id = u.scope_id
            left join campaign_settings c
              on u.scope = 'campaign' and c.organization_id = u.organization_id and c.campaign_id = u.scope_id
-          where u.used > coalesce(s.daily_limit, c.daily_limit)",
+          where u.scope in ('sender', 'campaign') and u.used > coalesce(s.daily_limit, c.daily_limit)",
     ),
     (
         "somebody on the way is neither due nor waits for an open message",

@@ -10,6 +10,8 @@ use futures_util::stream;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::lines::Line;
+
 /// A mail as it was handed over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SentMail {
@@ -30,6 +32,16 @@ pub enum MailAnswer {
     Accept,
     /// Refuses it with this status, error and text.
     Refuse(u16, &'static str, &'static str),
+    /// Accepts it and says that it has failed, with this status.
+    AcceptAndFail(u16),
+    /// Does not accept it and never answers.
+    Hang,
+    /// Accepts it and answers when [`super::AwsStandIn::answer_as_usual`] is called.
+    AcceptAndHold,
+    /// Accepts it and resets the connection before a byte of an answer.
+    AcceptAndReset,
+    /// Accepts it and says so; the next request on the same connection finds it closed.
+    AcceptAndClose,
     /// Accepts it and never answers.
     AcceptAndHang,
     /// Accepts it and breaks off in the middle of the answer.
@@ -44,6 +56,7 @@ pub(super) struct Mails {
     pub(super) answers: VecDeque<MailAnswer>,
     pub(super) handed: Vec<SentMail>,
     pub(super) count: watch::Sender<usize>,
+    pub(super) releases: watch::Sender<usize>,
 }
 
 impl Mails {
@@ -59,25 +72,57 @@ impl Mails {
                 .filter_map(|tag| Some((tag["Name"].as_str()?.to_owned(), tag["Value"].as_str()?.to_owned())))
                 .collect(),
             raw: request["Content"]["Raw"]["Data"].as_str().unwrap_or_default().to_owned(),
-            accepted: !matches!(answer, MailAnswer::Refuse(..)),
+            accepted: !matches!(answer, MailAnswer::Refuse(..) | MailAnswer::Hang),
         });
         self.count.send_replace(self.handed.len());
         (answer, self.handed.len())
     }
 }
 
-pub(super) async fn send(mails: &Mutex<Mails>, request: &Value) -> Response<Body> {
-    let ((answer, number), delay) = {
+/// What the provider calls the mail that was handed over as this one, from 1 on.
+#[must_use]
+pub fn provider_id(number: usize) -> String {
+    format!("stand-in-{number}")
+}
+
+/// GetAccount's answer of an account that is well.
+pub(super) fn account() -> Response<Body> {
+    super::json_answer(&json!({
+        "ProductionAccessEnabled": true,
+        "SendingEnabled": true,
+        "EnforcementStatus": "HEALTHY",
+        "SendQuota": { "Max24HourSend": 1_000_000.0, "MaxSendRate": 1_000.0, "SentLast24Hours": 0.0 },
+    }))
+}
+
+pub(super) async fn send(mails: &Mutex<Mails>, line: &Line, request: &Value) -> Response<Body> {
+    let ((answer, number), delay, mut releases) = {
         let mut mails = mails.lock().unwrap();
-        (mails.take(request), mails.delay)
+        (mails.take(request), mails.delay, mails.releases.subscribe())
     };
+    let accepted = || super::json_answer(&json!({ "MessageId": provider_id(number) }));
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
     match answer {
-        MailAnswer::Accept => super::json_answer(&json!({ "MessageId": format!("stand-in-{number}") })),
+        MailAnswer::Accept => accepted(),
         MailAnswer::Refuse(status, code, message) => super::error(StatusCode::from_u16(status).unwrap(), code, message),
-        MailAnswer::AcceptAndHang => std::future::pending().await,
+        MailAnswer::AcceptAndFail(status) => {
+            super::error(StatusCode::from_u16(status).unwrap(), "InternalServiceErrorException", "something broke")
+        }
+        MailAnswer::AcceptAndHold => {
+            drop(releases.changed().await);
+            accepted()
+        }
+        MailAnswer::AcceptAndReset => {
+            line.break_off();
+            accepted()
+        }
+        MailAnswer::AcceptAndClose => {
+            line.die_after_the_answer();
+            accepted()
+        }
+        MailAnswer::AcceptAndHang | MailAnswer::Hang => std::future::pending().await,
         MailAnswer::AcceptAndBreakOff => {
             let parts = [Ok(Bytes::from_static(b"{\"MessageId\": \"stand")), Err(std::io::Error::other("broken off"))];
             Response::new(Body::from_stream(stream::iter(parts)))

@@ -143,7 +143,8 @@ impl Ledger {
               where e.organization_id = '{organization}' and e.campaign_id = '{campaign}'"
         ));
         let usage = rows(&format!(
-            "select scope, scope_id, day, used from limit_usage where organization_id = '{organization}'"
+            "select scope, scope_id, day, used
+               from limit_usage where organization_id = '{organization}' and scope in ('campaign', 'sender')"
         ));
         Ok(Records {
             messages: self.read(&messages).await?,

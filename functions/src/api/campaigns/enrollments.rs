@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 use shared::outreach::campaigns;
+use shared::outreach::enrollments::why::{self, Why};
 use shared::outreach::enrollments::{self, Enrollment, Status};
 use shared::{CampaignId, ContactId, EnrollmentId};
 
@@ -39,4 +40,11 @@ pub(super) async fn remove(
     caller.record("enrollment.removed", campaign.0, &json!({"enrollment_id": id})).await?;
     caller.commit().await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// When the person is written to next, and what holds that, or how their way ended.
+pub(super) async fn why(caller: Caller, Id((campaign, id)): Id<(CampaignId, EnrollmentId)>) -> ApiResult<Json<Why>> {
+    let told = why::of_enrollment(&caller.tx, campaign, id).await?;
+    caller.commit().await?;
+    Ok(Json(told))
 }

@@ -3,11 +3,11 @@
 use axum::Json;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use shared::outreach::campaign_senders::{self, CampaignSender};
+use shared::outreach::campaign_senders::{self, CampaignSender, PoolMember};
 use shared::outreach::campaigns;
-use shared::{CampaignId, SenderId};
+use shared::{CampaignId, Error, SenderId};
 
-use crate::http::{ApiResult, Body, Caller, Id};
+use crate::http::{ApiResult, Body, Caller, Id, given};
 
 /// The whole pool: it is so small that there are no pages.
 #[derive(Serialize)]
@@ -23,10 +23,25 @@ pub(super) async fn list(caller: Caller, Id(campaign): Id<CampaignId>) -> ApiRes
     Ok(Json(Pool { data }))
 }
 
+/// The senders, with their weights or without.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PoolBody {
-    sender_ids: Vec<SenderId>,
+    #[serde(default, deserialize_with = "given")]
+    sender_ids: Option<Vec<SenderId>>,
+    #[serde(default, deserialize_with = "given")]
+    senders: Option<Vec<PoolMember>>,
+}
+
+impl PoolBody {
+    /// The field that is given, and what it names.
+    fn members(self) -> shared::Result<(&'static str, Vec<PoolMember>)> {
+        match (self.sender_ids, self.senders) {
+            (Some(ids), None) => Ok(("sender_ids", ids.into_iter().map(PoolMember::from).collect())),
+            (None, Some(members)) => Ok(("senders", members)),
+            _ => Err(Error::invalid("senders", "required", "either senders or sender_ids is given")),
+        }
+    }
 }
 
 /// Replaces the pool of a draft.
@@ -35,8 +50,9 @@ pub(super) async fn replace(
     Id(campaign): Id<CampaignId>,
     Body(body): Body<PoolBody>,
 ) -> ApiResult<Json<Pool>> {
-    let data = campaign_senders::replace(&caller.tx, campaign, &body.sender_ids).await?;
-    caller.record("campaign.senders_changed", campaign.0, &json!({"sender_ids": body.sender_ids})).await?;
+    let (field, members) = body.members()?;
+    let data = campaign_senders::replace(&caller.tx, campaign, field, &members).await?;
+    caller.record("campaign.senders_changed", campaign.0, &json!({"senders": members})).await?;
     caller.commit().await?;
     Ok(Json(Pool { data }))
 }

@@ -27,15 +27,23 @@ pub(super) struct SettingsBody {
     #[serde(default, deserialize_with = "given")]
     timezone: Option<String>,
     #[serde(default, deserialize_with = "given")]
+    timezone_mode: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    holidays: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "given")]
     daily_limit: Option<i32>,
     #[serde(default, deserialize_with = "given")]
     gap_seconds: Option<i32>,
+    #[serde(default, deserialize_with = "given")]
+    jitter_seconds: Option<i32>,
     #[serde(default, deserialize_with = "given")]
     maximum_lateness_seconds: Option<i32>,
     #[serde(default, deserialize_with = "given")]
     track_opens: Option<bool>,
     #[serde(default, deserialize_with = "given")]
     track_clicks: Option<bool>,
+    #[serde(default, deserialize_with = "given")]
+    sender_strategy: Option<String>,
 }
 
 /// Changes the settings of a draft or a paused campaign. What a paused campaign's people are due for is not moved: the
@@ -50,11 +58,15 @@ pub(super) async fn update(
         window_end: body.window_end,
         send_days: body.send_days,
         timezone: body.timezone,
+        timezone_mode: body.timezone_mode,
+        holidays: body.holidays,
         daily_limit: body.daily_limit,
         gap_seconds: body.gap_seconds,
+        jitter_seconds: body.jitter_seconds,
         maximum_lateness_seconds: body.maximum_lateness_seconds,
         track_opens: body.track_opens,
         track_clicks: body.track_clicks,
+        sender_strategy: body.sender_strategy,
     };
     let settings = settings::update(&caller.tx, campaign, patch).await?;
     caller.record("campaign.settings_changed", campaign.0, &json!(settings)).await?;

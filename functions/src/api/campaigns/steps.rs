@@ -6,11 +6,11 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::outreach::campaigns;
-use shared::outreach::steps::{self, NewStep, Step, StepPatch};
+use shared::outreach::steps::{self, NewStep, Step, StepPatch, TimingKind};
 use shared::{CampaignId, StepId};
 
 use super::created;
-use crate::http::{ApiResult, Body, Caller, Id, given};
+use crate::http::{ApiResult, Body, Caller, Id, given, patched};
 
 /// All steps in order: a sequence has so few that there are no pages.
 #[derive(Serialize)]
@@ -24,10 +24,12 @@ pub(super) struct NewStepBody {
     name: String,
     subject_template: String,
     body_template: String,
+    timing: Option<String>,
     #[serde(default)]
     delay_days: i32,
     #[serde(default)]
     delay_hours: i32,
+    start_offset_ms: Option<i64>,
 }
 
 /// Appends a step to a draft.
@@ -36,8 +38,9 @@ pub(super) async fn create(
     Id(campaign): Id<CampaignId>,
     Body(body): Body<NewStepBody>,
 ) -> ApiResult<Response> {
-    let NewStepBody { name, subject_template, body_template, delay_days, delay_hours } = body;
-    let new = NewStep { name, subject_template, body_template, delay_days, delay_hours };
+    let NewStepBody { name, subject_template, body_template, timing, delay_days, delay_hours, start_offset_ms } = body;
+    let timing = timing.as_deref().map(TimingKind::parse).transpose()?.unwrap_or_default();
+    let new = NewStep { name, subject_template, body_template, timing, delay_days, delay_hours, start_offset_ms };
     let step = steps::create(&caller.tx, campaign, &new).await?;
     caller.record("step.created", campaign.0, &json!({"step_id": step.id, "position": step.position})).await?;
     caller.commit().await?;
@@ -62,19 +65,25 @@ pub(super) struct StepPatchBody {
     #[serde(default, deserialize_with = "given")]
     body_template: Option<String>,
     #[serde(default, deserialize_with = "given")]
+    timing: Option<String>,
+    #[serde(default, deserialize_with = "given")]
     delay_days: Option<i32>,
     #[serde(default, deserialize_with = "given")]
     delay_hours: Option<i32>,
+    #[serde(default, deserialize_with = "patched")]
+    start_offset_ms: Option<Option<i64>>,
 }
 
-/// Changes a step: its texts in a draft or a paused campaign, its delay in a draft only.
+/// Changes a step: its texts in a draft or a paused campaign, its timing in a draft only.
 pub(super) async fn update(
     caller: Caller,
     Id((campaign, id)): Id<(CampaignId, StepId)>,
     Body(body): Body<StepPatchBody>,
 ) -> ApiResult<Json<Step>> {
-    let StepPatchBody { name, subject_template, body_template, delay_days, delay_hours } = body;
-    let patch = StepPatch { name, subject_template, body_template, delay_days, delay_hours };
+    let StepPatchBody { name, subject_template, body_template, timing, delay_days, delay_hours, start_offset_ms } =
+        body;
+    let timing = timing.as_deref().map(TimingKind::parse).transpose()?;
+    let patch = StepPatch { name, subject_template, body_template, timing, delay_days, delay_hours, start_offset_ms };
     let fields = patch.names();
     let step = steps::update(&caller.tx, campaign, id, patch).await?;
     caller.record("step.updated", campaign.0, &json!({"step_id": id, "fields": fields})).await?;

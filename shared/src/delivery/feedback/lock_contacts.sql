@@ -21,6 +21,6 @@ select
          from messages m
         where m.organization_id = any ($3::uuid[])
           and m.id = any ($4::uuid[])
-          and (m.state in ('sending', 'unknown', 'review', 'scheduled') or m.id = any ($5::uuid[]))))
+          and (m.state in ('sending', 'unknown', 'review', 'scheduled') or m.resent_at is not null or m.id = any ($5::uuid[]))))
  order by c.organization_id, c.id
    for update;

@@ -11,5 +11,6 @@ select *
    and ($9::text is null or state = $9)
    and ($10::timestamptz is null or created_at >= $10)
    and ($11::timestamptz is null or created_at < $11)
+   and ($13::bool is null or (skipped_at is not null) = $13)
  order by created_at desc, id desc
  limit $12;

@@ -53,10 +53,14 @@ outcome_codes! {
     ProviderBusy = "provider_busy";
     /// Put back with its slot: the provider account may not send.
     AccountClosed = "account_closed";
+    /// Put back: a person has it sent again.
+    Resent = "resent";
     /// In doubt: the provider's answer leaves it open.
     UnclearAnswer = "unclear_answer";
     /// In doubt: whoever handed it over has not told what came of it.
     NoOutcomeRecorded = "no_outcome_recorded";
+    /// Left in doubt: a person has decided that the way goes on without it.
+    Skipped = "skipped";
     /// Expired: later than the campaign allows.
     TooLate = "too_late";
     /// Not written: the template can't be read.

@@ -10,9 +10,10 @@ use tokio_postgres::Row;
 use super::{Message, OutcomeCode, State};
 use crate::Result;
 use crate::audience::suppressions;
+use crate::delivery::constraints::Binding;
 
 /// Why a message stands where it stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Why {
     /// The stable code.
     pub code: Reason,
@@ -21,6 +22,8 @@ pub struct Why {
     /// Since when, where that is known.
     #[serde(serialize_with = "crate::timestamps::millis_or_null")]
     pub since: Option<DateTime<Utc>>,
+    /// Of a message that waits for a slot: everything that keeps it from getting one now, beside what the code says.
+    pub limits: Vec<Binding>,
 }
 
 macro_rules! reasons {
@@ -88,6 +91,8 @@ reasons! {
     AnotherDay = "another_day", "Its turn came on another day than its slot's: it waits for another slot.";
     WindowClosed = "window_closed",
         "The campaign's sending window was closed when its turn came: it waits for another slot.";
+    Resent = "resent",
+        "A person has it sent again, although it may have arrived: it waits for another slot.";
 
     HandingOver = "handing_over", "It is being handed to the provider at this moment.";
 
@@ -121,6 +126,8 @@ reasons! {
 
     Review = "review",
         "No report has told whether it was accepted: a person decides, unless a report still comes. It is never sent again by itself.";
+    Skipped = "skipped",
+        "No report has told whether it was accepted, and a person has decided that the way goes on without it.";
 
     PersonReplied = "person_replied", "The person has answered, so it was taken back.";
     AddressBounced = "address_bounced", "The address does not exist or refuses mail for good, so it was taken back.";
@@ -170,6 +177,8 @@ pub(super) struct Circumstances {
     pub(super) provider_is_open: bool,
     /// Why the address is suppressed, as far as that can be read without recognizing forgotten addresses.
     pub(super) suppression: Option<suppressions::Reason>,
+    /// What keeps it from getting a slot, where it waits for one.
+    pub(super) limits: Vec<Binding>,
 }
 
 /// What may keep a planned message from going, in the order in which the sender asks.
@@ -202,6 +211,7 @@ impl Circumstances {
             campaign_paused_at: row.try_get("campaign_paused_at")?,
             provider_is_open: row.try_get("provider_is_open")?,
             suppression: suppression.map(suppressions::Reason::parse).transpose()?,
+            limits: Vec::new(),
         })
     }
 }
@@ -229,7 +239,13 @@ impl Hold {
 /// Why this message stands where it stands.
 pub(super) fn why(message: &Message, circumstances: &Circumstances) -> Why {
     let (code, since) = reason(message, circumstances);
-    Why { code, message: code.sentence(), since }
+    let limits = if waits_for_slot(message) { circumstances.limits.clone() } else { Vec::new() };
+    Why { code, message: code.sentence(), since, limits }
+}
+
+/// Whether it was sent back for another slot and has none yet.
+pub(super) fn waits_for_slot(message: &Message) -> bool {
+    message.state == State::Scheduled && message.slot_day.is_none()
 }
 
 fn reason(message: &Message, circumstances: &Circumstances) -> (Reason, Option<DateTime<Utc>>) {
@@ -243,6 +259,7 @@ fn reason(message: &Message, circumstances: &Circumstances) -> (Reason, Option<D
         State::Sent => latest(message),
         State::Failed => (noted.unwrap_or(Reason::Refused), attempted_at),
         State::Unknown => (noted.unwrap_or(Reason::OutcomeUnknown), attempted_at),
+        State::Review if noted == Some(Reason::Skipped) => (Reason::Skipped, message.skipped_at),
         State::Review => (Reason::Review, attempted_at),
         State::Cancelled if noted == Some(Reason::PersonRemoved) && message.contact_id.is_none() => {
             (Reason::ContactDeleted, ended_at)
@@ -250,6 +267,20 @@ fn reason(message: &Message, circumstances: &Circumstances) -> (Reason, Option<D
         State::Cancelled => (noted.unwrap_or(Reason::Cancelled), ended_at),
         State::Suppressed => (suppressed(circumstances.suppression), ended_at),
         State::Expired => (Reason::TooLate, Some(message.expires_at)),
+    }
+}
+
+/// Why a step came to nothing, by what the ledger noted of its message; none where the message was sent or is on its way.
+pub(crate) fn skip_reason(state: State, outcome_code: Option<&str>) -> Option<Reason> {
+    let noted = outcome_code.and_then(OutcomeCode::parse).map(noted);
+    let noted = noted.filter(|(its, _)| *its == state).map(|(_, reason)| reason);
+    match state {
+        State::Failed => Some(noted.unwrap_or(Reason::Refused)),
+        State::Review => noted.filter(|reason| *reason == Reason::Skipped),
+        State::Cancelled => Some(noted.unwrap_or(Reason::Cancelled)),
+        State::Suppressed => Some(Reason::Suppressed),
+        State::Expired => Some(Reason::TooLate),
+        State::Scheduled | State::Sending | State::Sent | State::Unknown => None,
     }
 }
 
@@ -266,8 +297,10 @@ fn noted(code: OutcomeCode) -> (State, Reason) {
         Code::WindowClosed => (State::Scheduled, Reason::WindowClosed),
         Code::ProviderBusy => (State::Scheduled, Reason::ProviderBusy),
         Code::AccountClosed => (State::Scheduled, Reason::AccountClosed),
+        Code::Resent => (State::Scheduled, Reason::Resent),
         Code::UnclearAnswer => (State::Unknown, Reason::UnclearAnswer),
         Code::NoOutcomeRecorded => (State::Unknown, Reason::NoOutcomeRecorded),
+        Code::Skipped => (State::Review, Reason::Skipped),
         Code::TooLate => (State::Expired, Reason::TooLate),
         Code::Syntax => (State::Failed, Reason::Syntax),
         Code::UndefinedVariable => (State::Failed, Reason::UndefinedVariable),

@@ -18,7 +18,11 @@ fn time(text: &str) -> NaiveTime {
 
 fn window(opens: &str, closes: &str, days: &str, zone: Tz) -> SendWindow {
     let days = if days == "all" { SendDays::ALL } else { days.parse().unwrap() };
-    SendWindow { opens: time(opens), closes: time(closes), days, zone }
+    SendWindow { opens: time(opens), closes: time(closes), days, holidays: Holidays::default(), zone }
+}
+
+fn holidays(dates: &[&str]) -> Holidays {
+    Holidays::new(dates.iter().map(|date| date.parse::<NaiveDate>().unwrap()))
 }
 
 /// One line a case: the window is shut at `at` and next opens at `opens`, until `closes`.
@@ -146,6 +150,58 @@ fn skipped_day() {
 }
 
 #[test]
+fn a_day_that_kwajalein_skipped() {
+    // The clock went from Friday 20 August 1993 to Sunday.
+    let office = window("09:00", "18:00", "all", Tz::Pacific__Kwajalein);
+    check(&office, "1993-08-21T06:00:00Z", "1993-08-21T21:00:00Z", "1993-08-22T06:00:00Z");
+    let saturdays = window("09:00", "18:00", "saturday", Tz::Pacific__Kwajalein);
+    check(&saturdays, "1993-08-20T12:00:00Z", "1993-08-27T21:00:00Z", "1993-08-28T06:00:00Z");
+}
+
+#[test]
+fn a_holiday_is_a_date_in_the_zone() {
+    let office = SendWindow {
+        holidays: holidays(&["2026-12-25", "2026-12-26", "2026-12-25"]),
+        ..window("09:00", "18:00", "all", Tz::Asia__Tokyo)
+    };
+    check(&office, "2026-12-24T09:00:00Z", "2026-12-27T00:00:00Z", "2026-12-27T09:00:00Z");
+    assert!(office.is_open(utc("2026-12-24T08:59:59Z")), "the 24th, 17:59 in Tokyo");
+    assert!(!office.is_open(utc("2026-12-25T00:00:00Z")), "the 25th, 9:00 in Tokyo");
+    // The same dates are other hours elsewhere.
+    let there = office.in_zone(Tz::America__Los_Angeles);
+    assert!(there.is_open(utc("2026-12-25T01:00:00Z")), "the 24th, 17:00 in Los Angeles");
+    check(&there, "2026-12-25T02:00:00Z", "2026-12-27T17:00:00Z", "2026-12-28T02:00:00Z");
+}
+
+#[test]
+fn a_holiday_counts_for_the_day_on_which_the_window_opens() {
+    let nights = SendWindow { holidays: holidays(&["2026-12-25"]), ..window("22:00", "06:00", "all", Tz::UTC) };
+    assert!(nights.is_open(utc("2026-12-25T05:59:59Z")), "the night of the 24th goes on");
+    check(&nights, "2026-12-25T06:00:00Z", "2026-12-26T22:00:00Z", "2026-12-27T06:00:00Z");
+}
+
+#[test]
+fn more_holidays_in_a_row_than_a_week_has_days() {
+    // Every Monday of a year and a half: the only send day.
+    let mondays = (0..80).map(|week| "2026-03-02".parse::<NaiveDate>().unwrap() + Days::new(7 * week));
+    let window = SendWindow { holidays: Holidays::new(mondays), ..window("09:00", "18:00", "monday", Tz::UTC) };
+    check(&window, "2026-03-01T00:00:00Z", "2027-09-13T09:00:00Z", "2027-09-13T18:00:00Z");
+}
+
+#[test]
+fn spreading_fills_the_jitter_or_what_is_left_of_the_opening() {
+    let office = window("09:00", "18:00", "all", Tz::UTC);
+    let hour = TimeDelta::hours(1);
+    let (closed, late) = (utc("2026-03-04T03:00:00Z"), utc("2026-03-04T17:50:00Z"));
+    assert_eq!(office.spread(closed, TimeDelta::zero(), 77), utc("2026-03-04T09:00:00Z"));
+    assert_eq!(office.spread(closed, hour, 0), utc("2026-03-04T09:00:00Z"));
+    assert_eq!(office.spread(closed, hour, 3_599_999), utc("2026-03-04T09:59:59.999Z"));
+    assert_eq!(office.spread(closed, hour, 3_600_000), utc("2026-03-04T09:00:00Z"));
+    assert_eq!(office.spread(late, hour, 599_999), utc("2026-03-04T17:59:59.999Z"), "ten minutes are left");
+    assert_eq!(office.spread(late, hour, 600_000), late);
+}
+
+#[test]
 fn local_days() {
     assert_eq!(local_day(utc("2026-03-04T23:30:00Z"), Tz::Europe__Berlin), "2026-03-05".parse().unwrap());
     assert_eq!(local_day(utc("2026-03-04T03:30:00Z"), Tz::America__New_York), "2026-03-03".parse().unwrap());
@@ -177,6 +233,7 @@ fn ends_of_the_calendar_are_total() {
         for at in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
             let _ = (window.snap(at), window.closes_at(at), local_day(at, zone));
             let _ = due_after(at, StepDelay { days: u32::MAX, hours: u32::MAX }, &window);
+            let _ = window.spread(at, TimeDelta::hours(4), u64::MAX);
         }
         let _ = (resolve_local(NaiveDateTime::MIN, zone), resolve_local(NaiveDateTime::MAX, zone));
     }
@@ -200,6 +257,24 @@ fn check_snap(window: &SendWindow, at: DateTime<Utc>, samples: i32) -> Result<()
         }
         prop_assert!(!window.is_open(snapped - TimeDelta::seconds(1)));
     }
+    Ok(())
+}
+
+/// What holidays and jitter must keep in any zone.
+fn check_spread(window: &SendWindow, at: DateTime<Utc>, most: TimeDelta, share: u64) -> Result<(), TestCaseError> {
+    let first = window.snap(at);
+    let opening = window.opening_at(first).ok_or_else(|| TestCaseError::fail("shut"))?;
+    let begins = |day: NaiveDate| resolve_local(day.and_time(window.opens), window.zone) == opening.start;
+    let candidates = (-2..=1).map(|days| local_day(opening.start, window.zone) + TimeDelta::days(days));
+    let opened = candidates.filter(|day| begins(*day)).collect::<Vec<_>>();
+    prop_assert!(
+        opened.iter().any(|day| window.days.contains(day.weekday()) && !window.holidays.contains(*day)),
+        "{window:?} {at}: open at {first}"
+    );
+    let spread = window.spread(at, most, share);
+    prop_assert!(spread >= first && spread < opening.end, "{window:?} {at}: {spread} is not in the opening of {first}");
+    prop_assert!(spread == first || spread - first < most);
+    prop_assert_eq!(window.spread(at, most, share), spread);
     Ok(())
 }
 
@@ -252,8 +327,26 @@ proptest! {
     ) {
         let at = DateTime::from_timestamp(seconds, 0).unwrap();
         for zone in TZ_VARIANTS {
-            check_snap(&SendWindow { opens, closes, days, zone }, at, 24)?;
+            check_snap(&SendWindow { opens, closes, days, holidays: Holidays::default(), zone }, at, 24)?;
             check_resolve(at.naive_utc() + TimeDelta::minutes(minutes_in_day), zone)?;
+        }
+    }
+
+    /// Every zone, with a holiday on any of the days around and any jitter.
+    #[test]
+    fn holidays_and_jitter_hold_in_every_zone(
+        (opens, closes, days) in any_window(),
+        seconds in -2_840_000_000i64..3_155_760_000,
+        off in prop::collection::vec(-3i64..40, 0..30),
+        jitter in 0i64..=14_400,
+        share: u64,
+    ) {
+        let at = DateTime::from_timestamp(seconds, 0).unwrap();
+        for zone in TZ_VARIANTS {
+            let holidays = Holidays::new(off.iter().map(|days| local_day(at, zone) + TimeDelta::days(*days)));
+            let window = SendWindow { opens, closes, days, holidays, zone };
+            check_snap(&window, at, 24)?;
+            check_spread(&window, at, TimeDelta::seconds(jitter), share)?;
         }
     }
 
@@ -266,8 +359,9 @@ proptest! {
         for zone in TZ_VARIANTS {
             for change in changes(zone, 2026..2028) {
                 let at = change + TimeDelta::minutes(minutes);
-                check_snap(&SendWindow { opens, closes, days, zone }, at, 12)?;
+                check_snap(&SendWindow { opens, closes, days, holidays: Holidays::default(), zone }, at, 12)?;
                 check_resolve(at.naive_utc(), zone)?;
+                check_spread(&window("09:00", "18:00", "all", zone), at, TimeDelta::hours(4), minutes.unsigned_abs())?;
             }
         }
     }
@@ -283,7 +377,7 @@ proptest! {
         hours in 0u32..1000,
     ) {
         let send = DateTime::from_timestamp(seconds, 0).unwrap();
-        let window = SendWindow { opens, closes, days, zone };
+        let window = SendWindow { opens, closes, days, holidays: Holidays::default(), zone };
         let due = due_after(send, StepDelay { days: delay_days, hours }, &window);
         prop_assert!(due >= send + TimeDelta::hours(hours.into()));
         prop_assert!(window.is_open(due));

@@ -8,7 +8,7 @@ with planned as materialized (
       from messages m
      where m.id = any ($2::uuid[])
 ), people as materialized (
-    select c.organization_id, c.id, c.email_lower
+    select c.organization_id, c.id, c.email_lower, c.timezone
       from contacts c
      where c.id = any (array(select p.contact_id from planned p))
 ), ways as materialized (
@@ -24,9 +24,12 @@ with planned as materialized (
       from suppressions x
      where x.email_hash = any ($4::bytea[])
 )
-select m.organization_id, m.id as message_id, m.enrollment_id, m.campaign_id, m.sender_id, m.recipient,
-       m.slot_day, m.send_at, m.expires_at,
+select m.organization_id, m.id as message_id, m.enrollment_id, m.campaign_id, m.sender_id, m.contact_id, m.recipient,
+       m.slot_day, m.slot_domain, m.slot_counts_recipient_domain, m.slot_counts_person,
+       m.send_at, m.expires_at,
        st.window_start, st.window_end, st.send_days, st.timezone, st.daily_limit, st.gap_seconds, st.maximum_lateness_seconds,
+       st.timezone_mode, st.jitter_seconds, st.holidays, o.holidays as organization_holidays,
+       ct.timezone as recipient_timezone,
        s.timezone as sender_timezone,
        o.status = 'active' as organization_is_active,
        c.status as campaign_status,

@@ -1,5 +1,8 @@
 //! Claiming: under the locks, and in statements after them, it is decided what happens to each message.
 
+#[cfg(fault_points)]
+mod defects;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Duration, Utc};
@@ -63,18 +66,30 @@ pub(super) async fn claim(
         return Ok(Vec::new());
     }
     let keys: Vec<MessageKey> = letters.iter().map(|letter| letter.key).collect();
-    let (tx, locked) = begin_and_lock(db, &keys).await?;
+    #[cfg(not(fault_points))]
+    let (tx, facts) = lock_and_read(db, ring, &keys).await?;
+    #[cfg(fault_points)]
+    let (tx, facts) = defects::lock_and_read(db, ring, &keys).await?;
     let mut letters: BTreeMap<MessageKey, Letter> = letters.into_iter().map(|letter| (letter.key, letter)).collect();
     let mut acts = Acts::default();
-    // Only here, in a statement after the locks, is it seen what was committed while we waited for them.
-    for facts in read_facts(&tx, ring, &locked).await? {
+    for facts in facts {
         let Some(letter) = letters.remove(&facts.key) else { continue };
         let verdict = judge(&facts, letter.content.as_ref(), tx.now());
         acts.note(facts, verdict, letter);
     }
+    #[cfg(fault_points)]
+    crate::fault_points::reach("checked");
     let claimed = acts.carry_out(&tx, delivered).await?;
     tx.commit().await?;
     Ok(claimed)
+}
+
+/// Takes the locks, and reads what is true of the messages that are in nobody else's hands.
+async fn lock_and_read(db: &Database, ring: &KeyRing, keys: &[MessageKey]) -> Result<(Tx, Vec<Facts>)> {
+    let (tx, locked) = begin_and_lock(db, keys).await?;
+    // Only here, in a statement after the locks, is it seen what was committed while we waited for them.
+    let facts = read_facts(&tx, ring, &locked).await?;
+    Ok((tx, facts))
 }
 
 /// Takes the locks in their order: gates, contacts, enrollments, messages; of these the ones that are in nobody else's
@@ -159,7 +174,7 @@ fn facts(row: &Row, now: DateTime<Utc>) -> Result<Facts> {
         send_at: row.try_get("send_at")?,
         expires_at: row.try_get("expires_at")?,
         local_day_is_slot_day: slot.is_some_and(|slot| slot.day == local_day(now, zone)),
-        window_is_open: settings.window().is_open(now),
+        window_is_open: settings.window_for(row.try_get("recipient_timezone")?).is_open(now),
         organization_is_active: row.try_get("organization_is_active")?,
         campaign_status: row.try_get("campaign_status")?,
         sender_is_active: row.try_get("sender_is_active")?,

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::{Answer, Delivered, Mail};
+use super::{Answer, Delivered, Mail, backoff};
 use crate::delivery::breaker::{self, Report};
 use crate::delivery::limits::{self, Slot};
 use crate::delivery::messages::{MessageKey, OutcomeCode, State, columns, organizations};
@@ -17,8 +17,6 @@ use crate::{ContactId, Database, EnrollmentId, Error, MessageId, Result, Tx};
 
 /// How often the record is tried: a commit whose answer was lost is found again by the attempt's token.
 const TRIES: u32 = 3;
-/// The first wait after a throttled attempt, in seconds; it doubles with every attempt.
-const BACKOFF_SECONDS: f64 = 30.0;
 
 /// Records the outcomes of a batch, one by one where one of them can't be written; returns the messages whose outcome the
 /// database does not hold.
@@ -57,8 +55,10 @@ async fn record_batch(db: &Database, attempts: &[(Mail, Answer)]) -> Result<BTre
 
 async fn record_once(db: &Database, attempts: &[(Mail, Answer)]) -> Result<BTreeMap<&'static str, usize>> {
     let keys: Vec<MessageKey> = attempts.iter().map(|(mail, _)| mail.message).collect();
-    let tx = begin_and_lock(db, &keys).await?;
-    let recorded = write(&tx, attempts).await?;
+    let (tx, tried) = begin_and_lock(db, &keys).await?;
+    #[cfg(fault_points)]
+    crate::fault_points::reach("recording");
+    let recorded = write(&tx, attempts, &tried).await?;
     let mut ended = BTreeMap::new();
     let mut slots = Vec::new();
     let mut counts = BTreeMap::new();
@@ -94,19 +94,28 @@ async fn record_once(db: &Database, attempts: &[(Mail, Answer)]) -> Result<BTree
     Ok(counts)
 }
 
-/// Takes the locks in their order: contacts (whose status changes), enrollments, messages.
-/// The statements wait for each other in the server, not for us.
-async fn begin_and_lock(db: &Database, keys: &[MessageKey]) -> Result<Tx> {
+/// Takes the locks in their order: contacts (whose status changes), enrollments, messages; returns how often each message
+/// has been handed over. The statements wait for each other in the server, not for us.
+async fn begin_and_lock(db: &Database, keys: &[MessageKey]) -> Result<(Tx, BTreeMap<MessageId, u32>)> {
     let ids: Vec<MessageId> = keys.iter().map(|key| key.id).collect();
     let locks = [
         include_str!("lock_contacts_to_record.sql"),
         include_str!("lock_enrollments.sql"),
         include_str!("lock_attempts.sql"),
     ];
+    #[cfg(fault_points)]
+    let locks = match locks {
+        // The defect is that nobody's contact is locked.
+        [_, enrollments, attempts] if crate::fault_points::defect("no_contact_lock") => {
+            [enrollments, enrollments, attempts]
+        }
+        locks => locks,
+    };
     let params: [&(dyn ToSql + Sync); 1] = [&ids];
     let organizations = organizations(keys.iter().copied());
-    let (tx, _) = db.begin_for_with(&organizations, locks.map(|sql| (sql, params.as_slice()))).await?;
-    Ok(tx)
+    let (tx, [_, _, rows]) = db.begin_for_with(&organizations, locks.map(|sql| (sql, params.as_slice()))).await?;
+    let tried = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get::<_, i32>(1)?.unsigned_abs())));
+    Ok((tx, tried.collect::<Result<_>>()?))
 }
 
 /// An outcome that this record has written; what an event had resolved before is not among them.
@@ -118,7 +127,7 @@ struct Recorded {
     address_at_fault: bool,
 }
 
-async fn write(tx: &Tx, attempts: &[(Mail, Answer)]) -> Result<Vec<Recorded>> {
+async fn write(tx: &Tx, attempts: &[(Mail, Answer)], tried: &BTreeMap<MessageId, u32>) -> Result<Vec<Recorded>> {
     let (organizations, ids) = columns(attempts.iter().map(|(mail, _)| mail.message));
     let outcomes: Vec<Outcome> = attempts.iter().map(|(_, answer)| Outcome::of(answer, tx.now())).collect();
     let tokens: Vec<Uuid> = attempts.iter().map(|(mail, _)| mail.attempt).collect();
@@ -127,10 +136,12 @@ async fn write(tx: &Tx, attempts: &[(Mail, Answer)]) -> Result<Vec<Recorded>> {
     let codes: Vec<_> = outcomes.iter().map(|outcome| outcome.code.map(writable)).collect();
     let details: Vec<_> = outcomes.iter().map(|outcome| outcome.detail.map(writable)).collect();
     let sent: Vec<Option<DateTime<Utc>>> = outcomes.iter().map(|outcome| outcome.sent_at).collect();
+    let times = |id: &MessageId| tried.get(id).copied().unwrap_or_default();
+    let waits: Vec<f64> = ids.iter().map(|id| backoff::wait(*id, times(id)).as_secs_f64()).collect();
     let rows = tx
         .query(
             include_str!("record.sql"),
-            &[&organizations, &ids, &tokens, &states, &provider_ids, &codes, &details, &sent, &BACKOFF_SECONDS],
+            &[&organizations, &ids, &tokens, &states, &provider_ids, &codes, &details, &sent, &waits],
         )
         .await?;
     let faults: BTreeMap<MessageKey, bool> = attempts

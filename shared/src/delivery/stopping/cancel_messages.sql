@@ -1,6 +1,7 @@
 -- Skips what a sender has locked. Returns the slot as it was: this is the statement that gives it up.
 with queued as (
-    select m.organization_id, m.id, m.campaign_id, m.sender_id, m.slot_day
+    select m.organization_id, m.id, m.campaign_id, m.sender_id, m.contact_id, m.recipient, m.slot_day,
+           m.slot_domain, m.slot_counts_recipient_domain, m.slot_counts_person, m.send_at
       from messages m
       join unnest($1::uuid[], $2::uuid[]) as k (organization_id, id)
         on k.organization_id = m.organization_id and k.id = m.enrollment_id

@@ -1,8 +1,8 @@
--- Runs after the contacts are locked, so that a suppression committed before that is seen. The senders take their turns
--- by the number of people dealt out so far, which a chunk that is done again repeats.
+-- Runs after the contacts are locked, so that a suppression committed before that is seen. The senders, of whom
+-- one may be there several times, take their turns by the number of people dealt out so far, which a chunk that is done again repeats.
 with eligible as (
-    select c.id, row_number() over (order by c.id) as turn
-      from unnest($3::uuid[]) as member (id)
+    select c.id, member.enrollment_id, member.due, row_number() over (order by c.id) as turn
+      from unnest($3::uuid[], $4::uuid[], $7::timestamptz[]) as member (id, enrollment_id, due)
       join contacts c on c.id = member.id
      where not exists (
                select
@@ -11,8 +11,8 @@ with eligible as (
                   and (s.campaign_id is null or s.campaign_id = $2))
 ), enrolled as (
     insert into enrollments (organization_id, id, campaign_id, contact_id, sender_id, next_due_at, enrolled_at)
-    select $1, ($4::uuid[])[turn], $2, id,
-           ($5::uuid[])[1 + (($6::bigint + turn - 1) % cardinality($5::uuid[]))::int], $7, $8
+    select $1, enrollment_id, $2, id,
+           ($5::uuid[])[1 + (($6::bigint + turn - 1) % cardinality($5::uuid[]))::int], due, $8
       from eligible
      order by turn
         on conflict on constraint enrollments_contact_key do nothing

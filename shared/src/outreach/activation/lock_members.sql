@@ -1,6 +1,6 @@
 -- Walks the list's primary key from the cursor on. Shared with claims, against an unsubscribe or a suppression, which has
 -- the contact exclusively.
-select c.id
+select c.id, c.timezone
   from list_members m
   join contacts c on c.organization_id = m.organization_id and c.id = m.contact_id
  where m.list_id = $1

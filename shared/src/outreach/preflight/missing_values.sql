@@ -1,5 +1,6 @@
--- One pass over the audience for all variables: for how many people each is empty.
-select v.variable, count(*) filter (where coalesce(btrim(filled.value), '') = '') as missing
+-- One pass over the audience for all variables: for how many people each is empty, and how many bytes its longest value has.
+select v.variable, count(*) filter (where coalesce(btrim(filled.value), '') = '') as missing,
+       coalesce(max(octet_length(filled.value)), 0) as longest
   from list_members m
   join contacts c on c.organization_id = m.organization_id and c.id = m.contact_id
  cross join unnest($3::text[]) as v (variable)

@@ -5,6 +5,7 @@ update organizations
        settings = $5,
        brand_name = $6,
        brand_colour = $7,
-       brand_logo_url = $8
+       brand_logo_url = $8,
+       holidays = $9
  where id = $1
 returning *;

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
+use crate::delivery::constraints::Constraint;
 use crate::delivery::messages::Kind;
 use crate::{CampaignId, ContactId, MessageId};
 
@@ -44,6 +45,8 @@ fn planned() -> Message {
         complained_at: None,
         replied_at: None,
         unsubscribed_at: None,
+        skipped_at: None,
+        resent_at: None,
         created_at: now(),
     }
 }
@@ -59,13 +62,40 @@ fn quiet() -> Circumstances {
         campaign_paused_at: None,
         provider_is_open: true,
         suppression: None,
+        limits: Vec::new(),
     }
+}
+
+#[test]
+fn only_a_message_that_waits_for_a_slot_is_told_what_keeps_it_from_one() {
+    let limits =
+        vec![Binding::new(Constraint::PersonLimit, Some(now())), Binding::new(Constraint::SenderDailyLimit, None)];
+    let limited = Circumstances { limits: limits.clone(), ..quiet() };
+    let waiting = Message { slot_day: None, ..planned() };
+    assert_eq!(why(&waiting, &limited).limits, limits);
+    let held = Circumstances { hold: Some(Hold::PausedSender), ..limited.clone() };
+    assert_eq!(why(&waiting, &held).limits, limits, "beside what else holds it");
+    assert_eq!(why(&planned(), &limited).limits, []);
+    let cancelled = Message { state: State::Cancelled, ..waiting };
+    assert_eq!(why(&cancelled, &limited).limits, []);
+}
+
+#[test]
+fn the_constraints_are_in_the_document_of_the_api_in_their_order() {
+    let page = include_str!("../../../../../docs/api.md");
+    let (_, section) = page.split_once("## Limits of mails\n").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    let documented: Vec<(&str, &str)> = rows.map(|(name, rest)| (name, rest.split(" | ").next().unwrap())).collect();
+    let known: Vec<(&str, &str)> = Constraint::ALL.iter().map(|known| (known.name(), known.sentence())).collect();
+    assert_eq!(documented, known);
 }
 
 /// A message as the writer of this code leaves it.
 fn left_with(code: OutcomeCode) -> Message {
     let (state, _) = noted(code);
-    let keeps_slot = matches!(code, OutcomeCode::ProviderBusy | OutcomeCode::AccountClosed) || state == State::Unknown;
+    let keeps_slot = matches!(code, OutcomeCode::ProviderBusy | OutcomeCode::AccountClosed)
+        || matches!(state, State::Unknown | State::Review);
     let planned = planned();
     let slot_day = planned.slot_day.filter(|_| keeps_slot);
     Message { state, slot_day, outcome_code: Some(code.name().to_owned()), ..planned }
@@ -272,6 +302,7 @@ prop_compose! {
             hold,
             campaign_paused_at,
             provider_is_open,
+            limits: Vec::new(),
             suppression,
         }
     }

@@ -1,0 +1,116 @@
+//! The functions under faults: `cargo xtask faults`, explained in docs/reliability.md.
+//!
+//! The rounds are testkit's; here stand the binaries that they run, which this package alone knows.
+
+#![expect(clippy::unwrap_used, reason = "a run that can't go on has failed")]
+#![expect(clippy::print_stdout, reason = "this is a program that answers on standard output")]
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use testkit::faults::{self, Build, DEFECTS, Kind, Options};
+
+/// What a run under a defect is given to find it: so many seeds, each of a small run.
+const MOST_SEEDS: u64 = 1_000;
+
+struct Arguments {
+    options: Options,
+    json: bool,
+    /// Whether each defect is switched on in turn.
+    bites: bool,
+    /// The one that is.
+    defect: Option<String>,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let arguments = match read(&arguments) {
+        Ok(arguments) => arguments,
+        Err(remedy) => {
+            eprintln!("{remedy}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let sound = if arguments.bites {
+        runtime.block_on(bites(&arguments.options))
+    } else {
+        runtime.block_on(run(&arguments.options, arguments.defect.as_deref(), arguments.json))
+    };
+    if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn read(arguments: &[String]) -> Result<Arguments, String> {
+    let kinds = Kind::ALL.iter().copied().filter(|kind| cfg!(fault_points) || !kind.needs_points()).collect();
+    let options = Options { messages: 20_000, seed: 1, kinds, workers: 2, until_violated: false };
+    let mut read = Arguments { options, json: false, bites: false, defect: None };
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or_else(|| format!("{argument} takes a value"));
+        let number = |value: &String| value.parse().map_err(|_| format!("{argument} takes a number, not {value}"));
+        match argument.as_str() {
+            "--json" => read.json = true,
+            "--bites" => read.bites = true,
+            "--defect" => read.defect = Some(value()?.clone()),
+            "--seed" => read.options.seed = number(value()?)?,
+            "--messages" => read.options.messages = usize::try_from(number(value()?)?).unwrap(),
+            "--workers" => read.options.workers = usize::try_from(number(value()?)?).unwrap(),
+            "--only" => {
+                let name = value()?;
+                let kind = read.options.kinds.iter().copied().find(|kind| kind.name() == name);
+                let known: Vec<&str> = read.options.kinds.iter().map(|kind| kind.name()).collect();
+                read.options.kinds =
+                    vec![kind.ok_or_else(|| format!("{name} is no kind of fault; there are {known:?}"))?];
+            }
+            other => return Err(format!("{other} is not known")),
+        }
+    }
+    Ok(read)
+}
+
+fn build(defect: Option<&str>) -> Build {
+    let binaries = Path::new(env!("CARGO_BIN_EXE_sender")).parent().unwrap().to_owned();
+    Build { binaries, has_points: cfg!(fault_points), defect: defect.map(str::to_owned) }
+}
+
+async fn run(options: &Options, defect: Option<&str>, json: bool) -> bool {
+    let report = faults::run(&build(defect), options, &|what| eprintln!("{what}")).await;
+    println!("{}", report.table());
+    for (kind, what) in report.violations() {
+        let (messages, seed) = (options.messages, options.seed);
+        println!("{kind}: {what}\n  again: cargo xtask faults --messages {messages} --seed {seed} --only {kind}");
+    }
+    if json {
+        println!("{}", report.json());
+    }
+    report.violations().next().is_none()
+}
+
+/// Switches one defect on after the other; each must be found.
+async fn bites(options: &Options) -> bool {
+    let mut all = true;
+    for (defect, kinds) in DEFECTS {
+        let found = find(options, defect, kinds).await;
+        match &found {
+            Some((seed, kind, what)) => println!("{defect}: found with seed {seed} by {kind}: {what}"),
+            None => println!("{defect}: not found with {MOST_SEEDS} seeds"),
+        }
+        all &= found.is_some();
+    }
+    all
+}
+
+async fn find(options: &Options, defect: &str, kinds: &[Kind]) -> Option<(u64, Kind, String)> {
+    let kinds: Vec<Kind> = options.kinds.iter().copied().filter(|kind| kinds.contains(kind)).collect();
+    for seed in options.seed..options.seed + MOST_SEEDS {
+        // A round of each kind.
+        let messages = 40 * Kind::ALL.len();
+        let options = Options { messages, seed, kinds: kinds.clone(), workers: 1, until_violated: true };
+        let report = faults::run(&build(Some(defect)), &options, &|_| ()).await;
+        let found = report.violations().next().map(|(kind, what)| (seed, kind, what.to_owned()));
+        if found.is_some() {
+            return found;
+        }
+    }
+    None
+}
