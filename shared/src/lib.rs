@@ -13,6 +13,7 @@ pub mod fields;
 pub mod ids;
 pub mod outreach;
 pub mod platform;
+mod sentences;
 pub mod timestamps;
 
 pub use db::{Database, Tx};

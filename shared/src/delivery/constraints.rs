@@ -3,45 +3,17 @@
 //! The same arithmetic that gives out slots ([`super::slots`]) says what binds somebody at a moment and when that ends.
 
 use chrono::{DateTime, Utc};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::limits::{self, recipient_domain_key};
 use super::provider_account::usage;
 use super::slots::{Ledger, Pair, Recipient};
+use crate::sentences::sentences;
 use crate::{EnrollmentId, Error, Result, Tx};
 
-macro_rules! constraints {
-    ($($constraint:ident = $name:literal, $sentence:literal;)+) => {
-        /// Everything that a slot must keep, in the order in which it is asked about.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Constraint {
-            $(#[doc = $sentence] $constraint,)+
-        }
-
-        impl Constraint {
-            /// Every constraint.
-            pub const ALL: &[Self] = &[$(Self::$constraint,)+];
-
-            /// The stable name.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self {
-                    $(Self::$constraint => $name,)+
-                }
-            }
-
-            /// The same as a sentence.
-            #[must_use]
-            pub fn sentence(self) -> &'static str {
-                match self {
-                    $(Self::$constraint => $sentence,)+
-                }
-            }
-        }
-    };
-}
-
-constraints! {
+sentences! {
+    /// Everything that a slot must keep, in the order in which it is asked about.
+    Constraint:
     ProviderQuota = "provider_quota", "The provider account has used up its mails of 24 hours.";
     PlanDailyLimit = "plan_daily_limit", "The organization has used up its plan's mails of the day.";
     OrganizationDailyLimit = "organization_daily_limit", "The organization has used up its mails of the day.";
@@ -61,12 +33,6 @@ impl Constraint {
     #[must_use]
     pub fn is_personal(self) -> bool {
         matches!(self, Self::RecipientDomainHourlyLimit | Self::PersonLimit)
-    }
-}
-
-impl Serialize for Constraint {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
     }
 }
 

@@ -152,7 +152,7 @@ async fn claim(db: &Database, organizations: &[OrganizationId], horizon: Duratio
     let tx = db.begin_for(organizations).await?;
     let now = tx.now();
     let until = now + horizon;
-    let wanted = wanted(&tx, now, until).await?;
+    let (wanted, account) = wanted(&tx, now, until).await?;
     if wanted.is_empty() {
         tx.commit().await?;
         return Ok(Claimed::default());
@@ -160,7 +160,7 @@ async fn claim(db: &Database, organizations: &[OrganizationId], horizon: Duratio
     pass_gates(&tx, &wanted).await?;
     let open = still_open(&tx, wanted).await?;
     let people = lock_due(&tx, &open, until, batch).await?;
-    let given = grant(&tx, &open, people, now, until).await?;
+    let given = grant(&tx, &open, account, people, now, until).await?;
     let moved = given.later.write(&tx, until).await?;
     let hints = write(&tx, &given, now).await?;
     #[cfg(fault_points)]
@@ -176,8 +176,9 @@ struct Wanted {
     free: i64,
 }
 
-/// The pairs that have somebody due, an open window and room under their limits, read without locks.
-async fn wanted(tx: &Tx, now: DateTime<Utc>, until: DateTime<Utc>) -> Result<Vec<Wanted>> {
+/// The pairs that have somebody due, an open window and room under their limits, and the provider account, read without
+/// locks.
+async fn wanted(tx: &Tx, now: DateTime<Utc>, until: DateTime<Utc>) -> Result<(Vec<Wanted>, Account)> {
     let mut wanted = Vec::new();
     for row in tx.query(include_str!("scheduling/pairs.sql"), &[&until]).await? {
         // One tenant's unreadable settings keep nobody else waiting.
@@ -194,12 +195,13 @@ async fn wanted(tx: &Tx, now: DateTime<Utc>, until: DateTime<Utc>) -> Result<Vec
     }
     let counters: BTreeSet<_> = wanted.iter().flat_map(|wanted| wanted.pair.counters(now)).collect();
     let counters: Vec<_> = counters.into_iter().collect();
-    let ledger = Ledger::new(limits::read(tx, &counters).await?, usage::read(tx, now).await?);
+    let account = usage::read(tx, now).await?;
+    let ledger = Ledger::new(limits::read(tx, &counters).await?, account.clone());
     for wanted in &mut wanted {
         wanted.free = ledger.free(&wanted.pair, now, until, PER_SENDER);
     }
     wanted.retain(|wanted| wanted.free > 0);
-    Ok(wanted)
+    Ok((wanted, account))
 }
 
 impl Wanted {
@@ -354,11 +356,14 @@ struct Given {
 async fn grant(
     tx: &Tx,
     open: &BTreeMap<(CampaignId, SenderId), Wanted>,
+    account: Account,
     people: Vec<Due>,
     now: DateTime<Utc>,
     until: DateTime<Utc>,
 ) -> Result<Given> {
-    let (used, account) = lock_counters(tx, open, &people, now, until).await?;
+    let used = lock_counters(tx, open, &people, now, until).await?;
+    // Last of all. An account without bounds is not held: its hours are counted, and nobody waits for anybody.
+    let account = if account.is_bounded() { usage::lock(tx, now).await? } else { account };
     let mut given = Given { has_rate: account.mails_per_second.is_some(), ..Given::default() };
     let mut ledger = Ledger::new(used, account);
     for due in people {
@@ -387,14 +392,14 @@ async fn grant(
     Ok(given)
 }
 
-/// Locks every counter that these people's slots may be counted on, in the order of the keys and the account last.
+/// Locks every counter that these people's slots may be counted on, in the order of the keys.
 async fn lock_counters(
     tx: &Tx,
     open: &BTreeMap<(CampaignId, SenderId), Wanted>,
     people: &[Due],
     now: DateTime<Utc>,
     until: DateTime<Utc>,
-) -> Result<(BTreeMap<Counter, Usage>, Account)> {
+) -> Result<BTreeMap<Counter, Usage>> {
     let (mut counters, mut windows) = (BTreeSet::new(), BTreeSet::new());
     for due in people {
         let Some(Wanted { pair, .. }) = open.get(&(due.campaign, due.sender)) else { continue };
@@ -407,13 +412,7 @@ async fn lock_counters(
     let (counters, windows): (Vec<_>, Vec<_>) = (counters.into_iter().collect(), windows.into_iter().collect());
     let mut used = limits::lock(tx, &counters).await?;
     used.extend(limits::read_days_before(tx, &windows).await?);
-    Ok((used, lock_account(tx, now).await?))
-}
-
-/// An account without bounds is not held: its hours are counted, and nobody waits for anybody.
-async fn lock_account(tx: &Tx, now: DateTime<Utc>) -> Result<Account> {
-    let account = usage::read(tx, now).await?;
-    if account.is_bounded() { usage::lock(tx, now).await } else { Ok(account) }
+    Ok(used)
 }
 
 /// Writes the messages, makes their enrollments wait for them, and counts their slots.

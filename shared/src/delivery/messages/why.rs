@@ -4,13 +4,14 @@
 //! ended. The sentences name nobody and repeat nothing that the provider said.
 
 use chrono::{DateTime, Utc};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use tokio_postgres::Row;
 
 use super::{Message, OutcomeCode, State};
 use crate::Result;
 use crate::audience::suppressions;
 use crate::delivery::constraints::Binding;
+use crate::sentences::sentences;
 
 /// Why a message stands where it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -26,38 +27,9 @@ pub struct Why {
     pub limits: Vec<Binding>,
 }
 
-macro_rules! reasons {
-    ($($reason:ident = $name:literal, $sentence:literal;)+) => {
-        /// Each reason there is. Its name and its sentence stand together below, so that none has only one of them.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Reason {
-            $(#[doc = $sentence] $reason,)+
-        }
-
-        impl Reason {
-            /// Every reason, in the order of the states.
-            pub const ALL: &[Self] = &[$(Self::$reason,)+];
-
-            /// The stable code.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self {
-                    $(Self::$reason => $name,)+
-                }
-            }
-
-            /// The sentence.
-            #[must_use]
-            pub fn sentence(self) -> &'static str {
-                match self {
-                    $(Self::$reason => $sentence,)+
-                }
-            }
-        }
-    };
-}
-
-reasons! {
+sentences! {
+    /// Each reason there is, in the order of the states.
+    Reason:
     Planned = "planned", "It has a slot and waits for its time.";
     Due = "due", "Its time has come: it goes when its turn comes, or gets another slot if something holds it then.";
     WaitsForSlot = "waits_for_slot",
@@ -150,12 +122,6 @@ reasons! {
     Suppressed = "suppressed", "It was not sent: the address was suppressed when its turn came.";
 
     TooLate = "too_late", "Its turn came later than its campaign allows, so it was not sent.";
-}
-
-impl Serialize for Reason {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
-    }
 }
 
 /// What decides beside the message's own row.

@@ -16,48 +16,11 @@ use crate::delivery::schedule::SendWindow;
 use crate::delivery::senders::Status as SenderStatus;
 use crate::delivery::tokens::KeyRing;
 use crate::outreach::settings::CampaignSettings;
+use crate::sentences::sentences;
 use crate::{CampaignId, ContactId, EnrollmentId, Error, MessageId, Result, SenderId, StepId, Tx};
 
 /// Campaigns of one person that are told of at most; those in which their way has not ended come first.
 const MAXIMUM: i64 = 100;
-
-/// A stable code and its sentence.
-macro_rules! sentences {
-    ($(#[doc = $doc:literal])+ $name:ident: $($code:ident = $text:literal, $sentence:literal;)+) => {
-        $(#[doc = $doc])+
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name {
-            $(#[doc = $sentence] $code,)+
-        }
-
-        impl $name {
-            /// Each of them, in the order in which they are told.
-            pub const ALL: &[Self] = &[$(Self::$code,)+];
-
-            /// The stable code.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self {
-                    $(Self::$code => $text,)+
-                }
-            }
-
-            /// The sentence.
-            #[must_use]
-            pub fn sentence(self) -> &'static str {
-                match self {
-                    $(Self::$code => $sentence,)+
-                }
-            }
-        }
-
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.name())
-            }
-        }
-    };
-}
 
 sentences! {
     /// What may hold somebody's next mail beside the limits, which have names of their own ([`Limit`]). A new rule of the
