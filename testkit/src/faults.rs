@@ -50,6 +50,9 @@ pub const DEFECTS: [(&str, &[Kind]); 6] = [
     ("checkpoint_at_fetch", &[Kind::DbExhausted, Kind::DbStop]),
 ];
 
+/// Seeds within which a defect must be found, each of a small run.
+pub const MOST_SEEDS: u64 = 1_000;
+
 /// What is run.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -166,6 +169,31 @@ pub async fn run(build: &Build, options: &Options, tell: &dyn Fn(&str)) -> Repor
     let workers = (0..options.workers.max(1)).map(|_| work(build, options, &rounds, &results, tell));
     join_all(workers).await;
     results.into_inner()
+}
+
+/// How a defect was found.
+#[derive(Debug)]
+pub struct Found {
+    /// With which seed.
+    pub seed: u64,
+    /// By which kind of fault.
+    pub kind: Kind,
+    /// What must not be.
+    pub violation: String,
+}
+
+/// Runs a round of each of these kinds with one seed after the other, until something is violated.
+pub async fn find(build: &Build, first_seed: u64, kinds: &[Kind]) -> Option<Found> {
+    for seed in first_seed..first_seed + MOST_SEEDS {
+        let messages = 40 * Kind::ALL.len();
+        let options = Options { messages, seed, kinds: kinds.to_vec(), workers: 1, until_violated: true };
+        let report = run(build, &options, &|_| ()).await;
+        let found = report.violations().next().map(|(kind, what)| Found { seed, kind, violation: what.to_owned() });
+        if found.is_some() {
+            return found;
+        }
+    }
+    None
 }
 
 /// Takes one round after the other. Each kind has a database of its own, and one with a violation is left alone.

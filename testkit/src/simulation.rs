@@ -25,7 +25,7 @@ const TICK: Duration = Duration::minutes(10);
 /// What passes where nothing could be planned: at night, or where a day's limits are used up.
 const IDLE: Duration = Duration::hours(1);
 /// Hints that are delivered at one moment.
-const AT_ONCE: usize = 100;
+const AT_ONCE: usize = 50;
 /// The machine's time has no part in this: nothing is that slow.
 const NEVER: std::time::Duration = std::time::Duration::from_secs(3_600);
 

@@ -8,10 +8,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use testkit::faults::{self, Build, DEFECTS, Kind, Options};
-
-/// What a run under a defect is given to find it: so many seeds, each of a small run.
-const MOST_SEEDS: u64 = 1_000;
+use testkit::faults::{self, Build, DEFECTS, Found, Kind, MOST_SEEDS, Options};
 
 struct Arguments {
     options: Options,
@@ -90,27 +87,14 @@ async fn run(options: &Options, defect: Option<&str>, json: bool) -> bool {
 async fn bites(options: &Options) -> bool {
     let mut all = true;
     for (defect, kinds) in DEFECTS {
-        let found = find(options, defect, kinds).await;
+        let found = faults::find(&build(Some(defect)), options.seed, kinds).await;
         match &found {
-            Some((seed, kind, what)) => println!("{defect}: found with seed {seed} by {kind}: {what}"),
+            Some(Found { seed, kind, violation }) => {
+                println!("{defect}: found with seed {seed} by {kind}: {violation}");
+            }
             None => println!("{defect}: not found with {MOST_SEEDS} seeds"),
         }
         all &= found.is_some();
     }
     all
-}
-
-async fn find(options: &Options, defect: &str, kinds: &[Kind]) -> Option<(u64, Kind, String)> {
-    let kinds: Vec<Kind> = options.kinds.iter().copied().filter(|kind| kinds.contains(kind)).collect();
-    for seed in options.seed..options.seed + MOST_SEEDS {
-        // A round of each kind.
-        let messages = 40 * Kind::ALL.len();
-        let options = Options { messages, seed, kinds: kinds.clone(), workers: 1, until_violated: true };
-        let report = faults::run(&build(Some(defect)), &options, &|_| ()).await;
-        let found = report.violations().next().map(|(kind, what)| (seed, kind, what.to_owned()));
-        if found.is_some() {
-            return found;
-        }
-    }
-    None
 }

@@ -49,10 +49,10 @@ pub async fn handle(scheduler: &Scheduler, _event: serde_json::Value) -> Result<
     Ok(Run { planned, swept })
 }
 
-/// Keeps what the provider tells of its account; while it tells nothing, what it told last. On the local stack people's time
-/// stands still between two steps, and a rate by the second would let nothing pass.
+/// Keeps what the provider tells of its account, when it has told it: what we have sent since then is counted by ourselves. On
+/// the local stack people's time stands still between two steps, and a rate by the second would let nothing pass.
 async fn keep_account(db: &Database, account: &WatchedAccount, stage: Stage) -> Result<()> {
-    let Some(mut state) = account.state(Instant::now()).await else { return Ok(()) };
+    let Some(mut state) = account.news(Instant::now()).await else { return Ok(()) };
     if stage == Stage::Local {
         state.mails_per_second = None;
     }

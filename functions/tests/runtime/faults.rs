@@ -1,4 +1,5 @@
-//! The short form of `cargo xtask faults`: a round of some kinds, with the functions as every build has them.
+//! The short form of `cargo xtask faults`: a round of some kinds, with the functions as every build has them; and with the build
+//! that has points to stop in (`cargo xtask test` runs this file once more with it), the other kinds, and each defect.
 
 use std::path::Path;
 
@@ -12,12 +13,15 @@ fn a_build_that_was_not_asked_for_points_contains_nothing_of_them() {
     assert_eq!(contains, cfg!(fault_points));
 }
 
-async fn nothing_is_violated_by(kinds: &[Kind]) {
+fn build(defect: Option<&str>) -> Build {
     let binaries = Path::new(env!("CARGO_BIN_EXE_sender")).parent().unwrap().to_owned();
-    let build = Build { binaries, has_points: cfg!(fault_points), defect: None };
+    Build { binaries, has_points: cfg!(fault_points), defect: defect.map(str::to_owned) }
+}
+
+async fn nothing_is_violated_by(kinds: &[Kind]) {
     let messages = Kind::ALL.len() * 12;
     let options = Options { messages, seed: 7, kinds: kinds.to_vec(), workers: 1, until_violated: false };
-    let report = faults::run(&build, &options, &|_| ()).await;
+    let report = faults::run(&build(None), &options, &|_| ()).await;
     let violations: Vec<(Kind, &str)> = report.violations().collect();
     assert!(violations.is_empty(), "{violations:#?}");
     for kind in kinds {
@@ -38,4 +42,20 @@ async fn the_ledger_keeps_its_promise_when_queue_and_database_fail() {
 #[tokio::test]
 async fn the_ledger_keeps_its_promise_when_two_work_at_once() {
     nothing_is_violated_by(&[Kind::SchedulerTwice, Kind::QueueVisibility, Kind::EnrollTwice]).await;
+}
+
+#[cfg(fault_points)]
+#[tokio::test]
+async fn the_ledger_keeps_its_promise_when_processes_stop_where_it_hurts() {
+    let kinds: Vec<Kind> = Kind::ALL.iter().copied().filter(|kind| kind.needs_points()).collect();
+    nothing_is_violated_by(&kinds).await;
+}
+
+#[cfg(fault_points)]
+#[tokio::test]
+async fn each_defect_is_found() {
+    for (defect, kinds) in faults::DEFECTS {
+        let found = faults::find(&build(Some(defect)), 1, kinds).await;
+        assert!(found.is_some(), "{defect} was not found with {} seeds", faults::MOST_SEEDS);
+    }
 }

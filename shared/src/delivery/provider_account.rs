@@ -74,11 +74,18 @@ impl WatchedAccount {
     /// What is known of it at this moment of the machine: nothing where the provider never answered. What it said last
     /// counts for more than a question without an answer.
     pub async fn state(&self, now: Instant) -> Option<AccountState> {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((at, state)) = &last {
+        match self.news(now).await {
+            Some(state) => Some(state),
+            None => self.last().map(|(_, state)| state),
+        }
+    }
+
+    /// What the provider answers, where it is time to ask again.
+    pub async fn news(&self, now: Instant) -> Option<AccountState> {
+        if let Some((at, state)) = self.last() {
             let lasts = if state.is_well() { WELL_FOR } else { TROUBLED_FOR };
-            if now.saturating_duration_since(*at) < lasts {
-                return Some(state.clone());
+            if now.saturating_duration_since(at) < lasts {
+                return None;
             }
         }
         match self.account.read().await {
@@ -88,9 +95,13 @@ impl WatchedAccount {
             }
             Err(error) => {
                 tracing::warn!(error = describe(&error), "the provider does not tell about its account");
-                last.map(|(_, state)| state)
+                None
             }
         }
+    }
+
+    fn last(&self) -> Option<(Instant, AccountState)> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -148,5 +159,16 @@ mod tests {
         assert_eq!(after(1).await, Some(sandbox.clone()), "silence is not remembered");
         assert_eq!(after(60).await, Some(sandbox.clone()));
         assert_eq!(after(61).await, Some(sandbox));
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_news_once() {
+        let account = watched([None, Some(well()), Some(well())]);
+        let start = Instant::now();
+        let after = |seconds| account.news(start + Duration::from_secs(seconds));
+        assert_eq!(after(0).await, None, "silence is none");
+        assert_eq!(after(1).await, Some(well()));
+        assert_eq!(after(60).await, None, "what it has sent by now would be held against an old sum");
+        assert_eq!(after(301).await, Some(well()));
     }
 }

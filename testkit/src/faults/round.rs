@@ -433,6 +433,7 @@ fn manners(plan: Plan, draws: &mut Draws) -> Vec<Manner> {
         minutes: MINUTES - 1,
         steps: 1,
         active: true,
+        counts_recipients: false,
     };
     let all_days = "{monday,tuesday,wednesday,thursday,friday,saturday,sunday}";
     match plan.kind {
@@ -457,7 +458,8 @@ fn manners(plan: Plan, draws: &mut Draws) -> Vec<Manner> {
             }
             None => {
                 let second = (plan.people / 4).max(1);
-                vec![Manner { people: plan.people - second, ..usual.clone() }, Manner { people: second, ..usual }]
+                let first = Manner { people: plan.people - second, ..usual.clone() };
+                vec![first, Manner { people: second, counts_recipients: true, ..usual }]
             }
         },
     }

@@ -30,9 +30,10 @@ impl Round<'_, '_> {
     pub(super) async fn begin(&mut self) {
         match self.plan.kind {
             Kind::Workers16OneCap => {
-                for number in 0..WORKERS {
-                    self.world.environment("scheduler", number).await;
-                }
+                // Each process writes once what the provider tells of its account, and would wait for that here.
+                self.world.set_clock(self.now - chrono::Duration::days(1)).await;
+                self.schedule_at_once(WORKERS).await;
+                self.world.set_clock(self.now).await;
             }
             Kind::EnrollTwice => self.activate_twice().await,
             _ => {}

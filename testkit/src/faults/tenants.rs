@@ -1,6 +1,7 @@
 //! Who sends in a round: organizations with a campaign each, people who are due over the first minutes.
 
 use chrono::{DateTime, NaiveDate, Utc};
+use serde_json::json;
 use shared::ids::{CampaignId, DomainId, ListId, OrganizationId, SenderId};
 use shared::platform::api_keys;
 
@@ -24,6 +25,8 @@ pub(super) struct Manner {
     pub(super) steps: usize,
     /// Whether the campaign is under way.
     pub(super) active: bool,
+    /// Whether each recipient and their domain have a limit of their own, which is far away and counted all the same.
+    pub(super) counts_recipients: bool,
 }
 
 /// An organization and its campaign.
@@ -42,12 +45,17 @@ impl Tenant {
     pub(super) async fn new(world: &World<'_>, slug: &str, manner: Manner, now: DateTime<Utc>) -> Self {
         let (organization, campaign, sender) = (OrganizationId::fresh(), CampaignId::fresh(), SenderId::fresh());
         let (domain, list) = (DomainId::fresh(), ListId::fresh());
-        let Manner { people, daily_limit, zone, window: (from, to, days), minutes, steps, active } = &manner;
+        let Manner { people, daily_limit, zone, window: (from, to, days), minutes, steps, active, counts_recipients } =
+            &manner;
+        let settings = match counts_recipients {
+            true => json!({ "recipient_domain_hourly_limit": 10_000, "person_limit": { "mails": 100, "days": 7 } }),
+            false => json!({}),
+        };
         // Each text is a number, an id or a word of this module.
         world
             .run(&format!(
-                "insert into organizations (id, slug, name, postal_address)
-                 values ('{organization}', '{slug}', '{slug}', '1 Test Street, Berlin');
+                "insert into organizations (id, slug, name, postal_address, settings)
+                 values ('{organization}', '{slug}', '{slug}', '1 Test Street, Berlin', '{settings}');
                  insert into domains (organization_id, id, name, status, verified_at)
                  values ('{organization}', '{domain}', '{slug}.test', 'verified', now());
                  insert into senders (organization_id, id, domain_id, email, daily_limit, gap_seconds, timezone)
@@ -88,7 +96,7 @@ impl Tenant {
     }
 
     /// Moves half of the people into a second campaign of the same sender, where they are due later: two campaigns under one
-    /// cap. Its counter is there already, as after the first mail of a day: whoever makes it is waited for by everybody.
+    /// cap. All counters are there already, as after the first mail of a day: whoever makes one is waited for by everybody.
     pub(super) async fn add_campaign_of_the_same_sender(&self, world: &World<'_>, day: NaiveDate) {
         let (organization, first, second) = (self.organization, self.campaign, CampaignId::fresh());
         world
@@ -105,9 +113,12 @@ impl Tenant {
                  select organization_id, gen_random_uuid(), '{second}', position, name, subject_template, body_template, delay_days
                    from steps where campaign_id = '{first}';
                  insert into limit_usage (organization_id, scope, scope_id, day)
-                 select organization_id, 'sender', sender_id, '{day}'::date from campaign_senders where campaign_id = '{first}'
-                  union all
-                 values ('{organization}'::uuid, 'campaign', '{first}'::uuid, '{day}'::date), ('{organization}', 'campaign', '{second}', '{day}');
+                 select s.organization_id, k.scope, k.scope_id, '{day}'::date
+                   from campaign_senders cs
+                   join senders s on s.organization_id = cs.organization_id and s.id = cs.sender_id
+                  cross join lateral (values ('organization', s.organization_id), ('domain', s.domain_id), ('sender', s.id),
+                        ('campaign', '{first}'), ('campaign', '{second}')) as k (scope, scope_id)
+                  where cs.campaign_id = '{first}';
                  update enrollments
                     set campaign_id = '{second}', next_due_at = next_due_at + interval '1 hour'
                   where id in (select id from enrollments where organization_id = '{organization}' order by id

@@ -47,7 +47,17 @@ pub(super) async fn look_after(scene: &Scene) {
 
 /// When somebody is due next.
 pub(super) async fn next_due(scene: &Scene) -> Option<DateTime<Utc>> {
-    scene.rows("select min(next_due_at) from enrollments where next_due_at is not null", &[]).await[0].get(0)
+    // Asked of each sender, as an index has it: once a tick.
+    let sql = "select min(first.next_due_at)
+                 from campaign_senders s
+                cross join lateral (
+                      select e.next_due_at
+                        from enrollments e
+                       where e.organization_id = s.organization_id and e.campaign_id = s.campaign_id
+                         and e.sender_id = s.sender_id and e.next_due_at is not null
+                       order by e.next_due_at
+                       limit 1) as first";
+    scene.rows(sql, &[]).await[0].get(0)
 }
 
 /// The queue: gives out its hints in the order in which they become visible.

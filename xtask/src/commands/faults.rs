@@ -12,9 +12,9 @@ use crate::local::{ledger, postgres, processes};
 use crate::say;
 
 /// Has the build scripts of our own crates compile the points in which processes stop; dependencies stay as they are.
-const POINTS: &str = "MARTLET_FAULT_POINTS";
+pub(crate) const POINTS: &str = "MARTLET_FAULT_POINTS";
 /// Apart from every other build, which has no such points.
-const TARGET: &str = "target/faults";
+pub(crate) const TARGET: &str = "target/faults";
 /// Mails of a long run: about ten thousand faults.
 const LONG: usize = 100_000;
 

@@ -1,11 +1,12 @@
-//! `cargo xtask test`: all tests, against real PostgreSQL servers that live as long as the run, and at the end one of the
-//! deployed stack.
+//! `cargo xtask test`: all tests, against real PostgreSQL servers that live as long as the run, then those of faults with a build
+//! that has points to stop in, and at the end one of the deployed stack.
 
 use std::process::{ExitCode, ExitStatus, Stdio};
 
 use anyhow::Result;
 use tokio::process::Command;
 
+use crate::commands::faults;
 use crate::local::database::Login;
 use crate::local::installation::Major;
 use crate::local::places::Places;
@@ -52,17 +53,21 @@ pub(crate) async fn test(
     for &(major, scope) in runs {
         let status = run(places, &tools, major, scope, arguments).await?;
         if !status.success() {
-            return Ok(status
-                .code()
-                .and_then(|code| u8::try_from(code).ok())
-                .map_or(ExitCode::FAILURE, ExitCode::from));
+            return Ok(exit_code(status));
         }
     }
-    if arguments.is_empty() {
-        let status = run_deployed(places, database).await?;
-        return Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from));
+    if !arguments.is_empty() {
+        return Ok(ExitCode::SUCCESS);
     }
-    Ok(ExitCode::SUCCESS)
+    let status = run_faults(places, &tools).await?;
+    if !status.success() {
+        return Ok(exit_code(status));
+    }
+    Ok(exit_code(run_deployed(places, database).await?))
+}
+
+fn exit_code(status: ExitStatus) -> ExitCode {
+    status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 async fn run(places: &Places, tools: &Tools, major: Major, scope: Scope, arguments: &[String]) -> Result<ExitStatus> {
@@ -82,6 +87,17 @@ async fn run(places: &Places, tools: &Tools, major: Major, scope: Scope, argumen
     runner.args(arguments).env("TEST_DATABASE_URL", server.owner.url());
     let name = format!("Testing on PostgreSQL {}", major.number());
     say::step(&name, processes::run(places, "the tests", &mut runner)).await
+}
+
+/// The tests of faults once more, with the build that `cargo xtask faults` makes.
+async fn run_faults(places: &Places, tools: &Tools) -> Result<ExitStatus> {
+    let server =
+        say::step("Starting PostgreSQL 18 for faults", postgres::start_for_tests(places, tools, Major::V18)).await?;
+    let mut runner = Command::new("cargo");
+    runner.current_dir(places.checkout()).env(faults::POINTS, "1").env("TEST_DATABASE_URL", server.owner.url());
+    runner.args(if has_nextest().await { &["nextest", "run"][..] } else { &["test"] });
+    runner.args(["--target-dir", faults::TARGET, "--package", "functions", "--test", "runtime", "faults::"]);
+    say::step("Testing with points to stop in", processes::run(places, "the tests", &mut runner)).await
 }
 
 /// Tests the deployed stack from end to end: the one that runs, or one of this command's own.
