@@ -40,6 +40,7 @@ migrations![
     "0019_time",
     "0020_limits",
     "0021_health",
+    "0022_work",
 ];
 
 /// The roles that functions log in as. None owns anything or passes row-level security.

@@ -289,37 +289,37 @@ async fn lock_due(
     } else {
         rows
     };
-    let mut organizations = Vec::with_capacity(rows.len());
-    let mut enrollments: Vec<EnrollmentId> = Vec::with_capacity(rows.len());
-    let mut contacts: Vec<ContactId> = Vec::with_capacity(rows.len());
-    for row in &rows {
-        organizations.push(row.try_get::<_, OrganizationId>(0)?);
-        enrollments.push(row.try_get(1)?);
-        contacts.push(row.try_get(2)?);
-    }
-    let locked = tx.query(include_str!("scheduling/lock_contacts.sql"), &[&organizations, &contacts]).await?;
-    let contacts: Vec<ContactId> = locked.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
-    let params: [&(dyn ToSql + Sync); 4] = [&organizations, &enrollments, &until, &contacts];
+    let enrollments: Vec<EnrollmentId> =
+        rows.iter().map(|row| row.try_get("enrollment_id")).collect::<Result<_, _>>()?;
+    let contacts: Vec<ContactId> = rows.iter().map(|row| row.try_get("contact_id")).collect::<Result<_, _>>()?;
+    let locked = tx.query(include_str!("scheduling/lock_contacts.sql"), &[&contacts]).await?;
+    let people = locked
+        .iter()
+        .map(|row| Ok((row.try_get("id")?, (row.try_get("email")?, row.try_get("timezone")?))))
+        .collect::<Result<BTreeMap<ContactId, (String, Option<String>)>>>()?;
+    let contacts: Vec<ContactId> = people.keys().copied().collect();
+    let params: [&(dyn ToSql + Sync); 3] = [&enrollments, &until, &contacts];
     let locked = tx.query(include_str!("scheduling/lock_enrollments.sql"), &params).await?;
-    let mut organizations: Vec<OrganizationId> = Vec::with_capacity(locked.len());
-    let mut enrollments: Vec<EnrollmentId> = Vec::with_capacity(locked.len());
-    for row in &locked {
-        organizations.push(row.try_get(0)?);
-        enrollments.push(row.try_get(1)?);
-    }
-    let rows = tx.query(include_str!("scheduling/read_due.sql"), &[&organizations, &enrollments, &until]).await?;
+    let enrollments: Vec<EnrollmentId> = locked.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+    let rows = tx.query(include_str!("scheduling/read_due.sql"), &[&enrollments, &until]).await?;
     let mut turns: BTreeMap<OrganizationId, usize> = BTreeMap::new();
-    let mut people = rows
+    let mut due = rows
         .iter()
         .map(|row| {
+            let contact = row.try_get("contact_id")?;
+            // Whoever is due has a contact that is locked.
+            let (recipient, timezone) = people
+                .get(&contact)
+                .cloned()
+                .ok_or_else(|| Error::internal("somebody is due whose contact is not locked"))?;
             Ok(Due {
                 organization: row.try_get("organization_id")?,
                 enrollment: row.try_get("enrollment_id")?,
                 campaign: row.try_get("campaign_id")?,
-                contact: row.try_get("contact_id")?,
+                contact,
                 sender: row.try_get("sender_id")?,
-                recipient: row.try_get("email")?,
-                timezone: row.try_get("recipient_timezone")?,
+                recipient,
+                timezone,
                 step: row.try_get("step_id")?,
                 timing: Timing::from_row(row)?,
                 due: row.try_get("next_due_at")?,
@@ -327,12 +327,12 @@ async fn lock_due(
         })
         .collect::<Result<Vec<Due>>>()?;
     // The account's mails are few: it is not the longest queue that gets them.
-    people.sort_by_cached_key(|due| {
+    due.sort_by_cached_key(|due| {
         let turn = turns.entry(due.organization).or_default();
         *turn += 1;
         *turn
     });
-    Ok(people)
+    Ok(due)
 }
 
 /// A person with a slot.
@@ -371,7 +371,7 @@ async fn grant(
         let (window, from) = match moving::hour(due.turn(), due.timing, due.due, settings, now, until) {
             Hour::Due { window, from } => (window, from),
             Hour::Later(at) => {
-                given.later.push(due.organization, due.enrollment, at);
+                given.later.push(due.enrollment, at);
                 continue;
             }
         };
@@ -384,7 +384,7 @@ async fn grant(
             Err(Binding { name, frees_at, .. }) if name.is_personal() => {
                 let latest = now + LONGEST_DEFERRAL;
                 let at = pair.campaign_rules.window.snap(frees_at.unwrap_or(latest).min(latest));
-                given.later.push(due.organization, due.enrollment, at);
+                given.later.push(due.enrollment, at);
             }
             Err(_) => {}
         }
@@ -460,15 +460,14 @@ async fn write(tx: &Tx, given: &Given, now: DateTime<Utc>) -> Result<Vec<Hint>> 
         .await?;
     let by_enrollment: BTreeMap<EnrollmentId, &Granted> = granted.iter().map(|g| (g.due.enrollment, g)).collect();
     let mut written = Vec::with_capacity(rows.len());
-    let mut waiting = (Vec::new(), Vec::new(), Vec::new());
+    let mut waiting = (Vec::new(), Vec::new());
     let mut hints = Vec::with_capacity(rows.len());
     for row in &rows {
         let (organization, message, enrollment): (OrganizationId, MessageId, EnrollmentId) =
             (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         let Some(granted) = by_enrollment.get(&enrollment) else { continue };
-        waiting.0.push(organization);
-        waiting.1.push(enrollment);
-        waiting.2.push(message);
+        waiting.0.push(enrollment);
+        waiting.1.push(message);
         written.push(granted.slot);
         let delay = (granted.slot.send_at - now).to_std().unwrap_or_default();
         hints.push(Hint { message: MessageKey { organization, id: message }, delay });
@@ -477,7 +476,7 @@ async fn write(tx: &Tx, given: &Given, now: DateTime<Utc>) -> Result<Vec<Hint>> 
         // A step that already has an outcome is never sent again; its enrollment should not have been due.
         tracing::error!(refused = granted.len() - written.len(), "people were due for a step that has an outcome");
     }
-    tx.execute(include_str!("scheduling/wait_for_messages.sql"), &[&waiting.0, &waiting.1, &waiting.2]).await?;
+    tx.execute(include_str!("scheduling/wait_for_messages.sql"), &[&waiting.0, &waiting.1]).await?;
     limits::reserve(tx, &written).await?;
     if given.has_rate {
         usage::count_seconds(tx, written.iter().map(|slot| slot.send_at)).await?;

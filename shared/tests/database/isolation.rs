@@ -280,6 +280,8 @@ async fn organizations_with_work_names_those_with_something_due_and_nothing_else
         named.sort();
         named
     };
+    assert_eq!(named("now()").await, [], "nobody is written to in a draft");
+    all.owner.batch_execute("update campaigns set status = 'active'").await.unwrap();
     // The default organization exists too, and has nothing to do.
     assert_eq!(named("now()").await, [all.first, all.second]);
     assert_eq!(named("now() - interval '1 day'").await, []);

@@ -1,6 +1,6 @@
 -- For each pair no more people than it has slots. Where the batch is smaller than all of them together, every
 -- organization's first come before any organization's second.
-select organization_id, enrollment_id, contact_id
+select enrollment_id, contact_id
   from (select k.organization_id, e.id as enrollment_id, e.contact_id, e.next_due_at,
                row_number() over (partition by k.organization_id order by e.next_due_at, e.id) as turn
           from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[]) as k (organization_id, campaign_id, sender_id, free)

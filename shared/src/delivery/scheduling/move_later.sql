@@ -1,5 +1,3 @@
 update enrollments e
-   set next_due_at = k.due
-  from unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) as k (organization_id, id, due)
- where e.organization_id = k.organization_id
-   and e.id = k.id;
+   set next_due_at = ($2::timestamptz[])[array_position($1::uuid[], e.id)]
+ where e.id = any ($1::uuid[]);

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::delivery::due_times::{Timing, Turn};
 use crate::delivery::schedule::SendWindow;
 use crate::outreach::settings::CampaignSettings;
-use crate::{EnrollmentId, OrganizationId, Result, Tx};
+use crate::{EnrollmentId, Result, Tx};
 
 /// Whether somebody's hour has come.
 pub(super) enum Hour {
@@ -45,14 +45,12 @@ pub(super) fn hour(
 /// The people to be moved, as the parallel arrays that the statement takes.
 #[derive(Default)]
 pub(super) struct Later {
-    organizations: Vec<OrganizationId>,
     enrollments: Vec<EnrollmentId>,
     due: Vec<DateTime<Utc>>,
 }
 
 impl Later {
-    pub(super) fn push(&mut self, organization: OrganizationId, enrollment: EnrollmentId, due: DateTime<Utc>) {
-        self.organizations.push(organization);
+    pub(super) fn push(&mut self, enrollment: EnrollmentId, due: DateTime<Utc>) {
         self.enrollments.push(enrollment);
         self.due.push(due);
     }
@@ -60,7 +58,7 @@ impl Later {
     /// Moves them; the caller has locked their enrollments. Returns how many are out of the way until `until`.
     pub(super) async fn write(&self, tx: &Tx, until: DateTime<Utc>) -> Result<usize> {
         if !self.enrollments.is_empty() {
-            tx.execute(include_str!("move_later.sql"), &[&self.organizations, &self.enrollments, &self.due]).await?;
+            tx.execute(include_str!("move_later.sql"), &[&self.enrollments, &self.due]).await?;
         }
         Ok(self.due.iter().filter(|due| **due > until).count())
     }

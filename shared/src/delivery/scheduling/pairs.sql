@@ -15,8 +15,11 @@ select c.organization_id, c.id as campaign_id, s.id as sender_id, d.id as domain
   join senders s on s.organization_id = cs.organization_id and s.id = cs.sender_id and s.status in ('warming', 'active')
   join domains d on d.organization_id = s.organization_id and d.id = s.domain_id and d.status = 'verified'
   left join plan_limits p on p.plan_type = o.plan_type and p.name = 'mails_a_day'
- where c.status = 'active'
-   and exists (select
-                 from enrollments e
-                where e.organization_id = c.organization_id and e.campaign_id = c.id and e.sender_id = s.id
-                  and e.next_due_at is not null and e.next_due_at <= $1);
+ -- The limit has it look one up for each pair, however many rows the planner takes them for.
+ cross join lateral (
+       select
+         from enrollments e
+        where e.organization_id = c.organization_id and e.campaign_id = c.id and e.sender_id = s.id
+          and e.next_due_at is not null and e.next_due_at <= $1
+        limit 1) as due
+ where c.status = 'active';

@@ -1,6 +1,6 @@
+-- An equality with the given rows would look each of them up, as naming the organization would; so each finds its message
+-- by its place.
 update enrollments e
-   set waiting_message_id = k.message_id,
+   set waiting_message_id = ($2::uuid[])[array_position($1::uuid[], e.id)],
        next_due_at = null
-  from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as k (organization_id, id, message_id)
- where e.organization_id = k.organization_id
-   and e.id = k.id;
+ where e.id = any ($1::uuid[]);
