@@ -2,6 +2,7 @@
 
 pub mod aws;
 pub mod identities;
+pub mod ledger_memory;
 pub mod object_store;
 pub mod secrets;
 pub mod ses;

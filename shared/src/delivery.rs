@@ -14,6 +14,7 @@ pub mod limits;
 pub mod mail;
 pub mod messages;
 pub mod provider_account;
+pub mod restoration;
 pub mod schedule;
 pub mod scheduling;
 pub mod senders;

@@ -9,6 +9,7 @@ use tokio_postgres::types::Type;
 
 /// Tables without a tenant, and why they have none.
 pub const TABLES_WITHOUT_TENANT: &[(&str, &str)] = &[
+    ("ledger_runs", "one row about the database as a whole, of which the scheduler counts and the sender reads"),
     ("plan_limits", "what each plan allows, which only the owner writes"),
     (
         "provider_account_usage",
@@ -42,6 +43,7 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
         "ids of organizations, for maintenance, which has no other way to know its tenants",
     ),
     ("oldest_unresolved_seconds", "one number: for how long the oldest mail has waited for its outcome, for an alarm"),
+    ("organizations_to_hold", "ids of organizations, for the scheduler, after the database was restored"),
     ("organizations_with_work", "ids of organizations, for the scheduler, which has no other way to know its tenants"),
 ];
 

@@ -2,10 +2,12 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::BoxFuture;
 use shared::delivery::messages::MessageKey;
 use shared::delivery::provider_account::{AccountState, ProviderAccount};
+use shared::delivery::restoration::Memory;
 use shared::delivery::scheduling::{Hint, SendQueue};
 use shared::delivery::sending::{Answer, Mail, Mailer};
 use shared::{Error, MessageId, Result};
@@ -142,5 +144,45 @@ impl ProviderAccount for FakeAccount {
     fn read(&self) -> BoxFuture<'_, Result<AccountState>> {
         let state = self.0.lock().unwrap().clone();
         Box::pin(async move { state.ok_or_else(|| Error::Unavailable("the provider is out of reach".into())) })
+    }
+}
+
+/// What is remembered outside of the database, in memory.
+#[derive(Default)]
+pub struct FakeMemory {
+    runs: Mutex<Option<i64>>,
+    is_out_of_reach: AtomicBool,
+}
+
+impl FakeMemory {
+    /// The number.
+    pub fn runs(&self) -> Option<i64> {
+        *self.runs.lock().unwrap()
+    }
+
+    /// Whether nobody can read or write it from now on.
+    pub fn out_of_reach(&self, is_out_of_reach: bool) {
+        self.is_out_of_reach.store(is_out_of_reach, Ordering::Relaxed);
+    }
+
+    fn reach(&self) -> Result<()> {
+        match self.is_out_of_reach.load(Ordering::Relaxed) {
+            true => Err(Error::Unavailable("the memory is out of reach".into())),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Memory for FakeMemory {
+    fn recall(&self) -> BoxFuture<'_, Result<Option<i64>>> {
+        Box::pin(async move { self.reach().map(|()| self.runs()) })
+    }
+
+    fn keep(&self, runs: i64) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            self.reach()?;
+            *self.runs.lock().unwrap() = Some(runs);
+            Ok(())
+        })
     }
 }

@@ -41,13 +41,14 @@ use self::world::World;
 use crate::{Installation, TestDb};
 
 /// Each defect, and the kinds of fault that find it.
-pub const DEFECTS: [(&str, &[Kind]); 6] = [
+pub const DEFECTS: [(&str, &[Kind]); 7] = [
     ("sdk_retries", &[Kind::Ses500, Kind::SesAcceptReset, Kind::SesTruncated]),
     ("reserve_while_locking", &[Kind::Workers16OneCap]),
     ("check_while_locking", &[Kind::RacePause]),
     ("no_contact_lock", &[Kind::RaceUnsubscribe, Kind::RaceSuppress]),
     ("claim_by_due_time", &[Kind::Workers16OneCap]),
     ("checkpoint_at_fetch", &[Kind::DbExhausted, Kind::DbStop]),
+    ("nothing_remembered", &[Kind::DbRestoredOneHour]),
 ];
 
 /// Seeds within which a defect must be found, each of a small run.

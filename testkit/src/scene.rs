@@ -60,6 +60,19 @@ impl Scene {
         organization(&self.owner, slug, &format!("{slug}.test")).await
     }
 
+    /// A copy of the database as it is now.
+    pub async fn backup(&mut self) -> TestDb {
+        let backup = self.db.backup().await;
+        self.owner = self.db.owner().await;
+        backup
+    }
+
+    /// Puts a copy in the place of the database.
+    pub async fn restore(&mut self, backup: &TestDb) {
+        self.db.restore(backup).await;
+        self.owner = self.db.owner().await;
+    }
+
     /// An API key of this organization.
     pub async fn api_key(&self) -> String {
         self.api_key_of(self.organization).await

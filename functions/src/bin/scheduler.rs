@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use functions::adapters::ledger_memory::S3Memory;
+use functions::adapters::object_store::S3Store;
 use functions::adapters::ses_account::SesAccount;
 use functions::adapters::sqs::SqsSendQueue;
 use functions::environment::required;
@@ -13,8 +15,9 @@ fn main() -> Result<(), lambda_runtime::Error> {
         async |environment| {
             let queue = SqsSendQueue::new(&environment.aws, required("SEND_QUEUE_URL")?, environment.stage());
             let account = WatchedAccount::new(Arc::new(SesAccount::new(&environment.aws)));
+            let memory = S3Memory::new(S3Store::new(&environment.aws, required("UPLOADS_BUCKET")?));
             let (db, stage) = (environment.database().await?, environment.stage());
-            Ok(Scheduler { db, queue: Box::new(queue), account, stage })
+            Ok(Scheduler { db, queue: Box::new(queue), account, memory: Box::new(memory), stage })
         },
         scheduler::handle,
     )

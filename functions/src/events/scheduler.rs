@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use shared::db::Stage;
 use shared::delivery::provider_account::{self, WatchedAccount};
+use shared::delivery::restoration::{self, Memory, Standing};
 use shared::delivery::scheduling::{self, Planned, SendQueue};
 use shared::delivery::sweeping::{self, Swept};
 use shared::{Database, Result};
@@ -21,6 +22,8 @@ pub struct Scheduler {
     pub queue: Box<dyn SendQueue>,
     /// The provider account whose bounds are planned by.
     pub account: WatchedAccount,
+    /// What is remembered of the ledger outside of the database.
+    pub memory: Box<dyn Memory>,
     /// Decides how far ahead is planned.
     pub stage: Stage,
 }
@@ -28,6 +31,8 @@ pub struct Scheduler {
 /// What a run has done.
 #[derive(Debug, Serialize)]
 pub struct Run {
+    /// Whether the database had been restored, and what is held because of that.
+    pub standing: Standing,
     /// What was planned.
     pub planned: Planned,
     /// What was found again.
@@ -36,17 +41,20 @@ pub struct Run {
 
 /// Runs once. What the event says does not matter: a retried event can be hours old, so time is the database's.
 pub async fn handle(scheduler: &Scheduler, _event: serde_json::Value) -> Result<Run> {
-    let Scheduler { db, queue, account, stage } = scheduler;
+    let Scheduler { db, queue, account, memory, stage } = scheduler;
     let deadline = Instant::now() + LONGEST_RUN;
+    let horizon = scheduling::horizon(*stage);
+    // Before anything is planned. Where it fails, planning goes on: nothing is sent by a ledger that is not confirmed.
+    let standing = restoration::confirm(db, &**memory, horizon).await;
     let told = keep_account(db, account, *stage).await;
-    let planned = scheduling::enqueue_due(db, &**queue, scheduling::horizon(*stage), deadline).await;
+    let planned = scheduling::enqueue_due(db, &**queue, horizon, deadline).await;
     // What went wrong with one does not keep the other from its work.
     let swept = sweeping::sweep(db, &**queue).await;
-    let (planned, swept, ()) = (planned?, swept?, told?);
+    let (planned, swept, (), standing) = (planned?, swept?, told?, standing?);
     // A filter in template.yaml makes a metric of the field, so it stands by itself, as a number.
     let oldest_unresolved_seconds = swept.oldest_unresolved_seconds;
     tracing::info!(?planned, ?swept, oldest_unresolved_seconds, "the run is over");
-    Ok(Run { planned, swept })
+    Ok(Run { standing, planned, swept })
 }
 
 /// Keeps what the provider tells of its account, when it has told it: what we have sent since then is counted by ourselves. On

@@ -10,7 +10,7 @@ use shared::db::Stage;
 use shared::delivery::messages::MessageKey;
 use shared::delivery::provider_account::WatchedAccount;
 use shared::delivery::sending::Letterhead;
-use testkit::{FakeAccount, FakeMailer, FakeQueue, Scene};
+use testkit::{FakeAccount, FakeMailer, FakeMemory, FakeQueue, Scene};
 
 use crate::samples::sample;
 
@@ -29,6 +29,7 @@ impl Functions {
             db: scene.db.as_role("martlet_scheduler"),
             queue: Box::new(FakeQueue::default()),
             account: WatchedAccount::new(Arc::new(FakeAccount::default())),
+            memory: Box::new(FakeMemory::default()),
             stage: Stage::Local,
         };
         let run = scheduler::handle(&scheduler, sample("scheduler/tick", &[])).await.unwrap();

@@ -41,6 +41,7 @@ migrations![
     "0020_limits",
     "0021_health",
     "0022_work",
+    "0023_restoration",
 ];
 
 /// The roles that functions log in as. None owns anything or passes row-level security.

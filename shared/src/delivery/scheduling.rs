@@ -8,6 +8,7 @@
 //! While the provider account's breaker is open nothing is planned: what is due stays due, instead of growing too late
 //! with a slot. Only where no mail with a slot is left to probe the account with, one is planned.
 
+mod holding;
 mod moving;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -15,8 +16,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use chrono::{DateTime, Duration, Utc};
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+pub use self::holding::hold;
 use self::moving::{Hour, Later};
 use super::breaker::{self, Breaker};
 use super::constraints::Binding;
@@ -262,8 +265,7 @@ impl Due {
     }
 }
 
-/// Locks the people that are due, contacts before enrollments, and reads them in a statement after the locks. Of each
-/// organization in turn, whoever has waited longest.
+/// Locks and reads the people that are due. Of each organization in turn, whoever has waited longest.
 async fn lock_due(
     tx: &Tx,
     open: &BTreeMap<(CampaignId, SenderId), Wanted>,
@@ -289,6 +291,20 @@ async fn lock_due(
     } else {
         rows
     };
+    let (mut due, _) = lock_people(tx, &rows, until).await?;
+    let mut turns: BTreeMap<OrganizationId, usize> = BTreeMap::new();
+    // The account's mails are few: it is not the longest queue that gets them.
+    due.sort_by_cached_key(|due| {
+        let turn = turns.entry(due.organization).or_default();
+        *turn += 1;
+        *turn
+    });
+    Ok(due)
+}
+
+/// Locks people by the columns `enrollment_id` and `contact_id`, contacts before enrollments, and reads them in a statement
+/// after the locks; those who are still due, oldest first. Also how many of them somebody else has locked.
+async fn lock_people(tx: &Tx, rows: &[Row], until: DateTime<Utc>) -> Result<(Vec<Due>, usize)> {
     let enrollments: Vec<EnrollmentId> =
         rows.iter().map(|row| row.try_get("enrollment_id")).collect::<Result<_, _>>()?;
     let contacts: Vec<ContactId> = rows.iter().map(|row| row.try_get("contact_id")).collect::<Result<_, _>>()?;
@@ -301,9 +317,9 @@ async fn lock_due(
     let params: [&(dyn ToSql + Sync); 3] = [&enrollments, &until, &contacts];
     let locked = tx.query(include_str!("scheduling/lock_enrollments.sql"), &params).await?;
     let enrollments: Vec<EnrollmentId> = locked.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+    let passed_over = rows.len() - enrollments.len();
     let rows = tx.query(include_str!("scheduling/read_due.sql"), &[&enrollments, &until]).await?;
-    let mut turns: BTreeMap<OrganizationId, usize> = BTreeMap::new();
-    let mut due = rows
+    let due = rows
         .iter()
         .map(|row| {
             let contact = row.try_get("contact_id")?;
@@ -326,13 +342,7 @@ async fn lock_due(
             })
         })
         .collect::<Result<Vec<Due>>>()?;
-    // The account's mails are few: it is not the longest queue that gets them.
-    due.sort_by_cached_key(|due| {
-        let turn = turns.entry(due.organization).or_default();
-        *turn += 1;
-        *turn
-    });
-    Ok(due)
+    Ok((due, passed_over))
 }
 
 /// A person with a slot.
@@ -421,7 +431,7 @@ async fn write(tx: &Tx, given: &Given, now: DateTime<Utc>) -> Result<Vec<Hint>> 
     if granted.is_empty() {
         return Ok(Vec::new());
     }
-    let ids: Vec<MessageId> = granted.iter().map(|_| MessageId::fresh()).collect();
+    let ids: Vec<MessageId> = granted.iter().map(|g| MessageId::of_step(g.due.enrollment, g.due.step)).collect();
     let column = |value: fn(&Granted) -> uuid::Uuid| granted.iter().map(value).collect::<Vec<_>>();
     let recipients: Vec<&str> = granted.iter().map(|g| g.due.recipient.as_str()).collect();
     let days: Vec<_> = granted.iter().map(|g| g.slot.day).collect();

@@ -16,6 +16,7 @@ mod races;
 mod replies;
 mod reports;
 mod resolving;
+mod restoration;
 mod scheduling;
 mod sending;
 mod stage;

@@ -36,6 +36,7 @@ kinds! {
     DbCutAtCommit "db_cut_at_commit" "The connection is cut at COMMIT, before or after the server has it.",
     DbSlow "db_slow" "A COMMIT takes two seconds longer.",
     DbExhausted "db_exhausted" "The database has no connection free.",
+    DbRestoredOneHour "db_restored_one_hour" "The database is restored to what it was an hour ago.",
     QueueTriple "queue_triple" "The queue brings every message three times.",
     QueueShuffle "queue_shuffle" "The queue brings messages out of order.",
     QueueLost10 "queue_lost_10" "The queue loses every tenth message.",
@@ -72,6 +73,7 @@ kinds! {
     DstFold "dst_fold" "An hour of the window comes twice.",
     SkippedDay "skipped_day" "A whole local day does not exist.",
     HalfHourShift "half_hour_shift" "The clocks change by half an hour.",
+    MigrateDuringSend "migrate_during_send" "A migration runs while mail is sent, by processes from before and after it.",
 }
 
 impl Kind {
@@ -115,6 +117,7 @@ impl Kind {
             | Self::PoisonMessage
             | Self::EventsShuffled
             | Self::SchedulerTwice
+            | Self::DbRestoredOneHour
             | Self::RaceReply => 20,
             _ => 40,
         }

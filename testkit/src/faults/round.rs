@@ -94,6 +94,10 @@ pub(super) struct Round<'r, 'w> {
     pub(super) has_struck_feedback: bool,
     pub(super) stops: Vec<Stop>,
     pub(super) poison: usize,
+    /// The database as it was, to be restored to that.
+    pub(super) backup: Option<TestDb>,
+    /// Every hint that there was, of the kind that has them come again.
+    pub(super) hints: Vec<String>,
     pub(super) ledger: Ledger,
 }
 
@@ -143,6 +147,8 @@ impl<'r, 'w> Round<'r, 'w> {
             has_struck_feedback: false,
             stops: Vec::new(),
             poison: 0,
+            backup: None,
+            hints: Vec::new(),
             ledger: Ledger::default(),
         }
     }
@@ -151,6 +157,7 @@ impl<'r, 'w> Round<'r, 'w> {
     async fn inject(&mut self) {
         let (minutes, step) = match self.plan.kind {
             Kind::Ses429Storm => (10, 1),
+            Kind::DbRestoredOneHour => (5, 20),
             kind if kind.transition().is_some() => (8, 10),
             _ => (MINUTES, 1),
         };
@@ -264,7 +271,7 @@ impl<'r, 'w> Round<'r, 'w> {
 
     /// Delivers what waits in the queue.
     async fn work(&mut self) {
-        self.before_work();
+        self.before_work().await;
         while !self.queue.is_empty() {
             let size = if self.striking { self.draws.within(3..=BATCH) } else { BATCH };
             let batch = self.queue.take(size);
@@ -446,6 +453,12 @@ fn manners(plan: Plan, draws: &mut Draws) -> Vec<Manner> {
         Kind::EnrollTwice => {
             let people = (plan.people / 4).max(1);
             vec![Manner { people, active: false, ..usual }; 4]
+        }
+        // Some are written to before the backup, most in the hour that is lost.
+        Kind::DbRestoredOneHour => {
+            let second = (plan.people / 4).max(1);
+            let first = Manner { people: plan.people - second, minutes: 70, ..usual.clone() };
+            vec![first, Manner { people: second, minutes: 70, counts_recipients: true, ..usual }]
         }
         // A reply answers the first mail while the second is on its way.
         Kind::RaceReply => vec![Manner { people: plan.people.div_ceil(2), steps: 2, minutes: 2, ..usual }],

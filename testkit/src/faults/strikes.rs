@@ -15,6 +15,7 @@ use super::queue::{Letter, MOST_RECEIPTS};
 use super::races;
 use super::round::{Round, event_of, report};
 use super::wire::Trouble;
+use crate::TestDb;
 use crate::aws_stand_in::MailAnswer;
 use crate::runtime_api::{Environment, Outcome, events};
 
@@ -79,6 +80,9 @@ impl Round<'_, '_> {
         self.world.wire.mend();
         if self.plan.kind == Kind::EventsForged {
             self.forge().await;
+        }
+        if let Some(backup) = self.backup.take() {
+            self.restore(&backup).await;
         }
         if self.plan.kind == Kind::RacePause {
             self.check_stops();
@@ -171,9 +175,31 @@ impl Round<'_, '_> {
         join_all(schedulers.iter().map(|scheduler| scheduler.invoke(&tick))).await;
     }
 
+    /// The database is what it was before the last hour, and hints come again that it has not had back.
+    async fn restore(&mut self, backup: &TestDb) {
+        let lost = self.world.aws().mail_count() - self.first_mail;
+        self.world.restore(self.db, backup).await;
+        self.world.set_clock(self.now).await;
+        self.age(3_600).await;
+        self.world.run("update ledger_runs set confirmed_at = confirmed_at - interval '1 hour'").await;
+        // What was written of events was lost with the rest.
+        self.told.clear();
+        let known = self.count("state = 'sent'").await;
+        for hints in std::mem::take(&mut self.hints).chunks(10) {
+            let hints: Vec<Value> = hints.iter().map(|hint| serde_json::from_str(hint).unwrap()).collect();
+            self.world.call("sender", &events::queue_batch(&hints)).await;
+        }
+        self.stamp();
+        if self.world.aws().mail_count() - self.first_mail > lost {
+            self.violation("a restored ledger was sent by before anybody had looked at it".to_owned());
+        }
+        self.ledger.injected += usize::from(lost > known);
+    }
+
     /// A message comes to the queue.
     pub(super) fn arrive(&mut self, body: String) {
         match self.plan.kind {
+            Kind::DbRestoredOneHour => self.hints.push(body.clone()),
             Kind::QueueTriple => {
                 self.ledger.injected += 1;
                 (0..2).for_each(|_| self.queue.put(body.clone()));
@@ -188,11 +214,14 @@ impl Round<'_, '_> {
     }
 
     /// All that has come is in the queue.
-    pub(super) fn before_work(&mut self) {
+    pub(super) async fn before_work(&mut self) {
         if !self.striking {
             return;
         }
         match self.plan.kind {
+            Kind::DbRestoredOneHour if self.backup.is_none() && self.world.aws().mail_count() > self.first_mail => {
+                self.backup = Some(self.world.backup(self.db).await);
+            }
             Kind::QueueShuffle | Kind::QueueTriple => {
                 let waiting = self.queue.waiting();
                 let moves = usize::from(waiting.len() > 1 && self.plan.kind == Kind::QueueShuffle);
@@ -224,6 +253,7 @@ impl Round<'_, '_> {
                 let outcome = self.call_in_trouble("sender", &event, 2).await;
                 self.settle(batch, &outcome);
             }
+            Kind::MigrateDuringSend if self.strikes_now() => self.migrate_beside(batch).await,
             Kind::QueueVisibility if self.strikes_now() => self.deliver_twice_at_once(batch).await,
             Kind::QueueRedrivenTwice if self.strikes_now() => self.redrive_twice(batch).await,
             Kind::SesRefusesConnections if self.strikes_now() => self.refuse_connections(batch).await,
@@ -362,6 +392,37 @@ impl Round<'_, '_> {
         self.ledger.injected += 1;
         self.settle(batch.clone(), &one.outcome);
         self.settle(batch, &other.outcome);
+    }
+
+    /// What a next release may bring to a table, each in a transaction of its own, comes over the ledger while a process of this one sends from it; then one that was started
+    /// after it gets the batch as well, as if the queue had not seen the answer.
+    async fn migrate_beside(&mut self, batch: Vec<Letter>) {
+        let sender = self.world.environment("sender", 0).await;
+        let event = event_of(&batch);
+        let name = format!("next_{}", shared::ids::fresh().simple());
+        let migration = match self.draws.within(0..=2) {
+            0 => format!(
+                "alter table messages add column {name} text, add constraint {name}_check check (attempts >= 0);
+                 create index {name}_idx on messages (organization_id, {name});
+                 drop index {name}_idx;"
+            ),
+            1 => format!("alter table enrollments add column {name} timestamptz default now();"),
+            _ => format!(
+                "create table {name} (organization_id uuid not null references organizations (id) on delete cascade, id uuid);
+                 alter table limit_usage add column {name} integer not null default 0;"
+            ),
+        };
+        let migrate = async {
+            // As the migrations of a release do: they don't stand before everybody for long.
+            self.world.run(&format!("begin; set local lock_timeout = '10s'; {migration} commit;")).await;
+        };
+        let (invocation, ()) = join(sender.invoke(&event), migrate).await;
+        self.ledger.injected += 1;
+        self.settle(batch.clone(), &invocation.outcome);
+        self.world.retire("sender", 1);
+        let started_later = self.world.environment("sender", 1).await;
+        let outcome = started_later.invoke(&event).await.outcome;
+        self.settle(batch, &outcome);
     }
 
     async fn redrive_twice(&mut self, batch: Vec<Letter>) {

@@ -86,7 +86,7 @@ impl Tenant {
                 .run(&format!(
                     "insert into enrollments (organization_id, id, campaign_id, contact_id, sender_id, next_due_at)
                      select '{organization}', gen_random_uuid(), '{campaign}', id, '{sender}',
-                            timestamptz '{now}' + make_interval(mins => (row_number() over (order by email))::int % {minutes})
+                            timestamptz '{now}' + make_interval(mins => (row_number() over (order by email) * 7)::int % {minutes})
                        from contacts where organization_id = '{organization}';
                      update campaigns set status = 'active', started_at = '{now}' where id = '{campaign}';"
                 ))

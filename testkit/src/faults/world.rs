@@ -56,6 +56,19 @@ impl<'a> World<'a> {
         }
     }
 
+    /// A copy of the database as it is now.
+    pub async fn backup(&mut self, db: &TestDb) -> TestDb {
+        let backup = db.backup().await;
+        self.owner = db.owner().await;
+        backup
+    }
+
+    /// Puts a copy in the place of the database, under the feet of whoever is connected.
+    pub async fn restore(&mut self, db: &TestDb, backup: &TestDb) {
+        db.restore(backup).await;
+        self.owner = db.owner().await;
+    }
+
     /// Whether processes stop at points.
     pub fn has_points(&self) -> bool {
         self.build.has_points

@@ -59,6 +59,8 @@ outcome_codes! {
     UnclearAnswer = "unclear_answer";
     /// In doubt: whoever handed it over has not told what came of it.
     NoOutcomeRecorded = "no_outcome_recorded";
+    /// In doubt: the database was restored to a time before it may have been handed over.
+    DatabaseRestored = "database_restored";
     /// Left in doubt: a person has decided that the way goes on without it.
     Skipped = "skipped";
     /// Expired: later than the campaign allows.

@@ -98,6 +98,8 @@ sentences! {
 
     Review = "review",
         "No report has told whether it was accepted: a person decides, unless a report still comes. It is never sent again by itself.";
+    DatabaseRestored = "database_restored",
+        "The database was restored to a time before it may have been handed over: a person decides, unless a report still comes.";
     Skipped = "skipped",
         "No report has told whether it was accepted, and a person has decided that the way goes on without it.";
 
@@ -226,7 +228,7 @@ fn reason(message: &Message, circumstances: &Circumstances) -> (Reason, Option<D
         State::Failed => (noted.unwrap_or(Reason::Refused), attempted_at),
         State::Unknown => (noted.unwrap_or(Reason::OutcomeUnknown), attempted_at),
         State::Review if noted == Some(Reason::Skipped) => (Reason::Skipped, message.skipped_at),
-        State::Review => (Reason::Review, attempted_at),
+        State::Review => (noted.unwrap_or(Reason::Review), attempted_at),
         State::Cancelled if noted == Some(Reason::PersonRemoved) && message.contact_id.is_none() => {
             (Reason::ContactDeleted, ended_at)
         }
@@ -266,6 +268,7 @@ fn noted(code: OutcomeCode) -> (State, Reason) {
         Code::Resent => (State::Scheduled, Reason::Resent),
         Code::UnclearAnswer => (State::Unknown, Reason::UnclearAnswer),
         Code::NoOutcomeRecorded => (State::Unknown, Reason::NoOutcomeRecorded),
+        Code::DatabaseRestored => (State::Review, Reason::DatabaseRestored),
         Code::Skipped => (State::Review, Reason::Skipped),
         Code::TooLate => (State::Expired, Reason::TooLate),
         Code::Syntax => (State::Failed, Reason::Syntax),
