@@ -29,6 +29,7 @@ pub mod world;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
+use std::iter;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -63,7 +64,7 @@ pub struct Options {
     pub seed: u64,
     /// The kinds.
     pub kinds: Vec<Kind>,
-    /// Rounds at the same time.
+    /// Rounds at the same time, beside those that take long and do little.
     pub workers: usize,
     /// Whether the first violation ends the run.
     pub until_violated: bool,
@@ -165,10 +166,13 @@ fn line(name: &str, ledger: &Ledger) -> String {
 
 /// Runs every round. `tell` is told of violations as they are found.
 pub async fn run(build: &Build, options: &Options, tell: &dyn Fn(&str)) -> Report {
-    let rounds = RefCell::new(options.plans());
+    // Those that wait most of the time have workers of their own, who are in nobody's way.
+    let (slow, quick) = options.plans().into_iter().partition(|plan| plan.kind.is_slow());
+    let (slow, quick) = (RefCell::new(slow), RefCell::new(quick));
     let results = RefCell::new(Report { seed: options.seed, kinds: BTreeMap::new(), rounds: 0 });
-    let workers = (0..options.workers.max(1)).map(|_| work(build, options, &rounds, &results, tell));
-    join_all(workers).await;
+    let workers = options.workers.max(1);
+    let rounds = iter::repeat_n(&quick, workers).chain(iter::repeat_n(&slow, 2 * workers));
+    join_all(rounds.map(|rounds| work(build, options, rounds, &results, tell))).await;
     results.into_inner()
 }
 

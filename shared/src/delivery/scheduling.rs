@@ -35,8 +35,9 @@ use crate::{
     CampaignId, ContactId, Database, EnrollmentId, Error, MessageId, OrganizationId, Result, SenderId, StepId, Tx,
 };
 
-/// How far ahead slots are given out: two ticks of the schedule, so that a late tick leaves no hole.
-const HORIZON: Duration = Duration::minutes(2);
+/// How far ahead slots are given out: a tick of the schedule and a third, so that a late one leaves no hole. Not further: what a
+/// backlog has been promised of the account's rate, nobody else gets who becomes due meanwhile.
+const HORIZON: Duration = Duration::seconds(80);
 /// One claim grants at most this much: large enough to share its round trips, small enough to hold its locks shortly.
 const BATCH: i64 = 1_000;
 /// What is granted to probe an account with whose breaker is open.

@@ -5,6 +5,7 @@ use futures_util::future::join_all;
 use shared::delivery::constraints::{self, Binding};
 use shared::delivery::feedback::EventKind;
 use shared::delivery::provider_account::{self, AccountState};
+use shared::delivery::scheduling;
 use shared::delivery::sending::Answer;
 use shared::delivery::stopping::{self, Stop};
 use shared::{EnrollmentId, SenderId};
@@ -335,6 +336,36 @@ async fn a_small_organization_waits_no_longer_beside_a_large_one() {
     assert_eq!(rounds(30, 0).await, 1);
     assert_eq!(rounds(30, 2_000).await, 1, "half of the sixty seconds of a round are its own");
     assert_eq!(rounds(90, 2_000).await, 3, "and half of those of each further one");
+}
+
+/// How long a small organization's mails wait for their slots on average beside the backlog of another one, in seconds,
+/// where the account takes fourteen mails a second.
+async fn wait(backlog: i32) -> f64 {
+    let (stage, horizon) = (Stage::new().await, scheduling::horizon(shared::db::Stage::Deployed));
+    stage.scene.run("update provider_accounts set mails_per_second = 14", &[]).await;
+    if backlog > 0 {
+        let (large, domain) = stage.scene.another_organization("large").await;
+        foreign_campaign(&stage, large, domain, backlog).await;
+        stage.tick_ahead(horizon).await;
+    }
+    stage.at(wednesday_morning() + Duration::minutes(1)).await;
+    let sender = stage.scene.sender(1, 1_000, 0).await;
+    stage.scene.running_campaign(100, &[sender], 1, 1_000).await;
+    stage.scene.run("update campaign_settings set gap_seconds = 0", &[]).await;
+    stage.tick_ahead(horizon).await;
+    let sql = "select count(*), avg(extract(epoch from send_at - clock_now()))::float8 from messages where organization_id = $1";
+    let row = &stage.scene.rows(sql, &[&stage.scene.organization]).await[0];
+    assert_eq!(row.get::<_, i64>(0), 100, "all of them are planned by one run");
+    stage.check("at the end").await;
+    row.get(1)
+}
+
+#[tokio::test]
+async fn beside_a_backlog_of_100_000_nobody_waits_twice_as_long() {
+    let (alone, beside) = (wait(0).await, wait(100_000).await);
+    // From when somebody becomes due half a minute passes on average until a run looks at them.
+    let usual = 30.0 + alone;
+    assert!(30.0 + beside <= 2.0 * usual, "{beside} s for a slot, {alone} s without the backlog");
 }
 
 #[tokio::test]
