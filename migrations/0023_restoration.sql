@@ -3,15 +3,16 @@
 create table ledger_runs (
     is_only boolean not null default true constraint ledger_runs_is_only_check check (is_only),
     runs bigint not null default 0,
-    -- When the number outside was last seen to be this one (machine time). Nothing is handed to the provider by a ledger that
-    -- was confirmed too long ago, as that of every restored database was. Null before the first run.
+    -- When the number outside was last seen to be this one (machine time). Nothing is planned or handed to the provider by a
+    -- ledger that was confirmed too long ago, as that of every restored database was. Null before the first run.
     confirmed_at timestamptz,
-    -- When a restoration was last noticed.
+    -- When a restoration was last noticed, and the last confirmation that the backup had: what was lost lies between.
     restored_at timestamptz,
+    lost_since timestamptz,
     constraint ledger_runs_pkey primary key (is_only)
 );
 insert into ledger_runs default values;
-grant select (runs, restored_at), update (runs, confirmed_at, restored_at) on ledger_runs to martlet_scheduler;
+grant select (runs, confirmed_at, restored_at, lost_since), update (runs, confirmed_at, restored_at, lost_since) on ledger_runs to martlet_scheduler;
 grant select (confirmed_at) on ledger_runs to martlet_sender;
 
 -- The organizations in which mail may have left since the backup: with somebody due, or with a planned message.

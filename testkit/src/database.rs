@@ -42,6 +42,8 @@ impl TestDb {
             for role in RUN_TIME_ROLES {
                 set_password(&owner, role, ROLE_PASSWORD).await.unwrap();
             }
+            // As if a scheduler had looked at it: what confirms a ledger is a subject of few tests.
+            owner.batch_execute("update ledger_runs set confirmed_at = 'infinity'").await.unwrap();
             drop(owner);
             // A template may have no connections: wait for the server to have noticed that ours is gone.
             admin

@@ -151,7 +151,8 @@ impl ProviderAccount for FakeAccount {
 #[derive(Default)]
 pub struct FakeMemory {
     runs: Mutex<Option<i64>>,
-    is_out_of_reach: AtomicBool,
+    is_unreadable: AtomicBool,
+    is_unwritable: AtomicBool,
 }
 
 impl FakeMemory {
@@ -160,13 +161,18 @@ impl FakeMemory {
         *self.runs.lock().unwrap()
     }
 
-    /// Whether nobody can read or write it from now on.
-    pub fn out_of_reach(&self, is_out_of_reach: bool) {
-        self.is_out_of_reach.store(is_out_of_reach, Ordering::Relaxed);
+    /// Whether nobody can read it from now on.
+    pub fn make_unreadable(&self, is_unreadable: bool) {
+        self.is_unreadable.store(is_unreadable, Ordering::Relaxed);
     }
 
-    fn reach(&self) -> Result<()> {
-        match self.is_out_of_reach.load(Ordering::Relaxed) {
+    /// Whether nobody can write it from now on.
+    pub fn make_unwritable(&self, is_unwritable: bool) {
+        self.is_unwritable.store(is_unwritable, Ordering::Relaxed);
+    }
+
+    fn reach(is_out_of_reach: &AtomicBool) -> Result<()> {
+        match is_out_of_reach.load(Ordering::Relaxed) {
             true => Err(Error::Unavailable("the memory is out of reach".into())),
             false => Ok(()),
         }
@@ -175,12 +181,12 @@ impl FakeMemory {
 
 impl Memory for FakeMemory {
     fn recall(&self) -> BoxFuture<'_, Result<Option<i64>>> {
-        Box::pin(async move { self.reach().map(|()| self.runs()) })
+        Box::pin(async move { Self::reach(&self.is_unreadable).map(|()| self.runs()) })
     }
 
     fn keep(&self, runs: i64) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
-            self.reach()?;
+            Self::reach(&self.is_unwritable)?;
             *self.runs.lock().unwrap() = Some(runs);
             Ok(())
         })

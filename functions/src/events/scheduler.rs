@@ -44,7 +44,7 @@ pub async fn handle(scheduler: &Scheduler, _event: serde_json::Value) -> Result<
     let Scheduler { db, queue, account, memory, stage } = scheduler;
     let deadline = Instant::now() + LONGEST_RUN;
     let horizon = scheduling::horizon(*stage);
-    // Before anything is planned. Where it fails, planning goes on: nothing is sent by a ledger that is not confirmed.
+    // Before anything is planned: nothing is, by a ledger that was not confirmed lately.
     let standing = restoration::confirm(db, &**memory, horizon).await;
     let told = keep_account(db, account, *stage).await;
     let planned = scheduling::enqueue_due(db, &**queue, horizon, deadline).await;
@@ -64,5 +64,9 @@ async fn keep_account(db: &Database, account: &WatchedAccount, stage: Stage) -> 
     if stage == Stage::Local {
         state.mails_per_second = None;
     }
-    provider_account::keep(db, &state).await
+    let kept = provider_account::keep(db, &state).await;
+    if kept.is_err() {
+        account.forget();
+    }
+    kept
 }

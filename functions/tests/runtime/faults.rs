@@ -40,6 +40,11 @@ async fn the_ledger_keeps_its_promise_when_queue_and_database_fail() {
 }
 
 #[tokio::test]
+async fn the_ledger_keeps_its_promise_when_the_database_is_restored_or_migrated() {
+    nothing_is_violated_by(&[Kind::DbRestoredOneHour, Kind::MigrateDuringSend]).await;
+}
+
+#[tokio::test]
 async fn the_ledger_keeps_its_promise_when_two_work_at_once() {
     nothing_is_violated_by(&[Kind::SchedulerTwice, Kind::QueueVisibility, Kind::EnrollTwice]).await;
 }

@@ -31,12 +31,16 @@ pub(crate) enum Admission {
     },
 }
 
+/// For so long mail is left alone that a ledger would send which is not confirmed, in seconds: a run of the scheduler.
+const UNCONFIRMED_PAUSE: f64 = 60.0;
+
 /// Asks how the breaker stands, with the name of the [`ACCOUNT`].
 pub(crate) const READ: &str = include_str!("breaker/read.sql");
 
 /// How the breaker stands.
 pub(crate) struct Breaker {
     is_closed: bool,
+    ledger_is_confirmed: bool,
     retry_after: f64,
 }
 
@@ -45,7 +49,8 @@ impl Breaker {
     pub(crate) fn from_rows(rows: &[Row]) -> Result<Self> {
         let row = rows.first().ok_or_else(|| Error::internal("the provider account is not there"))?;
         let is_closed = row.try_get::<_, &str>("breaker")? == "closed";
-        Ok(Self { is_closed, retry_after: row.try_get("retry_after")? })
+        let ledger_is_confirmed = row.try_get("ledger_is_confirmed")?;
+        Ok(Self { is_closed, ledger_is_confirmed, retry_after: row.try_get("retry_after")? })
     }
 
     /// Whether everything may be handed over.
@@ -53,8 +58,17 @@ impl Breaker {
         self.is_closed
     }
 
+    /// Whether the ledger is known to be the newest. Nothing is planned or handed over by another.
+    pub(crate) fn ledger_is_confirmed(&self) -> bool {
+        self.ledger_is_confirmed
+    }
+
     /// Tells a caller who has something to hand over what it may: taking the probe moves the time of the next.
     pub(crate) async fn admit(&self, tx: &Tx) -> Result<Admission> {
+        if !self.ledger_is_confirmed {
+            tracing::error!("nothing is sent by this ledger until a run of the scheduler has confirmed it");
+            return Ok(Admission::Nothing { retry_after: UNCONFIRMED_PAUSE });
+        }
         if self.is_closed {
             return Ok(Admission::All);
         }

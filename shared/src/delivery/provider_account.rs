@@ -100,6 +100,11 @@ impl WatchedAccount {
         }
     }
 
+    /// Has the provider asked again: what it answered last could not be kept.
+    pub fn forget(&self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     fn last(&self) -> Option<(Instant, AccountState)> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -2,10 +2,10 @@
 //!
 //! Nobody tells us of it, so each run of the scheduler counts one up in the database and remembers the number outside
 //! ([`Memory`]). A database whose number is smaller than the remembered one is older than what was done with it. Whatever may
-//! have left meanwhile is held then, as `review`: every planned message, and the next step of everybody who is due.
+//! have left meanwhile is held then, as `review`: every planned message, and the next step of everybody whose turn may have come.
 //!
-//! Senders do not wait for that run. They hand nothing over by a ledger that was confirmed longer ago than
-//! `sending/check.sql` allows: by the time it has been restored, every backup is older.
+//! Senders do not wait for that run. Nothing is planned or handed over by a ledger that was confirmed longer ago than
+//! `breaker/read.sql` allows: by the time it has been restored, a backup is older. Reports are taken in the meantime.
 //!
 //! | module | subject |
 //! |---|---|
@@ -15,7 +15,7 @@ use chrono::Duration;
 use futures_util::future::BoxFuture;
 
 use super::scheduling;
-use crate::{Database, Result};
+use crate::{Database, Error, Result};
 
 /// What is remembered outside of the database, and outlives it.
 pub trait Memory: Send + Sync {
@@ -53,15 +53,21 @@ pub async fn confirm(db: &Database, memory: &dyn Memory, horizon: Duration) -> R
             known,
             "the database was restored: what may have left since then waits for a person"
         );
-        standing.held = scheduling::hold(db, horizon).await?;
+        standing.held = scheduling::hold(db, horizon, remembered).await?;
     }
     let tx = db.begin_for(&[]).await?;
-    let counted = tx.query_one(include_str!("restoration/count.sql"), &[&remembered, &standing.is_restored]).await?;
+    let counted = tx.query_opt(include_str!("restoration/count.sql"), &[&remembered, &standing.is_restored]).await?;
     tx.commit().await?;
+    let runs: i64 = counted.ok_or_else(another_came)?.try_get(0)?;
     // Never before the commit: the memory would be ahead of a database that has lost nothing.
-    memory.keep(counted.try_get(0)?).await?;
+    memory.keep(runs).await?;
     let tx = db.begin_for(&[]).await?;
-    tx.execute("update ledger_runs set confirmed_at = now()", &[]).await?;
+    let confirmed = tx.execute("update ledger_runs set confirmed_at = now() where runs >= $1", &[&runs]).await?;
     tx.commit().await?;
-    Ok(standing)
+    if confirmed == 0 { Err(another_came()) } else { Ok(standing) }
+}
+
+/// The next run looks at it.
+fn another_came() -> Error {
+    Error::Unavailable("the database has been replaced while it was looked at".into())
 }

@@ -123,13 +123,17 @@ struct Work {
 
 async fn work(db: &Database, horizon: Duration) -> Result<Work> {
     let tx = db.begin_for(&[]).await?;
-    let batch = match Breaker::from_rows(&tx.query(breaker::READ, &[&breaker::ACCOUNT]).await?)?.is_closed() {
-        true => BATCH,
-        false => PROBE,
-    };
+    let breaker = Breaker::from_rows(&tx.query(breaker::READ, &[&breaker::ACCOUNT]).await?)?;
+    let batch = if breaker.is_closed() { BATCH } else { PROBE };
+    let nothing = Work { organizations: Vec::new(), batch };
+    if !breaker.ledger_is_confirmed() {
+        // Nobody's next time is moved either: whoever was due at the backup is held.
+        tx.commit().await?;
+        return Ok(nothing);
+    }
     if batch == PROBE && tx.query_one(include_str!("scheduling/mail_waits.sql"), &[]).await?.try_get(0)? {
         tx.commit().await?;
-        return Ok(Work { organizations: Vec::new(), batch });
+        return Ok(nothing);
     }
     let rows = tx.query(include_str!("scheduling/organizations.sql"), &[&(tx.now() + horizon)]).await?;
     let minute = tx.now().timestamp().div_euclid(60);

@@ -97,6 +97,7 @@ async fn what_may_have_left_since_the_backup_waits_for_a_person() {
 #[tokio::test]
 async fn what_was_planned_at_the_backup_is_held_too_and_paused_campaigns_are() {
     let (stage, memory) = (stage().await, FakeMemory::default());
+    stage.confirm(&memory).await.unwrap();
     memory.keep(7).await.unwrap();
     stage.tick().await;
     let hints = stage.queue.drain();
@@ -120,14 +121,35 @@ async fn a_ledger_that_was_not_confirmed_lately_sends_nothing_and_loses_nothing(
     stage.tick().await;
     let hints: Vec<MessageKey> = stage.queue.drain();
     stage.age_confirmation("6 minutes").await;
-    memory.out_of_reach(true);
+    memory.make_unreadable(true);
     assert!(matches!(stage.confirm(&memory).await, Err(Error::Unavailable(_))));
     stage.deliver(&hints).await;
     assert_eq!((stage.mailer.handed().len(), stage.scene.states().await.as_str()), (0, "scheduled=2"));
-    memory.out_of_reach(false);
+    let later = "update enrollments set next_due_at = clock_now() where next_due_at is not null";
+    stage.scene.run(later, &[]).await;
+    assert_eq!(stage.tick().await.granted, 0, "nor is anything planned");
+    memory.make_unreadable(false);
     stage.confirm(&memory).await.unwrap();
     stage.deliver(&hints).await;
     assert_eq!(stage.scene.states().await, "sent=2");
+    assert_eq!(stage.tick().await.granted, 1);
+}
+
+#[tokio::test]
+async fn of_a_backlog_as_many_are_held_as_may_have_had_their_turn() {
+    let (stage, memory) = (Stage::new().await, FakeMemory::default());
+    let sender = stage.scene.sender(1, 1_000, 60).await;
+    stage.scene.running_campaign(30, &[sender], 1, 1_000).await;
+    stage.scene.run("update campaign_settings set gap_seconds = 60", &[]).await;
+    stage.confirm(&memory).await.unwrap();
+    stage.age_confirmation("10 minutes").await;
+    memory.keep(7).await.unwrap();
+    let standing = stage.confirm(&memory).await.unwrap();
+    assert_eq!(standing, Standing { is_restored: true, held: 12 }, "one a minute, and one at either end");
+    let first = "select count(*) from enrollments e join contacts c on c.id = e.contact_id
+                  where e.waiting_message_id is not null and e.next_due_at is null";
+    assert_eq!(stage.scene.number(first, &[]).await, 12);
+    stage.check("while held").await;
 }
 
 #[tokio::test]
@@ -135,10 +157,11 @@ async fn a_memory_that_can_t_be_written_confirms_nothing_and_holds_nothing_later
     let (stage, memory) = (stage().await, FakeMemory::default());
     stage.confirm(&memory).await.unwrap();
     stage.age_confirmation("4 minutes").await;
-    memory.out_of_reach(true);
+    memory.make_unwritable(true);
     stage.confirm(&memory).await.unwrap_err();
+    assert_eq!(stage.scene.number("select runs from ledger_runs", &[]).await, 2, "it was counted all the same");
     let old = "select count(*) from ledger_runs where confirmed_at < now() - interval '3 minutes'";
     assert_eq!(stage.scene.number(old, &[]).await, 1);
-    memory.out_of_reach(false);
+    memory.make_unwritable(false);
     assert_eq!(stage.confirm(&memory).await.unwrap(), Standing::default(), "the database is ahead, never behind");
 }

@@ -31,8 +31,6 @@ select m.organization_id, m.id as message_id, m.enrollment_id, m.campaign_id, m.
        st.timezone_mode, st.jitter_seconds, st.holidays, o.holidays as organization_holidays,
        ct.timezone as recipient_timezone,
        s.timezone as sender_timezone,
-       -- Also of its own tenant's mail a restored ledger does not know what has left (delivery/restoration.rs).
-       not exists (select from ledger_runs where confirmed_at < now() - interval '5 minutes') as ledger_is_confirmed,
        o.status = 'active' as organization_is_active,
        c.status as campaign_status,
        s.status in ('warming', 'active') as sender_is_active,

@@ -125,7 +125,6 @@ struct Facts {
     expires_at: DateTime<Utc>,
     local_day_is_slot_day: bool,
     window_is_open: bool,
-    ledger_is_confirmed: bool,
     organization_is_active: bool,
     campaign_status: String,
     sender_is_active: bool,
@@ -176,7 +175,6 @@ fn facts(row: &Row, now: DateTime<Utc>) -> Result<Facts> {
         expires_at: row.try_get("expires_at")?,
         local_day_is_slot_day: slot.is_some_and(|slot| slot.day == local_day(now, zone)),
         window_is_open: settings.window_for(row.try_get("recipient_timezone")?).is_open(now),
-        ledger_is_confirmed: row.try_get("ledger_is_confirmed")?,
         organization_is_active: row.try_get("organization_is_active")?,
         campaign_status: row.try_get("campaign_status")?,
         sender_is_active: row.try_get("sender_is_active")?,
@@ -190,10 +188,6 @@ fn facts(row: &Row, now: DateTime<Utc>) -> Result<Facts> {
 
 /// Decides on one message. The order matters: what ends a way comes before what only delays it.
 fn judge(facts: &Facts, letter: Result<&Content, &Unwritable>, now: DateTime<Utc>) -> Verdict {
-    if !facts.ledger_is_confirmed {
-        tracing::error!("nothing is sent by this ledger until the scheduler has confirmed it");
-        return Verdict::Wait;
-    }
     if !facts.is_waited_for {
         return Verdict::Cancel(OutcomeCode::NotWaitedFor);
     }
