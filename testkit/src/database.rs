@@ -70,6 +70,11 @@ impl TestDb {
         Self { name, server }
     }
 
+    /// Drops the database while this runtime goes on with what others do on it.
+    pub async fn drop_beside(self) {
+        tokio::task::spawn_blocking(move || drop(self)).await.unwrap();
+    }
+
     /// A copy of this database as it is now. Every connection to it ends.
     pub async fn backup(&self) -> Self {
         let admin = connect(&self.server).await;

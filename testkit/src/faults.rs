@@ -212,31 +212,45 @@ async fn work(
     loop {
         let Some(kind) = rounds.borrow().front().map(|plan| plan.kind) else { return };
         let db = TestDb::new().await;
-        let installation = Installation::new(&db).await;
-        let mut world = World::new(&db, &installation, build).await;
-        loop {
-            let plan = rounds.borrow_mut().pop_front_if(|plan| plan.kind == kind);
-            let Some(plan) = plan else { break };
-            let ledger = Round::run(&mut world, &db, plan).await;
-            if plan.number == 0 {
-                tell(&format!("{} …", plan.kind));
-            }
-            let is_violated = !ledger.violations.is_empty();
-            for violation in &ledger.violations {
-                tell(&format!("{} round {}: {violation}", plan.kind, plan.number));
-            }
-            if is_violated {
-                tell(&world.logs());
-            }
-            let mut results = results.borrow_mut();
-            results.rounds += 1;
-            add(results.kinds.entry(plan.kind).or_default(), ledger);
-            if is_violated && options.until_violated {
-                rounds.borrow_mut().clear();
-            }
-            if is_violated {
-                break;
-            }
+        work_on(&db, build, options, kind, rounds, results, tell).await;
+        db.drop_beside().await;
+    }
+}
+
+/// Runs rounds of a kind on one database.
+async fn work_on(
+    db: &TestDb,
+    build: &Build,
+    options: &Options,
+    kind: Kind,
+    rounds: &RefCell<VecDeque<Plan>>,
+    results: &RefCell<Report>,
+    tell: &dyn Fn(&str),
+) {
+    let installation = Installation::new(db).await;
+    let mut world = World::new(db, &installation, build).await;
+    loop {
+        let plan = rounds.borrow_mut().pop_front_if(|plan| plan.kind == kind);
+        let Some(plan) = plan else { break };
+        let ledger = Round::run(&mut world, db, plan).await;
+        if plan.number == 0 {
+            tell(&format!("{} …", plan.kind));
+        }
+        let is_violated = !ledger.violations.is_empty();
+        for violation in &ledger.violations {
+            tell(&format!("{} round {}: {violation}", plan.kind, plan.number));
+        }
+        if is_violated {
+            tell(&world.logs());
+        }
+        let mut results = results.borrow_mut();
+        results.rounds += 1;
+        add(results.kinds.entry(plan.kind).or_default(), ledger);
+        if is_violated && options.until_violated {
+            rounds.borrow_mut().clear();
+        }
+        if is_violated {
+            break;
         }
     }
 }

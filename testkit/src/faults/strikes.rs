@@ -83,6 +83,7 @@ impl Round<'_, '_> {
         }
         if let Some(backup) = self.backup.take() {
             self.restore(&backup).await;
+            backup.drop_beside().await;
         }
         if self.plan.kind == Kind::RacePause {
             self.check_stops();
