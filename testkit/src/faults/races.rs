@@ -200,6 +200,17 @@ pub(super) async fn somebody_waits(round: &Round<'_, '_>) {
     }
 }
 
+/// Waits until a function of this database waits for a counter, or for the account behind all counters: whoever is the first to
+/// wait for a row holds its tuple's lock.
+pub(super) async fn somebody_waits_for_a_counter(round: &Round<'_, '_>) {
+    let sql = "select from pg_locks l join pg_database d on d.oid = l.database and d.datname = current_database()
+                where (l.locktype = 'tuple' and l.relation = 'limit_usage'::regclass)
+                   or (l.locktype = 'advisory' and not l.granted)";
+    while round.world.rows(sql, &[]).await.is_empty() {
+        tokio::time::sleep(POLL).await;
+    }
+}
+
 /// Until the sender has come to an end, which it has then, or waits.
 async fn ends_or_waits(round: &Round<'_, '_>, sending: Pin<&mut impl Future<Output = Invocation>>) -> Option<Outcome> {
     tokio::select! {

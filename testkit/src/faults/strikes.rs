@@ -158,7 +158,7 @@ impl Round<'_, '_> {
         let mut others = pin!(join_all(schedulers[1..].iter().map(|scheduler| scheduler.invoke(&tick))));
         let done = tokio::select! {
             _ = &mut others => true,
-            () = races::somebody_waits(self) => false,
+            () = races::somebody_waits_for_a_counter(self) => false,
         };
         drop(held);
         first.await;
