@@ -45,14 +45,8 @@ impl TestDb {
             // As if a scheduler had looked at it: what confirms a ledger is a subject of few tests.
             owner.batch_execute("update ledger_runs set confirmed_at = 'infinity'").await.unwrap();
             drop(owner);
-            // A template may have no connections: wait for the server to have noticed that ours is gone.
-            admin
-                .batch_execute(&format!(
-                    "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = '{unfinished}'; \
-                     alter database {unfinished} rename to {template}"
-                ))
-                .await
-                .unwrap();
+            end_connections(&admin, &unfinished).await;
+            admin.batch_execute(&format!("alter database {unfinished} rename to {template}")).await.unwrap();
         }
         Self::create(server, &admin, &format!("template {template}")).await
     }
@@ -78,13 +72,7 @@ impl TestDb {
     /// A copy of this database as it is now. Every connection to it ends.
     pub async fn backup(&self) -> Self {
         let admin = connect(&self.server).await;
-        admin
-            .batch_execute(&format!(
-                "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = '{}'",
-                self.name
-            ))
-            .await
-            .unwrap();
+        end_connections(&admin, &self.name).await;
         Self::create(self.server.clone(), &admin, &format!("template {}", self.name)).await
     }
 
@@ -189,6 +177,16 @@ fn template_name() -> String {
     let mut hasher = DefaultHasher::new();
     MIGRATIONS.hash(&mut hasher);
     format!("martlet_template_{:016x}", hasher.finish())
+}
+
+/// Ends what is connected to a database, and waits until the server has noticed: a template may have no connections.
+async fn end_connections(admin: &Client, database: &str) {
+    admin
+        .batch_execute(&format!(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = '{database}'"
+        ))
+        .await
+        .unwrap();
 }
 
 async fn connect(config: &tokio_postgres::Config) -> Client {

@@ -64,9 +64,5 @@ async fn keep_account(db: &Database, account: &WatchedAccount, stage: Stage) -> 
     if stage == Stage::Local {
         state.mails_per_second = None;
     }
-    let kept = provider_account::keep(db, &state).await;
-    if kept.is_err() {
-        account.forget();
-    }
-    kept
+    provider_account::keep(db, &state).await.inspect_err(|_| account.forget())
 }

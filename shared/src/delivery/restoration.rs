@@ -5,11 +5,8 @@
 //! have left meanwhile is held then, as `review`: every planned message, and the next step of everybody whose turn may have come.
 //!
 //! Senders do not wait for that run. Nothing is planned or handed over by a ledger that was confirmed longer ago than
-//! `breaker/read.sql` allows: by the time it has been restored, a backup is older. Reports are taken in the meantime.
-//!
-//! | module | subject |
-//! |---|---|
-//! | [`scheduling::hold`](super::scheduling::hold) | what is held |
+//! `breaker/read.sql` allows: by the time it has been restored, a backup is older. Reports are taken in the meantime. What is
+//! held, [`scheduling::hold`](super::scheduling::hold) says.
 
 use chrono::Duration;
 use futures_util::future::BoxFuture;

@@ -15,7 +15,7 @@ impl Stage {
         restoration::confirm(&self.worker("martlet_scheduler"), memory, Duration::zero()).await
     }
 
-    /// An hour passes of the machine's time, as far as the confirmation goes.
+    /// So much of the machine's time passes, as far as the confirmation goes.
     async fn age_confirmation(&self, interval: &str) {
         self.scene
             .run(&format!("update ledger_runs set confirmed_at = confirmed_at - interval '{interval}'"), &[])

@@ -403,8 +403,8 @@ impl Round<'_, '_> {
         self.settle(batch, &other.outcome);
     }
 
-    /// What a next release may bring to a table, each in a transaction of its own, comes over the ledger while a process of this one sends from it; then one that was started
-    /// after it gets the batch as well, as if the queue had not seen the answer.
+    /// A next release's changes of tables, each in a transaction of its own, are made while a process sends. Then a process
+    /// that was started after them gets the same batch, as if the queue had not seen the first one's answer.
     async fn migrate_beside(&mut self, batch: Vec<Letter>) {
         let sender = self.world.environment("sender", 0).await;
         let event = event_of(&batch);
