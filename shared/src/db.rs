@@ -242,16 +242,18 @@ impl Tenants<'_> {
 
     /// The opening message. What is put into the text are uuids, whose form leaves no room for anything else.
     fn begin(&self) -> String {
-        let (name, value) = match self {
-            Self::One(organization) => ("app.organization_id", organization.to_string()),
+        // A single organization is a batch of one as well, for the roles that work on batches.
+        let (one, batch) = match self {
+            Self::One(organization) => (organization.to_string(), organization.to_string()),
             Self::Batch(organizations) => {
                 let ids: Vec<String> = organizations.iter().map(ToString::to_string).collect();
-                ("app.organization_ids", ids.join(","))
+                (String::new(), ids.join(","))
             }
         };
         format!(
-            "BEGIN; SELECT set_config('{name}', '{value}', true), \
-             extract(epoch from clock_now())::text, extract(epoch from now())::text"
+            "BEGIN; SELECT set_config('app.organization_ids', '{batch}', true), \
+             extract(epoch from clock_now())::text, extract(epoch from now())::text, \
+             set_config('app.organization_id', '{one}', true)"
         )
     }
 }

@@ -9,6 +9,8 @@ use tokio_postgres::types::Type;
 
 /// Tables without a tenant, and why they have none.
 pub const TABLES_WITHOUT_TENANT: &[(&str, &str)] = &[
+    ("address_request_counts", "requests by the hash of an address, which asks before anybody knows its tenant"),
+    ("identities", "how identity providers call people, who may belong to several organizations"),
     ("ledger_runs", "one row about the database as a whole, of which the scheduler counts and the sender reads"),
     ("plan_limits", "what each plan allows, which only the owner writes"),
     (
@@ -21,13 +23,17 @@ pub const TABLES_WITHOUT_TENANT: &[(&str, &str)] = &[
     ),
     ("refinery_schema_history", "the migrator's own record, which no run-time role may read"),
     ("system_config", "settings of the whole installation, which only the owner writes"),
+    ("users", "people, who may belong to several organizations; row-level security shows each its own"),
 ];
 
 /// Indexes of tenant tables that do not begin with the tenant, and why.
-pub const INDEXES_WITHOUT_TENANT: &[(&str, &str)] = &[(
-    "organizations_slug_key",
-    "the short name is an organization's name to the world; only the owner inserts organizations or changes it",
-)];
+pub const INDEXES_WITHOUT_TENANT: &[(&str, &str)] = &[
+    ("memberships_user_idx", "a login asks for the organizations of one person"),
+    (
+        "organizations_slug_key",
+        "the short name is an organization's name to the world; only the owner and a sign-up insert organizations",
+    ),
+];
 
 /// Functions that run with the owner's rights and so see every tenant, and what they tell.
 pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
@@ -35,6 +41,10 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
     (
         "mail_waits_for_account",
         "yes or no: whether anybody's mail waits that the provider account could be probed with, for the scheduler",
+    ),
+    (
+        "organizations_of_user",
+        "the organizations of one person, for their login, which has no other way to know where they belong",
     ),
     ("organizations_to_examine", "ids of organizations, for maintenance, which has no other way to know its tenants"),
     ("organizations_with_deltas", "ids of organizations, for maintenance, which has no other way to know its tenants"),

@@ -42,6 +42,7 @@ migrations![
     "0021_health",
     "0022_work",
     "0023_restoration",
+    "0024_identity",
 ];
 
 /// The roles that functions log in as. None owns anything or passes row-level security.
@@ -52,6 +53,7 @@ pub const RUN_TIME_ROLES: &[&str] = &[
     "martlet_feedback",
     "martlet_inbound",
     "martlet_maintenance",
+    "martlet_identity",
 ];
 
 /// Two migrators wait for each other on this advisory lock.

@@ -143,7 +143,8 @@ async fn foreign_keys_and_unique_indexes_include_the_organization() {
                          where a.attname = 'organization_id'
                            and b.attname = case f.confrelid::regclass::text when 'organizations' then 'id' else 'organization_id' end)
            from pg_constraint f
-          where f.contype = 'f' and f.connamespace = 'public'::regnamespace and f.conrelid::regclass::text <> all ($2)",
+          where f.contype = 'f' and f.connamespace = 'public'::regnamespace and f.conrelid::regclass::text <> all ($2)
+            and f.confrelid::regclass::text <> all ($2)",
         60,
     )
     .await;

@@ -62,3 +62,11 @@ insert into sender_health (organization_id, sender_id, score, sends, hard_bounce
 values ('${ORGANIZATION}', md5('${ORGANIZATION} sender')::uuid, 100, 1, 0, 0, 0, now());
 insert into campaign_reports (organization_id, campaign_id, balanced, report, completed_at)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} campaign')::uuid, true, '{}', now());
+insert into users (id, email) values (md5('${ORGANIZATION} user')::uuid, '${ORGANIZATION}@users.test');
+insert into memberships (organization_id, user_id, role)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} user')::uuid, 'owner');
+insert into sessions (organization_id, id, user_id, token_hash, expires_at)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} session')::uuid, md5('${ORGANIZATION} user')::uuid, sha256('${ORGANIZATION}'),
+        now() + interval '1 day');
+insert into request_counts (organization_id, credential_id, window_start, used)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} key')::uuid, now(), 1);
