@@ -37,6 +37,7 @@ pub const INDEXES_WITHOUT_TENANT: &[(&str, &str)] = &[
 
 /// Functions that run with the owner's rights and so see every tenant, and what they tell.
 pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
+    ("cancel_system_mails", "how many of the installation's own mails were taken back, for whoever planned them"),
     ("domain_is_taken", "yes or no: whether another organization has verified a domain"),
     (
         "mail_waits_for_account",
@@ -52,6 +53,7 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
         "organizations_with_expired_idempotency_keys",
         "ids of organizations, for maintenance, which has no other way to know its tenants",
     ),
+    ("plan_system_mail", "the id of a mail of the installation, which is in the default organization's ledger"),
     ("oldest_unresolved_seconds", "one number: for how long the oldest mail has waited for its outcome, for an alarm"),
     ("organizations_to_hold", "ids of organizations, for the scheduler, after the database was restored"),
     ("organizations_with_work", "ids of organizations, for the scheduler, which has no other way to know its tenants"),
