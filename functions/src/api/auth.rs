@@ -22,7 +22,7 @@ use shared::platform::sign_ups::{self, NewAccount};
 use shared::platform::users::{self, OwnOrganization, User, UserFields};
 use shared::{Database, Error, SessionId, UserId};
 
-use self::opened::Opened;
+use self::opened::{ByPassword, Opened};
 use crate::http::openapi::{Operation, Output};
 use crate::http::{ApiResult, Body, Caller, NoContent, Routes, Visitor, route};
 use crate::oidc::Providers;
@@ -97,6 +97,22 @@ impl Output for ByMail {
     }
 }
 
+/// 204: what the token was for is done.
+struct Redeemed;
+
+impl IntoResponse for Redeemed {
+    fn into_response(self) -> Response {
+        NoContent.into_response()
+    }
+}
+
+impl Output for Redeemed {
+    fn describe(operation: &mut Operation<'_>) {
+        NoContent::describe(operation);
+        operation.problem(409, "The token was used, has ended, or never was one.");
+    }
+}
+
 /// What a route answers to too many attempts.
 fn attempts(operation: &mut Operation<'_>) {
     operation.problem(429, "There were too many attempts; `Retry-After` says when to come back.");
@@ -129,9 +145,9 @@ struct Token {
 }
 
 /// Confirms an address, once.
-async fn confirm(State(auth): State<Auth>, _: Visitor, Body(given): Body<Token>) -> ApiResult<NoContent> {
+async fn confirm(State(auth): State<Auth>, _: Visitor, Body(given): Body<Token>) -> ApiResult<Redeemed> {
     logins::confirm(&auth.entrance(), &given.token).await?;
-    Ok(NoContent)
+    Ok(Redeemed)
 }
 
 /// An address.
@@ -162,7 +178,11 @@ struct Credentials {
 }
 
 /// Opens a session.
-async fn log_in(State(auth): State<Auth>, visitor: Visitor, Body(who): Body<Credentials>) -> ApiResult<Opened> {
+async fn log_in(
+    State(auth): State<Auth>,
+    visitor: Visitor,
+    Body(who): Body<Credentials>,
+) -> ApiResult<Opened<ByPassword>> {
     let logged_in = logins::log_in(&auth.entrance(), &who.email, &who.password, &place(&visitor)).await?;
     Ok(Opened::new(logged_in, who.cookie))
 }

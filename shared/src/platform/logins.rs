@@ -94,7 +94,12 @@ pub(crate) async fn log_in_as(entrance: &Entrance<'_>, user: UserId, place: &Pla
         password_hash: None,
         is_verified: true,
     };
-    let organization = place_of(entrance.db, &account).await?;
+    let organization = place_of(entrance.db, &account).await.map_err(|error| match error {
+        Error::Unauthorized => {
+            Error::conflict("organizations_suspended", "all organizations that you belong to are suspended")
+        }
+        error => error,
+    })?;
     let tx = entrance.db.begin(organization).await?;
     tx.execute(include_str!("logins/note.sql"), &[&user]).await?;
     let logged_in = open(&tx, organization, user, place).await?;

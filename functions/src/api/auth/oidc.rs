@@ -2,12 +2,15 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::platform::{identities, identity_providers, oidc_logins};
 
-use super::opened::Opened;
+use super::opened::{ByProvider, Opened};
 use super::{Auth, place};
+use crate::http::openapi::{Operation, Output};
 use crate::http::{ApiResult, Body, Visitor};
 
 /// The page to which every provider sends people back.
@@ -51,19 +54,28 @@ pub(super) struct Started {
     ticket: String,
 }
 
+impl IntoResponse for Started {
+    fn into_response(self) -> Response {
+        ([(header::CACHE_CONTROL, "no-store")], Json(self)).into_response()
+    }
+}
+
+impl Output for Started {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.answer::<Self>(200, "Where the person goes.");
+        operation.problem(404, "There is no such identity provider.");
+    }
+}
+
 /// Begins a login, for ten minutes.
-pub(super) async fn start(
-    State(auth): State<Auth>,
-    _: Visitor,
-    Body(start): Body<Start>,
-) -> ApiResult<Json<Started>> {
+pub(super) async fn start(State(auth): State<Auth>, _: Visitor, Body(start): Body<Start>) -> ApiResult<Started> {
     let configured = identity_providers::read(&auth.db).await?;
     let provider = configured.provider(&start.provider)?;
     let base = configured.console_url.as_deref().unwrap_or(&auth.public_url);
     let redirect_uri = format!("{base}{RETURN_PATH}");
     let begun = oidc_logins::begin(&auth.db, &provider.name, &redirect_uri).await?;
     let authorization_url = auth.providers.authorization_url(provider, &begun, &redirect_uri).await?;
-    Ok(Json(Started { authorization_url, ticket: begun.ticket }))
+    Ok(Started { authorization_url, ticket: begun.ticket })
 }
 
 /// What somebody comes back with.
@@ -86,7 +98,7 @@ pub(super) async fn callback(
     State(auth): State<Auth>,
     visitor: Visitor,
     Body(given): Body<Return>,
-) -> ApiResult<Opened> {
+) -> ApiResult<Opened<ByProvider>> {
     let pending = oidc_logins::redeem(&auth.db, &given.state, &given.ticket).await?;
     let configured = identity_providers::read(&auth.db).await?;
     let claimed = auth.providers.claimed(configured.provider(&pending.provider)?, &pending, &given.code).await?;

@@ -11,7 +11,7 @@ use shared::platform::logins;
 use shared::platform::sessions::Session;
 use shared::{Error, OrganizationId, SessionId};
 
-use super::opened::{Opened, forgotten};
+use super::opened::{BySession, Opened, forgotten};
 use super::{Auth, person, place};
 use crate::http::openapi::{Operation, Output};
 use crate::http::{ApiResult, Body, Caller, Id, NoContent, Visitor};
@@ -103,7 +103,7 @@ pub(super) async fn switch(
     visitor: Visitor,
     caller: Caller,
     Body(switch): Body<Switch>,
-) -> ApiResult<Opened> {
+) -> ApiResult<Opened<BySession>> {
     let (user, session) = person(&caller)?;
     let from = (caller.organization(), session);
     // The transaction sees one organization; the next one sees both.
