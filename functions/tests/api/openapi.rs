@@ -109,6 +109,15 @@ fn every_route_answers_401_without_credentials_except_a_list_that_only_shrinks()
     assert_eq!(
         open,
         [
+            "POST /v1/auth/email/confirm",
+            "POST /v1/auth/email/resend",
+            "POST /v1/auth/login",
+            "GET /v1/auth/oidc",
+            "POST /v1/auth/oidc/callback",
+            "POST /v1/auth/oidc/start",
+            "POST /v1/auth/password/forgot",
+            "POST /v1/auth/password/reset",
+            "POST /v1/auth/signup",
             "GET /v1/docs",
             "POST /hooks/ses",
             "GET /v1/openapi.json",
