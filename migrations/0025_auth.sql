@@ -109,6 +109,7 @@ create unlogged table attempt_counts (
     window_start timestamptz not null,
     used bigint not null constraint attempt_counts_used_check check (used > 0)
 ) with (fillfactor = 50);
+create index attempt_counts_window_idx on attempt_counts (window_start);
 grant select, insert, update, delete on attempt_counts to martlet_identity;
 
 -- A login by an identity provider that is under way: used once, by whoever comes back with its state.

@@ -53,6 +53,7 @@ impl LoginAttempt {
         let settings = config::read(&tx, "login").await?;
         let window = settings.duration("window")?;
         let counted = take(&tx, &[self.account_and_address, self.account, self.address], window).await?;
+        tx.execute(include_str!("attempts/forget.sql"), &[&REMEMBERED]).await?;
         let is_familiar: bool = tx
             .query_one(include_str!("attempts/is_familiar.sql"), &[&self.familiar.as_slice(), &REMEMBERED])
             .await?
