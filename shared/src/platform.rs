@@ -2,14 +2,23 @@
 //! changes, its place under the limits of requests.
 
 pub mod api_keys;
+pub mod attempts;
 pub mod audit;
 pub mod config;
 pub mod credentials;
 pub mod csrf;
 pub mod idempotency;
+pub mod identities;
+pub mod identity_providers;
 pub mod jobs;
+pub mod logins;
 pub mod memberships;
+pub mod oidc_logins;
 pub mod organizations;
+pub mod passwords;
 pub mod rate_limits;
 pub mod scopes;
 pub mod sessions;
+pub mod sign_ups;
+pub mod user_tokens;
+pub mod users;

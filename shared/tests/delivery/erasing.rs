@@ -62,6 +62,7 @@ const IMPERSONAL: &[(&str, &str, &str)] = &[
     ("steps", "*", "templates, which name nobody"),
     ("suppressions", "email_hash", "keyed: only to be recognized"),
     ("suppressions", "reason", "a name of a reason"),
+    ("system_mails", "*", "what the installation tells people with an account; it goes with the message"),
     ("tracked_links", "kind", "a kind"),
 ];
 
