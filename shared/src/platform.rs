@@ -4,7 +4,14 @@
 pub mod api_keys;
 pub mod audit;
 pub mod config;
+pub mod exports;
 pub mod idempotency;
 pub mod jobs;
+pub mod lifecycle_mails;
+pub mod onboarding;
 pub mod organizations;
+pub mod plans;
 pub mod rate_limits;
+pub mod stripe;
+pub mod subscriptions;
+pub mod usage;

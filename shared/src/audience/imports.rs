@@ -25,6 +25,7 @@ use serde_json::Value;
 use tokio_postgres::Row;
 
 pub use columns::ColumnMapping;
+pub(crate) use error_files::guarded;
 pub use objects::{ObjectHead, ObjectStore, PresignedPut};
 pub use preview::{Preview, PreviewColumn, PreviewRow, Warning};
 
