@@ -135,6 +135,10 @@ pub const LEFT_OUT: &[(&str, &str)] = &[
     ("request_counts", "requests of the present minute"),
     ("sessions", "where people are logged in, which is theirs and a secret"),
     ("stripe_events", "ids of what Stripe has told, so that nothing is taken twice"),
+    (
+        "system_mails",
+        "the installation's own mails, which are in the ledger of one organization and are no organization's",
+    ),
 ];
 
 /// How far an archive has come.
@@ -315,7 +319,8 @@ mod tests {
 
     #[test]
     fn a_table_is_in_the_archive_once_or_left_out_once() {
-        let mut names: Vec<&str> = TABLES.iter().map(|t| t.name).chain(LEFT_OUT.iter().map(|(name, _)| *name)).collect();
+        let mut names: Vec<&str> =
+            TABLES.iter().map(|t| t.name).chain(LEFT_OUT.iter().map(|(name, _)| *name)).collect();
         let all = names.len();
         names.sort_unstable();
         names.dedup();

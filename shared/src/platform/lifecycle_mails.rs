@@ -101,12 +101,7 @@ pub(super) async fn schedule_after(tx: &Tx, began_at: DateTime<Utc>, kinds: &[Ki
 }
 
 /// The same, none of them before `earliest`.
-pub(super) async fn schedule(
-    tx: &Tx,
-    began_at: DateTime<Utc>,
-    kinds: &[Kind],
-    earliest: DateTime<Utc>,
-) -> Result<()> {
+pub(super) async fn schedule(tx: &Tx, began_at: DateTime<Utc>, kinds: &[Kind], earliest: DateTime<Utc>) -> Result<()> {
     let settings = config::read(tx, "email").await?;
     let mut times = Vec::with_capacity(kinds.len());
     for kind in kinds {

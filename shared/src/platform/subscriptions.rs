@@ -10,8 +10,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
-use super::lifecycle_mails::{self, Kind};
 use super::config;
+use super::lifecycle_mails::{self, Kind};
 use crate::{Error, Result, Tx};
 
 /// The plan that needs no subscription.
@@ -179,8 +179,7 @@ fn from_row(row: &Row, now: DateTime<Utc>) -> Result<Subscription> {
     let lasted = kept.status == TrialStatus::Active;
     let trial = kept.at(now);
     let plan_type: String = row.try_get("plan_type")?;
-    let is_taken_back =
-        lasted && trial.status == TrialStatus::Expired && trial.plan_type.as_ref() == Some(&plan_type);
+    let is_taken_back = lasted && trial.status == TrialStatus::Expired && trial.plan_type.as_ref() == Some(&plan_type);
     Ok(Subscription {
         plan_type: if is_taken_back { FREE.to_owned() } else { plan_type },
         has_plan_limits: row.try_get("has_plan_limits")?,

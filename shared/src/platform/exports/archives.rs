@@ -63,7 +63,6 @@ impl Piece {
         self.bytes.len()
     }
 
-
     /// Begins a file. The one before it is closed.
     pub(super) fn begin_file(&mut self, name: &str) -> Result<()> {
         self.end_file()?;
@@ -282,8 +281,10 @@ mod tests {
 
     #[test]
     fn large_files_are_written_through_a_small_room() {
-        let noise: Vec<u8> = (0..400_000_u64).flat_map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()).collect();
-        let files = [("a.csv".to_owned(), noise), ("ä.json".to_owned(), vec![b'x'; 3_000_000]), ("c".to_owned(), vec![])];
+        let noise: Vec<u8> =
+            (0..400_000_u64).flat_map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()).collect();
+        let files =
+            [("a.csv".to_owned(), noise), ("ä.json".to_owned(), vec![b'x'; 3_000_000]), ("c".to_owned(), vec![])];
         for pause_after in [65_537, 10_000_000] {
             assert!(read_back(&files, pause_after) == files);
         }

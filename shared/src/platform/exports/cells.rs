@@ -86,7 +86,8 @@ mod tests {
         let mut file = Vec::new();
         write_header(&mut file, &cells.names()).unwrap();
         cells.write(&mut file, &cells.names()).unwrap();
-        let expected = "\u{feff}z,a,custom,n,text,tags\r\n'=1+1,,\"{\"\"-x\"\":\"\"@y\"\"}\",7,\"a, \"\"b\"\"\nc\",[]\r\n";
+        let expected =
+            "\u{feff}z,a,custom,n,text,tags\r\n'=1+1,,\"{\"\"-x\"\":\"\"@y\"\"}\",7,\"a, \"\"b\"\"\nc\",[]\r\n";
         assert_eq!(String::from_utf8(file).unwrap(), expected);
     }
 

@@ -112,8 +112,9 @@ impl Facts {
     async fn read(tx: &Tx, organization: OrganizationId) -> Result<Self> {
         let row = tx.query_one(include_str!("sending/facts.sql"), &[]).await?;
         let person = tx.query_opt(include_str!("sending/person.sql"), &[&organization]).await?;
-        let person =
-            person.map(|row| Ok(Person { email: row.try_get("email")?, first_name: row.try_get("first_name")? }));
+        let person = person.map(|row| {
+            Ok::<_, crate::Error>(Person { email: row.try_get("email")?, first_name: row.try_get("first_name")? })
+        });
         Ok(Self {
             name: row.try_get("name")?,
             is_active: row.try_get::<_, &str>("status")? == "active",
@@ -121,7 +122,7 @@ impl Facts {
             trial: TrialStatus::parse(row.try_get("trial_status")?)?,
             trial_ends_at: row.try_get("trial_ends_at")?,
             has_subscribed: row.try_get("has_subscribed")?,
-            person: person.transpose::<crate::Error>()?,
+            person: person.transpose()?,
         })
     }
 
@@ -204,6 +205,10 @@ mod tests {
         let (at, day) = (DateTime::UNIX_EPOCH, Duration::days(1));
         assert_eq!(facts().fate(Kind::TrialDay2, at, at + day), Fate::Sent);
         assert_eq!(facts().fate(Kind::TrialDay2, at, at + day + Duration::seconds(1)), Fate::Missed);
-        assert_eq!(facts().fate(Kind::TrialExpired, at, at + day * 2), Fate::Cancelled, "what is not so was not missed");
+        assert_eq!(
+            facts().fate(Kind::TrialExpired, at, at + day * 2),
+            Fate::Cancelled,
+            "what is not so was not missed"
+        );
     }
 }

@@ -10,8 +10,7 @@ const BODY: &str = "{\n  \"id\": \"evt_test_webhook\",\n  \"object\": \"event\"\
 /// As Stripe's own library for Python (16.1) signs it.
 const SIGNATURE: &str = "c2f890decbc5ede7c5060bb9a6d31e0626a4342bacb9aeae2adb1bcea72f9812";
 /// The signatures of the example in Stripe's documentation, of a secret that is not told.
-const OF_THE_DOCUMENTATION: &str =
-    "v1=5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd,v0=6ffbb59b2300aae63f272406069a9788598b792a944a07aba816edb039989a39";
+const OF_THE_DOCUMENTATION: &str = "v1=5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd,v0=6ffbb59b2300aae63f272406069a9788598b792a944a07aba816edb039989a39";
 
 fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(seconds, 0).unwrap()
@@ -23,7 +22,8 @@ fn verified(header: &str, body: &str, now: i64) -> Result<(), Refusal> {
 
 #[test]
 fn stripe_signature_is_verified_with_a_tolerance_of_five_minutes() {
-    let header = format!("t={SIGNED_AT},v1={SIGNATURE},v0=6ffbb59b2300aae63f272406069a9788598b792a944a07aba816edb039989a39");
+    let header =
+        format!("t={SIGNED_AT},v1={SIGNATURE},v0=6ffbb59b2300aae63f272406069a9788598b792a944a07aba816edb039989a39");
     for now in [SIGNED_AT, SIGNED_AT + 300, SIGNED_AT - 300] {
         assert_eq!(verified(&header, BODY, now), Ok(()), "{now}");
     }
@@ -84,7 +84,8 @@ fn an_empty_secret_verifies_nothing() {
 }
 
 fn read(name: &str, object: Value) -> Result<Option<Event>> {
-    let event = json!({"id": "evt_1", "object": "event", "created": 1_700_000_000, "type": name, "data": {"object": object}});
+    let event =
+        json!({"id": "evt_1", "object": "event", "created": 1_700_000_000, "type": name, "data": {"object": object}});
     Event::read(event.to_string().as_bytes())
 }
 
@@ -141,7 +142,11 @@ fn what_is_no_event_is_refused() {
     for body in ["", "null", "[]", "{}", r#"{"id": "evt_1", "created": "now", "type": "invoice.paid"}"#] {
         assert!(matches!(Event::read(body.as_bytes()), Err(Error::Invalid(_))), "{body}");
     }
-    for object in [json!({}), json!({"id": "sub_1", "customer": "cus_1", "status": "new"}), json!({"id": "sub_1", "status": "active"})] {
+    for object in [
+        json!({}),
+        json!({"id": "sub_1", "customer": "cus_1", "status": "new"}),
+        json!({"id": "sub_1", "status": "active"}),
+    ] {
         assert!(matches!(read("customer.subscription.created", object), Err(Error::Invalid(_))));
     }
 }

@@ -10,9 +10,9 @@ use tokio_postgres::Row;
 use super::snapshots::{Snapshot, decisive};
 use super::{FREE, Status};
 use crate::platform::audit::{self, Actor};
+use crate::platform::config;
 use crate::platform::lifecycle_mails::{self, Kind};
 use crate::platform::stripe::{Event, Fact};
-use crate::platform::config;
 use crate::{Database, Error, OrganizationId, Result, Tx};
 
 /// Plans that a price may pay for.
@@ -45,20 +45,27 @@ pub async fn receive(db: &Database, event: &Event) -> Result<Received> {
 async fn whose(db: &Database, event: &Event) -> Result<Option<OrganizationId>> {
     let tx = db.begin_for(event.organization.as_slice()).await?;
     hold_customer(&tx, &event.customer).await?;
-    let known: Option<OrganizationId> =
-        tx.query_one(include_str!("receiving/organization_of_customer.sql"), &[&event.customer]).await?.try_get("id")?;
+    let known: Option<OrganizationId> = tx
+        .query_one(include_str!("receiving/organization_of_customer.sql"), &[&event.customer])
+        .await?
+        .try_get("id")?;
     let named = match event.organization {
-        Some(named) if known.is_none() => {
-            tx.query_opt(include_str!("receiving/exists.sql"), &[&named]).await?.map(|row| row.try_get("id")).transpose()?
-        }
+        Some(named) if known.is_none() => tx
+            .query_opt(include_str!("receiving/exists.sql"), &[&named])
+            .await?
+            .map(|row| row.try_get("id"))
+            .transpose()?,
         _ => None,
     };
     let found = known.or(named);
     if found.is_none() {
         let kept = serde_json::to_value(event).map_err(Error::internal)?;
         tx.execute(include_str!("receiving/forget_waiting.sql"), &[]).await?;
-        tx.execute(include_str!("receiving/insert_waiting.sql"), &[&event.id, &event.customer, &kept, &event.occurred_at])
-            .await?;
+        tx.execute(
+            include_str!("receiving/insert_waiting.sql"),
+            &[&event.id, &event.customer, &kept, &event.occurred_at],
+        )
+        .await?;
     }
     tx.commit().await?;
     Ok(found)
@@ -172,11 +179,8 @@ async fn settle(tx: &Tx, organization: OrganizationId, before: &Row) -> Result<(
         tx.execute(include_str!("receiving/set_plan.sql"), &[&wanted]).await?;
     }
     if status != Status::None {
-        lifecycle_mails::cancel(
-            tx,
-            &[Kind::OnboardingReminder, Kind::TrialDay2, Kind::TrialDay5, Kind::TrialExpired],
-        )
-        .await?;
+        lifecycle_mails::cancel(tx, &[Kind::OnboardingReminder, Kind::TrialDay2, Kind::TrialDay5, Kind::TrialExpired])
+            .await?;
     }
     if old_status != status.name() || wanted != in_effect {
         let details = json!({
