@@ -1,17 +1,22 @@
-//! What every organization has, whatever it does with it: itself, its keys, its long work, its record of changes, its place
-//! under the limits of requests.
+//! What every organization has, whatever it does with it: itself, its people and its keys, its long work, its record of
+//! changes, its place under the limits of requests.
 
 pub mod api_keys;
 pub mod audit;
 pub mod config;
+pub mod credentials;
+pub mod csrf;
 pub mod exports;
 pub mod idempotency;
 pub mod jobs;
 pub mod lifecycle_mails;
+pub mod memberships;
 pub mod onboarding;
 pub mod organizations;
 pub mod plans;
 pub mod rate_limits;
+pub mod scopes;
+pub mod sessions;
 pub mod stripe;
 pub mod subscriptions;
 pub mod usage;

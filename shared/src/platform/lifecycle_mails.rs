@@ -8,13 +8,14 @@ pub mod sending;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::config;
 use crate::{Error, Result, Tx};
 
 /// Which mail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Shortly after the sign-up.
@@ -66,7 +67,7 @@ impl Kind {
 }
 
 /// A mail as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct LifecycleMail {
     /// Which.
     pub kind: Kind,

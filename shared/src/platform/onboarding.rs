@@ -4,14 +4,14 @@
 //! step may be asked for again, so that a request that was answered to nobody can be repeated; none is skipped or taken back.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
-use uuid::Uuid;
 
 use super::lifecycle_mails::{self, Kind, LifecycleMail};
 use super::subscriptions;
 use crate::fields::{Fields, given, patched};
-use crate::{Error, Result, Tx};
+use crate::{Error, Result, Tx, UserId};
 
 /// Characters of a name or a line.
 const LINE_MAXIMUM: usize = 200;
@@ -19,7 +19,7 @@ const LINE_MAXIMUM: usize = 200;
 const DESCRIPTION_MAXIMUM: usize = 5_000;
 
 /// How far an organization has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
     /// Nothing is told yet.
@@ -74,7 +74,7 @@ impl Step {
 }
 
 /// The onboarding as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Onboarding {
     /// How far it has come.
     pub step: Step,
@@ -99,11 +99,12 @@ pub struct Onboarding {
 }
 
 /// What changes; absent fields stay as they are, those that are null are emptied.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OnboardingFields {
     /// The step that is reached with this: the present one or the next.
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "Step")]
     pub step: Option<Step>,
     /// The person's whole name. `info_captured` needs it.
     #[serde(deserialize_with = "patched")]
@@ -140,7 +141,7 @@ impl OnboardingFields {
 
 /// Begins with the sign-up of `user`, who is a member of the transaction's organization already: the welcome is scheduled, and
 /// the reminder for whoever stops half way. Asked again, it does nothing.
-pub async fn begin(tx: &Tx, user: Uuid) -> Result<()> {
+pub async fn begin(tx: &Tx, user: UserId) -> Result<()> {
     let now = tx.now();
     let begun = tx.execute(include_str!("onboarding/begin.sql"), &[&tx.organization()?, &user, &now]).await?;
     if begun == 0 {
@@ -161,7 +162,7 @@ pub async fn find(tx: &Tx) -> Result<Onboarding> {
 ///
 /// Errors: [`Error::Invalid`] naming every wrong field and every one that the step needs, [`Error::Conflict`]
 /// (`onboarding_step_order`).
-pub async fn update(tx: &Tx, user: Option<Uuid>, changes: OnboardingFields) -> Result<Onboarding> {
+pub async fn update(tx: &Tx, user: Option<UserId>, changes: OnboardingFields) -> Result<Onboarding> {
     tx.execute(include_str!("onboarding/ensure.sql"), &[&user]).await?;
     let present = from_row(&tx.query_one(include_str!("onboarding/lock.sql"), &[]).await?)?;
     let step = present.step.advance(changes.step.unwrap_or(present.step))?;

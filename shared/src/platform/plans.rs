@@ -4,6 +4,7 @@
 //! behind a lock on that limit, so that of two who want the last place one gets it. What is there already stays, also when a
 //! plan falls: it only can't become more.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{Error, ListId, Result, Tx};
@@ -12,7 +13,7 @@ use crate::{Error, ListId, Result, Tx};
 pub const PLAN_LIMIT_REACHED: &str = "plan_limit_reached";
 
 /// Something that plans bound.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Limit {
     /// Mails of a UTC day, over all senders. The scheduler holds to it.

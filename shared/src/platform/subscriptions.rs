@@ -7,6 +7,7 @@ pub mod receiving;
 mod snapshots;
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
@@ -18,7 +19,7 @@ use crate::{Error, Result, Tx};
 const FREE: &str = "free";
 
 /// Where a trial stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TrialStatus {
     /// It begins when the onboarding is completed.
@@ -55,7 +56,7 @@ impl TrialStatus {
 }
 
 /// Where a subscription stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// There is none, or its first payment has not come.
@@ -98,7 +99,7 @@ impl Status {
 }
 
 /// Plan, trial and subscription as the API shows them.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Subscription {
     /// The plan in effect: `free`, `basic`, `pro` or `enterprise`.
     pub plan_type: String,
@@ -122,7 +123,7 @@ pub struct Subscription {
 }
 
 /// A trial.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Trial {
     /// Where it stands.
     pub status: TrialStatus,

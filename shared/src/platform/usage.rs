@@ -1,6 +1,7 @@
 //! What an organization has used: of each limit of its plan, and in a month.
 
 use chrono::{DateTime, Datelike as _, NaiveDate, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -10,7 +11,7 @@ use crate::timestamps::millis;
 use crate::{Error, Result, Tx};
 
 /// What is used of the plan, and of the present month.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Usage {
     /// The plan in effect.
     pub plan_type: String,
@@ -23,7 +24,7 @@ pub struct Usage {
 }
 
 /// What is used of a limit.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct LimitUse {
     /// Which.
     pub limit: Limit,
@@ -34,7 +35,7 @@ pub struct LimitUse {
 }
 
 /// What was done in a month.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Month {
     /// When it began.
     #[serde(serialize_with = "millis")]

@@ -11,18 +11,17 @@ use shared::platform::stripe::Event;
 use shared::platform::subscriptions::receiving::{self, Received};
 use shared::platform::subscriptions::{self, Subscription};
 use shared::platform::usage::{self, Usage};
-use shared::{Database, Error, OrganizationId, Result, Tx};
+use shared::{Database, Error, OrganizationId, Result, Tx, UserId};
 use testkit::Scene;
 use testkit::scene::wednesday_morning;
 use tokio::time::Instant;
-use uuid::Uuid;
 
 /// The prices that the installation knows.
 const PRICES: &str = r#"{"price_basic": "basic", "price_pro": "pro"}"#;
 
 pub(crate) struct Office {
     pub(crate) scene: Scene,
-    pub(crate) person: Uuid,
+    pub(crate) person: UserId,
     pub(crate) app: Database,
     scheduler: Database,
     billing: Database,
@@ -41,7 +40,7 @@ impl Office {
         let scene = Scene::new().await;
         scene.run("update organizations set has_plan_limits = true, plan_type = 'free'", &[]).await;
         scene.run("update system_config set value = $1 where category = 'stripe' and key = 'prices'", &[&PRICES]).await;
-        let person = shared::ids::fresh();
+        let person = UserId::fresh();
         scene.run("insert into users (id, email, first_name) values ($1, 'ada@users.test', 'Ada')", &[&person]).await;
         let office = Self {
             app: scene.db.app(),
@@ -60,7 +59,7 @@ impl Office {
         self.scene.run(sql, &[&organization, &self.person]).await;
     }
 
-    pub(crate) async fn sign_up(&self, organization: OrganizationId, person: Uuid) {
+    pub(crate) async fn sign_up(&self, organization: OrganizationId, person: UserId) {
         let identity = self.scene.db.as_role("martlet_identity");
         let tx = identity.begin(organization).await.unwrap();
         onboarding::begin(&tx, person).await.unwrap();

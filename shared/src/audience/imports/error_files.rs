@@ -85,7 +85,7 @@ fn cells(raw: &str, delimiter: u8) -> Vec<String> {
 }
 
 /// A cell as text, whatever a spreadsheet would make of it.
-pub(crate) fn guarded(cell: &str) -> Cow<'_, str> {
+fn guarded(cell: &str) -> Cow<'_, str> {
     if cell.starts_with(FORMULAS) { Cow::Owned(format!("'{cell}")) } else { Cow::Borrowed(cell) }
 }
 

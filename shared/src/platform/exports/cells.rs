@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
 use serde_json::Value;
 
-use crate::audience::imports::guarded;
+use crate::spreadsheets::guarded;
 use crate::{Error, Result};
 
 /// Excel reads a CSV file as UTF-8 only with it.
@@ -38,7 +38,7 @@ pub(super) fn write_header(file: &mut Vec<u8>, columns: &[String]) -> Result<()>
 
 fn write_line<'a>(file: &mut Vec<u8>, cells: impl Iterator<Item = &'a str>) -> Result<()> {
     let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(file);
-    writer.write_record(cells.map(|cell| guarded(cell).into_owned())).map_err(Error::internal)?;
+    writer.write_record(cells.map(|cell| guarded(cell))).map_err(Error::internal)?;
     writer.flush().map_err(Error::internal)
 }
 
