@@ -6,6 +6,7 @@ pub mod campaigns;
 pub mod contacts;
 pub mod docs;
 pub mod domains;
+pub mod exports;
 pub mod imports;
 pub mod jobs;
 pub mod lists;
@@ -13,6 +14,8 @@ pub mod messages;
 pub mod organizations;
 pub mod senders;
 pub mod ses_events;
+pub mod stripe_events;
+pub mod subscriptions;
 pub mod suppressions;
 pub mod tracking;
 
@@ -27,6 +30,7 @@ pub fn describe() -> Description {
     let description = contacts::routes(description);
     let description = docs::routes(description);
     let description = domains::routes(description);
+    let description = exports::routes(description);
     let description = imports::routes(description);
     let description = jobs::routes(description);
     let description = lists::routes(description);
@@ -34,6 +38,8 @@ pub fn describe() -> Description {
     let description = organizations::routes(description);
     let description = senders::routes(description);
     let description = ses_events::routes(description);
+    let description = stripe_events::routes(description);
+    let description = subscriptions::routes(description);
     let description = suppressions::routes(description);
     tracking::routes(description)
 }

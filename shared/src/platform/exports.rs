@@ -36,17 +36,19 @@ pub trait ArchiveStore: Send + Sync {
     /// Begins an upload in parts and returns its name.
     fn begin<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<String>>;
 
-    /// Puts a part, numbered from 1, in place of one with the same number, and returns its etag.
+    /// Puts a part, numbered from 1, in place of one with the same number, and returns its etag; `None` when there is no such upload
+    /// any more.
     fn put_part<'a>(
         &'a self,
         key: &'a str,
         upload: &'a str,
         number: i32,
         bytes: Vec<u8>,
-    ) -> BoxFuture<'a, Result<String>>;
+    ) -> BoxFuture<'a, Result<Option<String>>>;
 
-    /// Makes an object of the parts, given by their etags in order. An upload that is no more was completed before.
-    fn complete<'a>(&'a self, key: &'a str, upload: &'a str, etags: &'a [String]) -> BoxFuture<'a, Result<()>>;
+    /// Makes an object of the parts, given by their etags in order; false when there is neither such an upload any more nor the
+    /// object that it was made into before.
+    fn complete<'a>(&'a self, key: &'a str, upload: &'a str, etags: &'a [String]) -> BoxFuture<'a, Result<bool>>;
 
     /// Signs a URL from which a browser downloads the object under `key` as `file_name`, good for `valid` from now on; `None` when
     /// there is none any more.
@@ -227,11 +229,18 @@ pub async fn run_chunk(tx: &Tx, store: &dyn ArchiveStore, job: &Job) -> Result<C
         }
     };
     let number = i32::try_from(cursor.etags.len() + 1).map_err(Error::internal)?;
-    cursor.etags.push(store.put_part(&key, &cursor.upload, number, part).await?);
-    let done = cursor.rows.iter().sum::<i64>() - before;
-    if is_last {
-        store.complete(&key, &cursor.upload, &cursor.etags).await?;
+    let etag = store.put_part(&key, &cursor.upload, number, part).await?;
+    let is_put = etag.is_some();
+    cursor.etags.extend(etag);
+    // Whoever was killed after completing the archive finds no upload, and the archive.
+    let is_kept = if is_last { store.complete(&key, &cursor.upload, &cursor.etags).await? } else { is_put };
+    if !is_kept {
+        // The bucket has given the upload up: the archive is begun anew, by another one.
+        tracing::warn!(job_id = %job.id, "the upload of an archive is gone, and begun anew");
+        jobs::advance(tx, job.id, -before, &json!({})).await?;
+        return Ok(Chunk::More);
     }
+    let done = cursor.rows.iter().sum::<i64>() - before;
     jobs::advance(tx, job.id, done, &serde_json::to_value(&cursor).map_err(Error::internal)?).await?;
     if !is_last {
         return Ok(Chunk::More);
