@@ -86,3 +86,99 @@ insert into system_config (category, key, value_type, value, description) values
     ('mail', 'system_sender_name', 'string', 'Martlet', 'The name that people see beside that address.'),
     ('mail', 'console_url', 'string', '',
      'Where the links of the installation''s own mails lead; while it is empty, to the public address of this installation.');
+
+-- What somebody may do once who was sent its token. The token itself is signed over the id and kept nowhere.
+create table user_tokens (
+    id uuid constraint user_tokens_pkey primary key,
+    user_id uuid not null constraint user_tokens_user_fkey references users (id) on delete cascade,
+    purpose text not null constraint user_tokens_purpose_check check (purpose in ('confirm_email', 'reset_password')),
+    -- The address that it was sent to: it shows nothing of another one.
+    email_lower text not null,
+    expires_at timestamptz not null,
+    used_at timestamptz,
+    created_at timestamptz not null default now()
+);
+create index user_tokens_user_idx on user_tokens (user_id, purpose);
+grant select, insert, update on user_tokens to martlet_identity;
+
+-- Attempts to log in, to sign up and to be sent mail, by keyed hashes of addresses: fixed windows by the machine's time. Of a login
+-- that succeeded it is kept whence it came, so that nobody else's attempts keep its owner out.
+create unlogged table attempt_counts (
+    key_hash bytea constraint attempt_counts_pkey primary key
+        constraint attempt_counts_key_hash_check check (length(key_hash) = 32),
+    window_start timestamptz not null,
+    used bigint not null constraint attempt_counts_used_check check (used > 0)
+) with (fillfactor = 50);
+grant select, insert, update, delete on attempt_counts to martlet_identity;
+
+-- A login by an identity provider that is under way: used once, by whoever comes back with its state.
+create table oidc_logins (
+    state_hash bytea constraint oidc_logins_pkey primary key
+        constraint oidc_logins_state_hash_check check (length(state_hash) = 32),
+    -- Of what only whoever began it has: a state that somebody else was given logs nobody in.
+    ticket_hash bytea not null constraint oidc_logins_ticket_hash_check check (length(ticket_hash) = 32),
+    provider text not null,
+    nonce text not null,
+    -- PKCE (RFC 7636): shown to the provider alone, when the code is exchanged.
+    verifier text not null,
+    redirect_uri text not null,
+    expires_at timestamptz not null,
+    created_at timestamptz not null default now()
+);
+create index oidc_logins_expires_idx on oidc_logins (expires_at);
+grant select, insert, delete on oidc_logins to martlet_identity;
+
+-- The open sessions of one person in all of their organizations, for themselves alone.
+create function sessions_of_user(asked uuid)
+    returns setof sessions
+    language sql stable security definer
+    set search_path = pg_catalog, public, pg_temp
+as $$
+    select s.*
+      from sessions s
+     where s.user_id = asked
+       and s.ended_at is null
+       and s.expires_at > now()
+       and s.last_used_at > now() - (select c.value::interval from system_config c where c.category = 'sessions' and c.key = 'idle')
+     order by s.last_used_at desc, s.id desc
+$$;
+grant execute on function sessions_of_user(uuid) to martlet_identity;
+
+-- Ends the sessions of one person in all of their organizations: the one that is named, or all but the one that is to go on.
+create function end_sessions_of_user(asked uuid, this_one uuid, all_but uuid)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, public, pg_temp
+as $$
+    with held as (
+        select s.organization_id, s.id
+          from sessions s
+         where s.user_id = asked
+           and s.ended_at is null
+           and (this_one is null or s.id = this_one)
+           and (all_but is null or s.id <> all_but)
+         order by s.organization_id, s.id
+           for update
+    ), ended as (
+        update sessions s
+           set ended_at = now()
+          from held h
+         where s.organization_id = h.organization_id and s.id = h.id
+        returning s.id
+    )
+    select count(*) from ended
+$$;
+grant execute on function end_sessions_of_user(uuid, uuid, uuid) to martlet_identity;
+create index sessions_of_user_idx on sessions (user_id) where ended_at is null;
+
+insert into system_config (category, key, value_type, value, description) values
+    ('login', 'window', 'duration', '15m', 'How long failed attempts to log in are counted together.'),
+    ('login', 'failures_of_account_and_address', 'number', '5',
+     'Failed attempts to log in to one account from one address in a window, after which that address waits.'),
+    ('login', 'failures_of_account', 'number', '100',
+     'The same of one account from all addresses; an address that the account was logged in from before is let in nevertheless.'),
+    ('login', 'failures_of_address', 'number', '50', 'The same of one address with all accounts.'),
+    ('login', 'sign_ups_of_address', 'number', '10', 'Sign-ups of one address in an hour.'),
+    ('login', 'mails_of_account', 'number', '3', 'Mails with a link that one address is sent in an hour because somebody asks for them.'),
+    ('oidc', 'providers', 'json', '[]',
+     'Identity providers (OpenID Connect), each an object with name, issuer, client_id and, unless the client is public, secret_arn.');

@@ -188,7 +188,8 @@ as $$
 $$;
 grant execute on function organizations_with_lifecycle(timestamptz, integer) to martlet_scheduler;
 
--- Who signed up, for the mails of the first days: an organization of the caller's batch, and nobody else's address.
+-- Who signed up, for the mails of the first days: an organization of the caller's batch, and nobody else's address. An address that
+-- nobody has confirmed may be somebody else's, who never asked for mail.
 create function person_who_signed_up(asked uuid) returns table (email text, first_name text)
     language sql stable security definer
     set search_path = pg_catalog, public, pg_temp
@@ -197,6 +198,7 @@ as $$
       from onboarding b
       join users u on u.id = b.user_id
      where b.organization_id = asked
+       and u.email_verified_at is not null
        and asked = any (string_to_array(nullif(current_setting('app.organization_ids', true), ''), ',')::uuid[])
 $$;
 grant execute on function person_who_signed_up(uuid) to martlet_scheduler;

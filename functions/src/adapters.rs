@@ -1,9 +1,11 @@
-//! What stands behind the ports that `shared` declares: SQS, SES, S3, Secrets Manager, the hosts of SNS.
+//! What stands behind the ports that `shared` declares: SQS, SES, S3, Secrets Manager, the hosts of SNS and
+//! of identity providers.
 
 pub mod aws;
 pub mod identities;
 pub mod ledger_memory;
 pub mod object_store;
+pub mod provider_host;
 pub mod secrets;
 pub mod ses;
 pub mod ses_account;

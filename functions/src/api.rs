@@ -2,6 +2,7 @@
 
 pub mod analytics;
 pub mod audit;
+pub mod auth;
 pub mod campaigns;
 pub mod contacts;
 pub mod docs;
@@ -26,6 +27,7 @@ use crate::http::openapi::Description;
 pub fn describe() -> Description {
     let description = analytics::routes(Description::default());
     let description = audit::routes(description);
+    let description = auth::routes(description);
     let description = campaigns::routes(description);
     let description = contacts::routes(description);
     let description = docs::routes(description);

@@ -35,6 +35,12 @@ pub enum Error {
     /// The credentials do not allow it: what is needed.
     #[error("{0} is needed")]
     Forbidden(String),
+    /// There were too many attempts of this kind.
+    #[error("there were too many attempts")]
+    TooManyAttempts {
+        /// The seconds after which another one counts.
+        retry_after: i64,
+    },
     /// The database can't be reached or asked to try again.
     #[error("the database is not available")]
     Unavailable(#[source] Box<dyn StdError + Send + Sync>),

@@ -10,8 +10,10 @@ use tokio_postgres::types::Type;
 /// Tables without a tenant, and why they have none.
 pub const TABLES_WITHOUT_TENANT: &[(&str, &str)] = &[
     ("address_request_counts", "requests by the hash of an address, which asks before anybody knows its tenant"),
+    ("attempt_counts", "attempts to log in by keyed hashes of addresses, before anybody knows their tenant"),
     ("identities", "how identity providers call people, who may belong to several organizations"),
     ("ledger_runs", "one row about the database as a whole, of which the scheduler counts and the sender reads"),
+    ("oidc_logins", "logins under way, before anybody knows whose they are"),
     ("plan_limits", "what each plan allows, which only the owner writes"),
     (
         "provider_account_usage",
@@ -24,12 +26,14 @@ pub const TABLES_WITHOUT_TENANT: &[(&str, &str)] = &[
     ("refinery_schema_history", "the migrator's own record, which no run-time role may read"),
     ("stripe_events_waiting", "what Stripe tells of customers of whom nobody knows yet whose they are"),
     ("system_config", "settings of the whole installation, which only the owner writes"),
+    ("user_tokens", "what people may do once who were sent a token; only whoever logs them in sees them"),
     ("users", "people, who may belong to several organizations; row-level security shows each its own"),
 ];
 
 /// Indexes of tenant tables that do not begin with the tenant, and why.
 pub const INDEXES_WITHOUT_TENANT: &[(&str, &str)] = &[
     ("memberships_user_idx", "a login asks for the organizations of one person"),
+    ("sessions_of_user_idx", "a person asks for their sessions in all of their organizations"),
     (
         "organizations_slug_key",
         "the short name is an organization's name to the world; only the owner and a sign-up insert organizations",
@@ -44,6 +48,10 @@ pub const INDEXES_WITHOUT_TENANT: &[(&str, &str)] = &[
 pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
     ("begin_trial", "the status of the caller's own trial; whether its person had one elsewhere follows from it"),
     ("cancel_system_mails", "how many of the installation's own mails were taken back, for whoever planned them"),
+    (
+        "end_sessions_of_user",
+        "how many sessions of one person have ended in all of their organizations, for themselves",
+    ),
     ("domain_is_taken", "yes or no: whether another organization has verified a domain"),
     (
         "mail_waits_for_account",
@@ -69,6 +77,7 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
     ),
     ("person_who_signed_up", "the address of one person, for a mail to them, in an organization of the caller's batch"),
     ("plan_system_mail", "the id of a mail of the installation, which is in the default organization's ledger"),
+    ("sessions_of_user", "the open sessions of one person in all of their organizations, for themselves"),
     ("oldest_unresolved_seconds", "one number: for how long the oldest mail has waited for its outcome, for an alarm"),
     ("organizations_to_hold", "ids of organizations, for the scheduler, after the database was restored"),
     ("organizations_with_work", "ids of organizations, for the scheduler, which has no other way to know its tenants"),

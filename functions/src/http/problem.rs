@@ -32,6 +32,9 @@ pub(super) struct Problem {
     status: u16,
     detail: String,
     code: &'static str,
+    /// In seconds, for the header.
+    #[serde(skip)]
+    retry_after: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -46,6 +49,7 @@ impl ApiError {
             status: status.as_u16(),
             detail: detail.into(),
             code,
+            retry_after: None,
             request_id: None,
             errors: Vec::new(),
         };
@@ -100,6 +104,11 @@ impl From<Error> for ApiError {
             }
             Error::Unauthorized => Self::new(StatusCode::UNAUTHORIZED, "unauthorized", text),
             Error::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, "forbidden", text),
+            Error::TooManyAttempts { retry_after } => {
+                let mut refused = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", text);
+                refused.problem.retry_after = Some(retry_after);
+                refused
+            }
             Error::Unavailable(cause) => {
                 tracing::error!(error = describe(&*cause), "what the request needs is not available");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "try again in a moment")
@@ -166,6 +175,10 @@ pub(super) async fn complete(mut response: Response, request_id: &str) -> Respon
     match problem.status {
         401 => {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        429 => {
+            // One that is over its minute is told by the fields of the limit.
+            headers.extend(problem.retry_after.map(|seconds| (header::RETRY_AFTER, HeaderValue::from(seconds))));
         }
         503 => {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));

@@ -26,7 +26,8 @@ impl Noted {
         headers.insert(HeaderName::from_static("ratelimit-remaining"), HeaderValue::from(standing.remaining()));
         headers.insert(HeaderName::from_static("ratelimit-reset"), HeaderValue::from(standing.reset));
         if is_refused {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(standing.reset));
+            // What was refused for another reason has said when to come back.
+            headers.entry(header::RETRY_AFTER).or_insert(HeaderValue::from(standing.reset));
         }
     }
 }

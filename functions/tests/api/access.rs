@@ -160,6 +160,7 @@ const PLACEHOLDERS: &[(&str, &str)] = &[
     ("MESSAGE_ID", "message"),
     ("OTHER_STEP_ID", "step"),
     ("SENDER_ID", "sender"),
+    ("SESSION_ID", "session"),
     ("STEP_ID", "step"),
     ("SUPPRESSION_ID", "suppression"),
 ];

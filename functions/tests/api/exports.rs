@@ -40,7 +40,8 @@ async fn an_owner_takes_all_data_along() {
     let (job, location) = (asked.text("/id").to_owned(), asked.headers["location"].to_str().unwrap().to_owned());
     assert_eq!(location, format!("/v1/organizations/{id}/exports/{job}"));
     assert_eq!((asked.text("/kind"), asked.text("/state")), ("organization_export", "pending"));
-    let poll = async || desk.app.send_as(desk.router(), Method::GET, &location, None, Some(&desk.owner)).await.expect(200);
+    let poll =
+        async || desk.app.send_as(desk.router(), Method::GET, &location, None, Some(&desk.owner)).await.expect(200);
     assert_eq!(poll().await.body["download_url"], json!(null));
     let runner = JobRunner::new(desk.app.scene.db.app(), desk.hints.clone(), desk.store.clone());
     let text = include_str!("../../../events/job_runner/run.json").replace("${ORGANIZATION_ID}", &id);

@@ -6,6 +6,8 @@ mod access;
 mod analytics;
 mod app;
 mod audit;
+mod auth;
+mod auth_providers;
 mod campaigns;
 mod campaigns_activation;
 mod campaigns_preflight;

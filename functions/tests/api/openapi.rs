@@ -38,7 +38,10 @@ fn every_operation_has_a_name_an_answer_and_whole_references() {
             assert!(names.insert(name.to_owned()) && name.contains('.'), "{method} {path}: {name}");
             let answers = operation["responses"].as_object().unwrap();
             assert!(answers.keys().any(|status| status.starts_with('2')), "{name} has no answer");
-            assert!(answers.contains_key("401") != (operation["security"] == serde_json::json!([])), "{name}");
+            // Whoever logs in has no credentials yet, and shows some.
+            let is_login = name == "auth.log_in";
+            let has_caller = operation["security"] != serde_json::json!([]);
+            assert!(answers.contains_key("401") == (has_caller || is_login), "{name}");
         }
     }
     let mut references = Vec::new();
@@ -77,7 +80,11 @@ fn template_yaml_leads_to_every_route_of_the_table_and_to_nothing_else() {
     let own_path = |path: &str| {
         entries
             .iter()
-            .find(|(_, prefix)| path == *prefix || path.strip_prefix(*prefix).is_some_and(|rest| rest.starts_with('/')))
+            .filter(|(_, prefix)| {
+                path == *prefix || path.strip_prefix(*prefix).is_some_and(|rest| rest.starts_with('/'))
+            })
+            // As API Gateway chooses.
+            .max_by_key(|(_, prefix)| prefix.len())
     };
     let looped = |name: &str| -> BTreeSet<String> {
         let names = template.split(&format!("Fn::ForEach::{name}:\n    - Name\n    - [")).nth(1).unwrap();
@@ -108,6 +115,7 @@ fn every_route_answers_401_without_credentials_except_a_list_that_only_shrinks()
         [
             "GET /v1/docs",
             "POST /hooks/ses",
+            "POST /hooks/stripe",
             "GET /v1/openapi.json",
             "GET /t/c/{*token}",
             "GET /t/o/{*token}",

@@ -17,7 +17,7 @@ async fn the_onboarding_goes_its_steps_and_ends_with_a_trial() {
     assert_eq!(skipped.text("/code"), "onboarding_step_order");
     let empty = patch(json!({"step": "intent_captured"})).await.expect(422);
     assert_eq!(empty.text("/errors/0/field"), "brand_description");
-    patch(json!({"plan_type": "enterprise"})).await.expect(400);
+    patch(json!({"plan_type": "enterprise"})).await.expect(422);
     patch(json!({"step": "intent_captured", "brand_description": "We compute."})).await.expect(200);
     let done = patch(json!({"step": "completed"})).await.expect(200);
     assert_eq!(done.body["mails"].as_array().unwrap().len(), 3);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use functions::api::auth;
 use functions::api::contacts::{self, Contacts};
 use functions::api::exports::{self, Exports};
 use functions::api::imports::{self, Imports};
@@ -18,9 +19,11 @@ use crate::domains::Provider;
 /// Every route that has a caller, with fakes of what is outside.
 pub(crate) fn router(db: &TestDb) -> Router {
     let keys = Arc::new(testkit::key_ring());
+    let accounts = crate::auth::state(db);
     let db = db.app();
     analytics::router(db.clone())
         .merge(audit::router(db.clone()))
+        .merge(auth::router(accounts))
         .merge(campaigns::router(db.clone(), Arc::<Hints>::default(), Arc::<FakeAccount>::default()))
         .merge(contacts::router(Contacts { db: db.clone(), keys: keys.clone() }))
         .merge(docs::router())

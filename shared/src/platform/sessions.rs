@@ -78,7 +78,7 @@ pub async fn end_all(tx: &Tx, user: UserId, but: Option<SessionId>) -> Result<u6
     tx.execute(include_str!("sessions/end_all.sql"), &[&user, &but]).await
 }
 
-fn from_row(row: &Row) -> Result<Session> {
+pub(super) fn from_row(row: &Row) -> Result<Session> {
     Ok(Session {
         id: row.try_get("id")?,
         organization_id: row.try_get("organization_id")?,

@@ -180,6 +180,20 @@ async fn an_organization_that_is_no_longer_active_gets_no_mail() {
 }
 
 #[tokio::test]
+async fn an_address_that_nobody_has_confirmed_gets_no_mail() {
+    let office = Office::new().await;
+    office.scene.run("update users set email_verified_at = null", &[]).await;
+    office.after(minutes(10)).await;
+    office.tick().await;
+    assert_eq!(office.handed().await, [""; 0]);
+    assert_eq!(office.mails().await[0].1, "cancelled");
+    office.scene.run("update users set email_verified_at = now()", &[]).await;
+    office.after(minutes(120)).await;
+    office.tick().await;
+    assert_eq!(office.handed().await, ["onboarding_reminder"]);
+}
+
+#[tokio::test]
 async fn whoever_has_left_gets_no_mail() {
     let office = Office::new().await;
     office.scene.run("delete from memberships where user_id = $1", &[&office.person]).await;

@@ -41,7 +41,7 @@ impl Office {
         scene.run("update organizations set has_plan_limits = true, plan_type = 'free'", &[]).await;
         scene.run("update system_config set value = $1 where category = 'stripe' and key = 'prices'", &[&PRICES]).await;
         let person = UserId::fresh();
-        scene.run("insert into users (id, email, first_name) values ($1, 'ada@users.test', 'Ada')", &[&person]).await;
+        scene.run("insert into users (id, email, first_name, email_verified_at) values ($1, 'ada@users.test', 'Ada', now())", &[&person]).await;
         let office = Self {
             app: scene.db.app(),
             scheduler: scene.db.as_role("martlet_scheduler"),

@@ -1,0 +1,22 @@
+//! Serves `/v1/auth`.
+
+use std::sync::Arc;
+
+use functions::adapters::provider_host::{HttpProviders, ManagedSecrets};
+use functions::api::auth::{self, Auth};
+use functions::environment::required;
+use functions::oidc::Providers;
+
+fn main() -> Result<(), lambda_http::Error> {
+    functions::serve::api(async |environment| {
+        let secrets = ManagedSecrets(environment.aws.clone());
+        let providers = Providers::new(Arc::new(HttpProviders::new()), Arc::new(secrets), environment.stage());
+        Ok(auth::router(Auth {
+            db: environment.database().await?,
+            keys: environment.token_keys().await?.into(),
+            hasher: Arc::default(),
+            providers: providers.into(),
+            public_url: required("PUBLIC_URL")?.into(),
+        }))
+    })
+}

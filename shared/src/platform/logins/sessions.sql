@@ -1,0 +1,1 @@
+select * from sessions_of_user($1);

@@ -1,0 +1,1 @@
+delete from oidc_logins where expires_at <= now();

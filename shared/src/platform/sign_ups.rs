@@ -1,0 +1,197 @@
+//! Signing up: an account, an organization of its own, and the mail by which the address is confirmed.
+//!
+//! Whoever signs up learns nothing of whether the address has an account: the answer is the same, and as much is computed. The
+//! owner of the address is told, by mail. Until the address is confirmed nobody is logged in, and whoever signs up again with it
+//! begins anew: their password takes the place of the one before, and the link of the mail before ends.
+
+use std::net::IpAddr;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::audit::{self, Actor};
+use super::logins::Entrance;
+use super::users::NAME_MAXIMUM;
+use super::{attempts, onboarding, passwords, user_tokens};
+use crate::delivery::system_mail::{self, ActionPurpose, NewSystemMail, Template};
+use crate::fields::Fields;
+use crate::{Database, Error, OrganizationId, Result, Tx, UserId};
+
+/// Characters of an organization's name.
+const ORGANIZATION_MAXIMUM: usize = 200;
+/// Characters of a short name before what tells it from others is put behind it.
+const SLUG_MAXIMUM: usize = 40;
+/// Short names that are tried: the first is the name's own, the others end in chance.
+const SLUGS: usize = 4;
+
+/// An account to be made, not checked yet.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewAccount {
+    /// The address.
+    pub email: String,
+    /// The password: 8 to 200 characters.
+    pub password: String,
+    /// The first name.
+    pub first_name: Option<String>,
+    /// The last name.
+    pub last_name: Option<String>,
+    /// What the organization is called; after the person unless given.
+    pub organization_name: Option<String>,
+}
+
+/// Signs somebody up who calls from `address`.
+///
+/// Errors: [`Error::Invalid`], [`Error::TooManyAttempts`]. None of them depends on who has an account.
+pub async fn sign_up(
+    entrance: &Entrance<'_>,
+    new: &NewAccount,
+    address: IpAddr,
+    request_id: Option<&str>,
+) -> Result<()> {
+    let mut fields = Fields::default();
+    let email = fields.email("email", &new.email);
+    passwords::check(&mut fields, "password", &new.password, &new.email);
+    let first_name = fields.line("first_name", new.first_name.as_deref(), NAME_MAXIMUM);
+    let last_name = fields.line("last_name", new.last_name.as_deref(), NAME_MAXIMUM);
+    let organization_name = fields.line("organization_name", new.organization_name.as_deref(), ORGANIZATION_MAXIMUM);
+    fields.finish()?;
+    let email = email.map(|email| email.to_string()).unwrap_or_default();
+    attempts::count_sign_up(entrance.db, entrance.keys, address).await?;
+    // Before it is known whether it is needed.
+    let hash = entrance.hasher.hash(&new.password)?;
+    let organization = OrganizationId::fresh();
+    let tx = entrance.db.begin(organization).await?;
+    let user = UserId::fresh();
+    let names: (Option<&str>, Option<&str>) = (first_name.as_deref(), last_name.as_deref());
+    let row =
+        tx.query_opt(include_str!("sign_ups/insert_user.sql"), &[&user, &email, &hash, &names.0, &names.1]).await?;
+    let mail = match row {
+        Some(_) => {
+            let name = organization_name.unwrap_or_else(|| own_name(names.0, &email));
+            found_organization(&tx, organization, &name, user, request_id).await?;
+            Some((Template::ConfirmEmail, user))
+        }
+        None => meet_again(&tx, &email, &hash, names).await?,
+    };
+    if let Some((template, user)) = mail
+        && attempts::may_mail(&tx, entrance.keys, &email).await?
+    {
+        let action = match template {
+            Template::ConfirmEmail => Some(user_tokens::issue(&tx, user, ActionPurpose::ConfirmEmail).await?),
+            _ => None,
+        };
+        let about = action.map_or_else(crate::ids::fresh, |action| action.id);
+        let mail = NewSystemMail {
+            template,
+            recipient: email.clone(),
+            variables: json!({"first_name": names.0}),
+            action,
+            dedupe_key: format!("{}:{about}", template.name()),
+            send_at: tx.now(),
+        };
+        system_mail::plan(&tx, &mail).await?;
+    }
+    tx.commit().await
+}
+
+/// There is an account with this address. One that nobody has confirmed begins anew; the owner of any other is told.
+async fn meet_again(
+    tx: &Tx,
+    email: &str,
+    hash: &str,
+    (first_name, last_name): (Option<&str>, Option<&str>),
+) -> Result<Option<(Template, UserId)>> {
+    let restarted =
+        tx.query_opt(include_str!("sign_ups/restart.sql"), &[&email, &hash, &first_name, &last_name]).await?;
+    if let Some(row) = restarted {
+        return Ok(Some((Template::ConfirmEmail, row.try_get(0)?)));
+    }
+    let present = tx.query_opt(include_str!("logins/find_by_email.sql"), &[&email]).await?;
+    present.map(|row| Ok((Template::AccountExists, row.try_get("id")?))).transpose()
+}
+
+/// Makes an organization of somebody's own. `tx` is opened for the organization that is to be.
+pub(crate) async fn found_organization(
+    tx: &Tx,
+    organization: OrganizationId,
+    name: &str,
+    owner: UserId,
+    request_id: Option<&str>,
+) -> Result<()> {
+    let slug = slug(name);
+    for attempt in 0..SLUGS {
+        let slug = if attempt == 0 { slug.clone() } else { format!("{slug}-{}", suffix()) };
+        let inserted =
+            tx.execute(include_str!("sign_ups/insert_organization.sql"), &[&organization, &slug, &name]).await?;
+        if inserted > 0 {
+            tx.execute(include_str!("sign_ups/insert_owner.sql"), &[&organization, &owner]).await?;
+            onboarding::begin(tx, owner).await?;
+            let details = json!({"name": name});
+            return audit::record(tx, Actor::User(owner), "organization.created", organization.0, &details, request_id)
+                .await;
+        }
+    }
+    Err(Error::internal("no short name for an organization was free"))
+}
+
+/// An organization of their own for somebody who belongs to none. In a transaction of its own.
+pub(crate) async fn found_own(db: &Database, user: UserId, name: &str) -> Result<OrganizationId> {
+    let organization = OrganizationId::fresh();
+    let tx = db.begin(organization).await?;
+    found_organization(&tx, organization, name, user, None).await?;
+    tx.commit().await?;
+    Ok(organization)
+}
+
+/// What an organization is called that nobody has named. The address is not its name: others see that.
+pub(crate) fn own_name(first_name: Option<&str>, email: &str) -> String {
+    let of_address = || email.split('@').next().unwrap_or_default().to_owned();
+    let name = first_name.map_or_else(of_address, str::to_owned);
+    name.chars().take(ORGANIZATION_MAXIMUM).collect()
+}
+
+/// The short name that is made of a name.
+fn slug(name: &str) -> String {
+    let mut slug = String::new();
+    for c in name.chars() {
+        if c.is_ascii_alphanumeric() {
+            slug.push(c.to_ascii_lowercase());
+        } else if !slug.is_empty() && !slug.ends_with('-') {
+            slug.push('-');
+        }
+        if slug.len() >= SLUG_MAXIMUM {
+            break;
+        }
+    }
+    let slug = slug.trim_end_matches('-');
+    if slug.is_empty() { "organization".to_owned() } else { slug.to_owned() }
+}
+
+/// Eight characters of chance.
+fn suffix() -> String {
+    let id: Uuid = crate::ids::fresh();
+    // The end of a UUIDv7 is random.
+    id.simple().to_string().chars().skip(24).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_name_is_made_of_the_name() {
+        for (name, expected) in [
+            ("Acme Corp.", "acme-corp"),
+            ("  --  ", "organization"),
+            ("Bücher & Söhne", "b-cher-s-hne"),
+            ("株式会社", "organization"),
+            (&"x".repeat(100), &"x".repeat(SLUG_MAXIMUM)),
+        ] {
+            assert_eq!(slug(name), expected);
+        }
+        assert_eq!(suffix().len(), 8);
+    }
+}

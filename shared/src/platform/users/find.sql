@@ -1,0 +1,1 @@
+select *, password_hash is not null as has_password from users where id = $1;

@@ -1,0 +1,118 @@
+//! Logging in, and the sessions that it opens.
+
+use shared::platform::credentials::Rights;
+use shared::platform::logins;
+use shared::platform::memberships::Role;
+use shared::{Error, OrganizationId};
+
+use crate::reception::{ADA, PASSWORD, Reception, from};
+
+#[tokio::test]
+async fn an_unknown_address_and_a_wrong_password_get_the_same_answer_after_the_same_work() {
+    let reception = Reception::with_ada().await;
+    let insert =
+        "insert into users (id, email, password_hash, email_verified_at) values (gen_random_uuid(), $1, $2, now())";
+    reception.scene.run(insert, &[&"none@users.test", &None::<String>]).await;
+    reception.sign_up("unconfirmed@users.test", PASSWORD).await.unwrap();
+    let statements = |email: &'static str, password: &'static str| {
+        let reception = &reception;
+        async move {
+            let before = reception.hasher.computed();
+            let Err(error) = reception.log_in(email, password).await else { panic!("{email} was let in") };
+            assert!(matches!(error, Error::Unauthorized), "{error:?}");
+            (error.to_string(), reception.hasher.computed() - before)
+        }
+    };
+    let expected = (Error::Unauthorized.to_string(), 1);
+    for (email, password) in [
+        ("nobody@users.test", PASSWORD),
+        (ADA, "wrong horse battery"),
+        ("none@users.test", PASSWORD),
+        ("unconfirmed@users.test", PASSWORD),
+        ("unconfirmed@users.test", "wrong horse battery"),
+        ("no address\0at all", PASSWORD),
+    ] {
+        assert_eq!(statements(email, password).await, expected, "{email}");
+    }
+}
+
+#[tokio::test]
+async fn each_login_opens_another_session_and_a_logout_ends_one() {
+    let reception = Reception::with_ada().await;
+    let one = reception.log_in(ADA, PASSWORD).await.unwrap();
+    let other = reception.log_in(ADA, PASSWORD).await.unwrap();
+    assert!(one.token != other.token && one.session.id != other.session.id);
+    let who = reception.who(&one.token).await.unwrap();
+    let Rights::Person { user, session, role, is_admin } = who.rights else { panic!("no person") };
+    assert_eq!((user, session, role, is_admin), (one.user_id, one.session.id, Role::Owner, false));
+    let tx = reception.db.begin(one.session.organization_id).await.unwrap();
+    assert_eq!(logins::list(&tx, user).await.unwrap().len(), 2);
+    assert_eq!(logins::end(&tx, user, Some(one.session.id), None).await.unwrap(), 1);
+    assert_eq!(logins::end(&tx, user, Some(one.session.id), None).await.unwrap(), 0);
+    tx.commit().await.unwrap();
+    assert!(reception.who(&one.token).await.is_none());
+    assert!(reception.who(&other.token).await.is_some());
+}
+
+#[tokio::test]
+async fn sessions_have_128_bits_or_more_and_are_kept_as_their_hash() {
+    let reception = Reception::with_ada().await;
+    let logged_in = reception.log_in(ADA, PASSWORD).await.unwrap();
+    let encoded = logged_in.token.strip_prefix("ms_").unwrap();
+    // Base32 of an organization's id and what nobody guesses.
+    assert!(encoded.len() * 5 - 128 >= 160 - 8, "{}", encoded.len());
+    let sql = "select count(*) from sessions where position($1::bytea in token_hash) > 0 or length(token_hash) <> 32";
+    assert_eq!(reception.count(sql, &[&logged_in.token.as_bytes()]).await, 0);
+    let shown = serde_json::to_string(&logged_in).unwrap();
+    assert!(!shown.contains(encoded), "{shown}");
+}
+
+#[tokio::test]
+async fn whoever_switches_goes_on_with_another_session_in_an_organization_of_theirs() {
+    let reception = Reception::with_ada().await;
+    let at_home = reception.log_in(ADA, PASSWORD).await.unwrap();
+    let (user, session) = (at_home.user_id, at_home.session.id);
+    let here = (at_home.session.organization_id, session);
+    let there = reception.scene.organization;
+    let refused = logins::switch(&reception.db, user, here, there, &from(1)).await;
+    assert!(matches!(refused, Err(Error::NotFound(_))), "not a member");
+    assert!(reception.who(&at_home.token).await.is_some(), "and nothing has changed");
+    let unknown = logins::switch(&reception.db, user, here, OrganizationId::fresh(), &from(1)).await;
+    assert!(matches!(unknown, Err(Error::NotFound(_))));
+
+    let join = "insert into memberships (organization_id, user_id, role) values ($1, $2, 'viewer')";
+    reception.scene.run(join, &[&there, &user]).await;
+    let switched = logins::switch(&reception.db, user, here, there, &from(1)).await.unwrap();
+    assert!(reception.who(&at_home.token).await.is_none(), "the old one has ended");
+    let who = reception.who(&switched.token).await.unwrap();
+    assert_eq!(who.organization, there);
+    assert!(matches!(who.rights, Rights::Person { role: Role::Viewer, .. }));
+    let tx = reception.db.begin(there).await.unwrap();
+    assert_eq!(logins::list(&tx, user).await.unwrap().len(), 1);
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_belongs_nowhere_gets_an_organization_and_whose_all_are_suspended_is_not_let_in() {
+    let reception = Reception::with_ada().await;
+    reception.scene.run("update organizations set status = 'suspended'", &[]).await;
+    assert!(matches!(reception.log_in(ADA, PASSWORD).await, Err(Error::Unauthorized)));
+    reception.scene.run("delete from memberships", &[]).await;
+    let logged_in = reception.log_in(ADA, PASSWORD).await.unwrap();
+    let sql = "select count(*) from memberships where organization_id = $1 and user_id = $2 and role = 'owner'";
+    assert_eq!(reception.count(sql, &[&logged_in.session.organization_id, &logged_in.user_id]).await, 1);
+}
+
+#[tokio::test]
+async fn an_imported_bcrypt_hash_is_accepted_and_replaced() {
+    let reception = Reception::new().await;
+    let hash = bcrypt::hash(PASSWORD, 4).unwrap();
+    let insert =
+        "insert into users (id, email, password_hash, email_verified_at) values (gen_random_uuid(), $1, $2, now())";
+    reception.scene.run(insert, &[&ADA, &hash]).await;
+    assert!(reception.log_in(ADA, "wrong horse battery").await.is_err());
+    reception.log_in(ADA, PASSWORD).await.unwrap();
+    let kept: String = reception.scene.rows("select password_hash from users", &[]).await[0].get(0);
+    assert!(kept.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{kept}");
+    reception.log_in(ADA, PASSWORD).await.unwrap();
+}

@@ -1,0 +1,119 @@
+//! Signing up.
+
+use shared::delivery::system_mail::ActionPurpose;
+use shared::platform::logins;
+use shared::{Error, UserId};
+
+use crate::reception::{ADA, PASSWORD, Reception, account, address};
+
+#[tokio::test]
+async fn whoever_signs_up_owns_an_organization_and_is_in_when_the_address_is_confirmed() {
+    let reception = Reception::new().await;
+    reception.sign_up(ADA, PASSWORD).await.unwrap();
+    assert_eq!(reception.mails().await, ["confirm_email Ada@users.test"]);
+    assert!(matches!(reception.log_in(ADA, PASSWORD).await, Err(Error::Unauthorized)), "not before it is confirmed");
+    let token = reception.token(ActionPurpose::ConfirmEmail).await;
+    logins::confirm(&reception.entrance(), &token).await.unwrap();
+    let again = logins::confirm(&reception.entrance(), &token).await;
+    assert!(matches!(again, Err(Error::Conflict { code: "token_not_valid", .. })), "once");
+    let logged_in = reception.log_in("ada@USERS.test", PASSWORD).await.unwrap();
+    let sql = "select o.slug || ' ' || o.plan_type || ' ' || m.role from organizations o join memberships m on m.organization_id = o.id
+                where o.id = $1 and m.user_id = $2";
+    let rows = reception.scene.rows(sql, &[&logged_in.session.organization_id, &logged_in.user_id]).await;
+    assert_eq!(rows[0].get::<_, String>(0), "ada free owner");
+    let hash: String = reception.scene.rows("select password_hash from users", &[]).await[0].get(0);
+    assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+}
+
+#[tokio::test]
+async fn who_has_an_account_gets_the_same_answer_the_same_work_and_a_mail_that_says_so() {
+    let reception = Reception::with_ada().await;
+    let before = reception.hasher.computed();
+    reception.sign_up("new@users.test", PASSWORD).await.unwrap();
+    let for_new = reception.hasher.computed() - before;
+    reception.sign_up(ADA, "another password").await.unwrap();
+    assert_eq!(reception.hasher.computed() - before, 2 * for_new);
+    assert_eq!(
+        reception.mails().await,
+        ["account_exists Ada@users.test", "confirm_email Ada@users.test", "confirm_email new@users.test"]
+    );
+    assert!(reception.log_in(ADA, "another password").await.is_err(), "nothing has changed");
+    assert!(reception.log_in(ADA, PASSWORD).await.is_ok());
+    assert_eq!(reception.count("select count(*) from users", &[]).await, 2);
+}
+
+#[tokio::test]
+async fn who_signs_up_again_before_confirming_begins_anew() {
+    let reception = Reception::new().await;
+    reception.sign_up(ADA, "the first password").await.unwrap();
+    let first = reception.token(ActionPurpose::ConfirmEmail).await;
+    reception.sign_up(ADA, PASSWORD).await.unwrap();
+    let second = reception.token(ActionPurpose::ConfirmEmail).await;
+    assert!(logins::confirm(&reception.entrance(), &first).await.is_err(), "its link has ended");
+    logins::confirm(&reception.entrance(), &second).await.unwrap();
+    assert!(reception.log_in(ADA, "the first password").await.is_err());
+    assert!(reception.log_in(ADA, PASSWORD).await.is_ok());
+    assert_eq!(reception.count("select count(*) from memberships", &[]).await, 1);
+}
+
+#[tokio::test]
+async fn two_of_one_name_have_short_names_of_their_own() {
+    let reception = Reception::new().await;
+    for email in ["one@users.test", "two@users.test"] {
+        let mut new = account(email, PASSWORD);
+        new.organization_name = Some("Acme".to_owned());
+        let entrance = reception.entrance();
+        shared::platform::sign_ups::sign_up(&entrance, &new, address(1), Some("a request")).await.unwrap();
+    }
+    let sql = "select count(*) from organizations where name = 'Acme' and slug like 'acme-%'";
+    assert_eq!(reception.count(sql, &[]).await, 2, "the scene has taken the name itself");
+    let sql = "select count(*) from audit_log where action = 'organization.created' and actor_kind = 'user' and request_id = 'a request'";
+    assert_eq!(reception.count(sql, &[]).await, 2);
+}
+
+#[tokio::test]
+async fn what_is_no_account_is_refused_field_by_field() {
+    let reception = Reception::new().await;
+    let Err(Error::Invalid(errors)) = reception.sign_up("nobody", "short").await else { panic!("it was accepted") };
+    let fields: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
+    assert_eq!(fields, ["email", "password"]);
+    assert!(matches!(reception.sign_up(ADA, &ADA.to_lowercase()).await, Err(Error::Invalid(_))), "the address itself");
+    assert_eq!(reception.count("select count(*) from users", &[]).await, 0);
+    assert_eq!(reception.hasher.computed(), 0);
+}
+
+#[tokio::test]
+async fn sign_ups_of_one_address_are_limited() {
+    let reception = Reception::new().await;
+    reception.scene.run("update system_config set value = '2' where key = 'sign_ups_of_address'", &[]).await;
+    for email in ["one@users.test", "two@users.test"] {
+        reception.sign_up(email, PASSWORD).await.unwrap();
+    }
+    let refused = reception.sign_up("three@users.test", PASSWORD).await;
+    assert!(matches!(refused, Err(Error::TooManyAttempts { retry_after: 3_500..=3_600 })), "{refused:?}");
+    let entrance = reception.entrance();
+    let elsewhere = account("three@users.test", PASSWORD);
+    shared::platform::sign_ups::sign_up(&entrance, &elsewhere, address(2), None).await.unwrap();
+}
+
+#[tokio::test]
+async fn nobody_is_sent_more_mails_than_a_few_an_hour() {
+    let reception = Reception::new().await;
+    for _ in 0..6 {
+        reception.sign_up(ADA, PASSWORD).await.unwrap();
+        logins::ask_for_confirmation(&reception.entrance(), ADA).await.unwrap();
+        logins::ask_for_reset(&reception.entrance(), ADA).await.unwrap();
+    }
+    assert_eq!(reception.mails().await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_body_sets_no_role_no_organization_and_no_administrator() {
+    for field in ["organization_id", "role", "is_admin", "email_verified_at", "id"] {
+        let mut body = serde_json::json!({"email": ADA, "password": PASSWORD});
+        body[field] = serde_json::json!(UserId::fresh());
+        assert!(serde_json::from_value::<shared::platform::sign_ups::NewAccount>(body).is_err(), "{field}");
+        let body = serde_json::json!({ field: UserId::fresh() });
+        assert!(serde_json::from_value::<shared::platform::users::UserFields>(body).is_err(), "{field}");
+    }
+}
