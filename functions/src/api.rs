@@ -7,6 +7,7 @@ pub mod campaigns;
 pub mod contacts;
 pub mod docs;
 pub mod domains;
+pub mod exports;
 pub mod imports;
 pub mod jobs;
 pub mod lists;
@@ -14,6 +15,8 @@ pub mod messages;
 pub mod organizations;
 pub mod senders;
 pub mod ses_events;
+pub mod stripe_events;
+pub mod subscriptions;
 pub mod suppressions;
 pub mod tracking;
 
@@ -29,6 +32,7 @@ pub fn describe() -> Description {
     let description = contacts::routes(description);
     let description = docs::routes(description);
     let description = domains::routes(description);
+    let description = exports::routes(description);
     let description = imports::routes(description);
     let description = jobs::routes(description);
     let description = lists::routes(description);
@@ -36,6 +40,8 @@ pub fn describe() -> Description {
     let description = organizations::routes(description);
     let description = senders::routes(description);
     let description = ses_events::routes(description);
+    let description = stripe_events::routes(description);
+    let description = subscriptions::routes(description);
     let description = suppressions::routes(description);
     tracking::routes(description)
 }

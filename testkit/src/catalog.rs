@@ -24,6 +24,7 @@ pub const TABLES_WITHOUT_TENANT: &[(&str, &str)] = &[
         "one account with the mail provider serves the whole installation; it holds no tenant's data",
     ),
     ("refinery_schema_history", "the migrator's own record, which no run-time role may read"),
+    ("stripe_events_waiting", "what Stripe tells of customers of whom nobody knows yet whose they are"),
     ("system_config", "settings of the whole installation, which only the owner writes"),
     ("user_tokens", "what people may do once who were sent a token; only whoever logs them in sees them"),
     ("users", "people, who may belong to several organizations; row-level security shows each its own"),
@@ -37,10 +38,15 @@ pub const INDEXES_WITHOUT_TENANT: &[(&str, &str)] = &[
         "organizations_slug_key",
         "the short name is an organization's name to the world; only the owner and a sign-up insert organizations",
     ),
+    (
+        "subscriptions_stripe_customer_key",
+        "a customer of Stripe is one organization's; only what Stripe has signed writes it",
+    ),
 ];
 
 /// Functions that run with the owner's rights and so see every tenant, and what they tell.
 pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
+    ("begin_trial", "the status of the caller's own trial; whether its person had one elsewhere follows from it"),
     ("cancel_system_mails", "how many of the installation's own mails were taken back, for whoever planned them"),
     (
         "end_sessions_of_user",
@@ -52,6 +58,10 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
         "yes or no: whether anybody's mail waits that the provider account could be probed with, for the scheduler",
     ),
     (
+        "organization_of_stripe_customer",
+        "the organization of one customer, for what Stripe tells, which names no other",
+    ),
+    (
         "organizations_of_user",
         "the organizations of one person, for their login, which has no other way to know where they belong",
     ),
@@ -61,6 +71,11 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
         "organizations_with_expired_idempotency_keys",
         "ids of organizations, for maintenance, which has no other way to know its tenants",
     ),
+    (
+        "organizations_with_lifecycle",
+        "ids of organizations, for the scheduler, which has no other way to know its tenants",
+    ),
+    ("person_who_signed_up", "the address of one person, for a mail to them, in an organization of the caller's batch"),
     ("plan_system_mail", "the id of a mail of the installation, which is in the default organization's ledger"),
     ("sessions_of_user", "the open sessions of one person in all of their organizations, for themselves"),
     ("oldest_unresolved_seconds", "one number: for how long the oldest mail has waited for its outcome, for an alarm"),

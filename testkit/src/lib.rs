@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't be prepared has failed")]
 
+pub mod archive_store;
 pub mod aws_stand_in;
 pub mod catalog;
 pub mod database;
@@ -17,6 +18,7 @@ pub mod runtime_api;
 pub mod scene;
 pub mod simulation;
 
+pub use archive_store::FakeArchiveStore;
 pub use aws_stand_in::AwsStandIn;
 pub use database::TestDb;
 pub use fakes::{FakeAccount, FakeMailer, FakeMemory, FakeQueue};

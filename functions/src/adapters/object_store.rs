@@ -9,12 +9,16 @@ use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use futures_util::future::BoxFuture;
 use shared::audience::imports::{ObjectHead, ObjectStore, PresignedPut};
+use shared::platform::exports::ArchiveStore;
 use shared::{Error, Result};
 
 use super::aws::Aws;
+
+const ZIP: &str = "application/zip";
 
 /// One bucket.
 pub struct S3Store {
@@ -109,6 +113,58 @@ impl ObjectStore for S3Store {
             let request = self.client.put_object().bucket(&self.bucket).key(key).body(ByteStream::from(body));
             request.send().await.map_err(failed)?;
             Ok(())
+        })
+    }
+}
+
+impl ArchiveStore for S3Store {
+    fn begin<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<String>> {
+        Box::pin(async move {
+            let request = self.client.create_multipart_upload().bucket(&self.bucket).key(key);
+            let begun = request.content_type(ZIP).send().await.map_err(failed)?;
+            begun.upload_id.ok_or_else(|| Error::internal("the store gives an upload no name"))
+        })
+    }
+
+    fn put_part<'a>(
+        &'a self,
+        key: &'a str,
+        upload: &'a str,
+        number: i32,
+        bytes: Vec<u8>,
+    ) -> BoxFuture<'a, Result<Option<String>>> {
+        Box::pin(async move {
+            let request = self.client.upload_part().bucket(&self.bucket).key(key).upload_id(upload);
+            let put = found(request.part_number(number).body(ByteStream::from(bytes)).send().await)?;
+            put.map(|put| put.e_tag.ok_or_else(|| Error::internal("the store gives a part no etag"))).transpose()
+        })
+    }
+
+    fn complete<'a>(&'a self, key: &'a str, upload: &'a str, etags: &'a [String]) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(async move {
+            let parts =
+                (1..).zip(etags).map(|(number, etag)| CompletedPart::builder().part_number(number).e_tag(etag).build());
+            let parts = CompletedMultipartUpload::builder().set_parts(Some(parts.collect())).build();
+            let request = self.client.complete_multipart_upload().bucket(&self.bucket).key(key).upload_id(upload);
+            let completed = found(request.multipart_upload(parts).send().await)?;
+            Ok(completed.is_some() || self.head(key).await?.is_some())
+        })
+    }
+
+    fn presign_zip<'a>(
+        &'a self,
+        key: &'a str,
+        file_name: &'a str,
+        valid: Duration,
+    ) -> BoxFuture<'a, Result<Option<String>>> {
+        Box::pin(async move {
+            if self.head(key).await?.is_none() {
+                return Ok(None);
+            }
+            let config = PresigningConfig::expires_in(valid).map_err(Error::internal)?;
+            let request = self.client.get_object().bucket(&self.bucket).key(key).response_content_type(ZIP);
+            let request = request.response_content_disposition(format!("attachment; filename=\"{file_name}\""));
+            Ok(Some(request.presigned(config).await.map_err(Error::internal)?.uri().to_owned()))
         })
     }
 }

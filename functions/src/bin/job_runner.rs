@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use functions::adapters::object_store::S3Store;
 use functions::adapters::sqs::SqsQueue;
 use functions::environment::required;
 use functions::events::job_runner::{self, JobRunner};
@@ -10,7 +11,8 @@ fn main() -> Result<(), lambda_runtime::Error> {
     functions::serve::events(
         async |environment| {
             let queue = SqsQueue::new(&environment.aws, required("JOB_QUEUE_URL")?);
-            Ok(JobRunner::new(environment.database().await?, Arc::new(queue)))
+            let archives = S3Store::new(&environment.aws, required("UPLOADS_BUCKET")?);
+            Ok(JobRunner::new(environment.database().await?, Arc::new(queue), Arc::new(archives)))
         },
         async |runner, event| job_runner::handle(runner, event).await,
     )

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use aws_lambda_events::sqs::SqsEvent;
 use shared::outreach::activation::{self, Chunk};
+use shared::platform::exports::{self, ArchiveStore};
 use shared::platform::jobs::{self, Job, JobKind, JobQueue};
 use shared::{Database, Result, Tx};
 use tokio::time::Instant;
@@ -18,18 +19,19 @@ use crate::adapters::sqs::JobHint;
 /// No chunk is begun after this long: what is left of the function's 60 s is enough for the one under way.
 const BUDGET: Duration = Duration::from_secs(30);
 
-/// What the function needs: the database, and the queue for its own continuation.
+/// What the function needs: the database, the queue for its own continuation, and where archives are put together.
 pub struct JobRunner {
     db: Database,
     queue: Arc<dyn JobQueue>,
+    archives: Arc<dyn ArchiveStore>,
     budget: Duration,
 }
 
 impl JobRunner {
     /// A runner that begins chunks for half of the function's time.
     #[must_use]
-    pub fn new(db: Database, queue: Arc<dyn JobQueue>) -> Self {
-        Self { db, queue, budget: BUDGET }
+    pub fn new(db: Database, queue: Arc<dyn JobQueue>, archives: Arc<dyn ArchiveStore>) -> Self {
+        Self { db, queue, archives, budget: BUDGET }
     }
 
     /// The same with another budget; with none, one chunk an event.
@@ -57,7 +59,7 @@ async fn work_on(runner: &JobRunner, hint: JobHint, deadline: Instant) -> Result
         let Some(job) = jobs::lock_for_chunk(&tx, hint.job_id).await? else {
             return tx.rollback().await;
         };
-        let chunk = run_chunk(&tx, &job).await?;
+        let chunk = run_chunk(runner, &tx, &job).await?;
         tx.commit().await?;
         if chunk == Chunk::Last {
             tracing::info!(job_id = %job.id, "the job has ended");
@@ -69,8 +71,9 @@ async fn work_on(runner: &JobRunner, hint: JobHint, deadline: Instant) -> Result
     }
 }
 
-async fn run_chunk(tx: &Tx, job: &Job) -> Result<Chunk> {
+async fn run_chunk(runner: &JobRunner, tx: &Tx, job: &Job) -> Result<Chunk> {
     match job.kind {
         JobKind::CampaignActivation => activation::run_chunk(tx, job).await,
+        JobKind::OrganizationExport => exports::run_chunk(tx, &*runner.archives, job).await,
     }
 }

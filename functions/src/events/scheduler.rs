@@ -8,6 +8,7 @@ use shared::delivery::provider_account::{self, WatchedAccount};
 use shared::delivery::restoration::{self, Memory, Standing};
 use shared::delivery::scheduling::{self, Planned, SendQueue};
 use shared::delivery::sweeping::{self, Swept};
+use shared::platform::lifecycle_mails::{self, sending::Kept};
 use shared::{Database, Result};
 use tokio::time::Instant;
 
@@ -37,6 +38,8 @@ pub struct Run {
     pub planned: Planned,
     /// What was found again.
     pub swept: Swept,
+    /// Which mails of the first days were handed over, and which trials looked at.
+    pub kept: Kept,
 }
 
 /// Runs once. What the event says does not matter: a retried event can be hours old, so time is the database's.
@@ -46,15 +49,20 @@ pub async fn handle(scheduler: &Scheduler, _event: serde_json::Value) -> Result<
     let horizon = scheduling::horizon(*stage);
     // Before anything is planned: nothing is, by a ledger that was not confirmed lately.
     let standing = restoration::confirm(db, &**memory, horizon).await;
+    // By a ledger that may have lost what was sent, nothing new is planned.
+    let kept = match &standing {
+        Ok(_) => lifecycle_mails::sending::keep(db, deadline).await,
+        Err(_) => Ok(Kept::default()),
+    };
     let told = keep_account(db, account, *stage).await;
     let planned = scheduling::enqueue_due(db, &**queue, horizon, deadline).await;
     // What went wrong with one does not keep the other from its work.
     let swept = sweeping::sweep(db, &**queue).await;
-    let (planned, swept, (), standing) = (planned?, swept?, told?, standing?);
+    let (planned, swept, (), standing, kept) = (planned?, swept?, told?, standing?, kept?);
     // A filter in template.yaml makes a metric of the field, so it stands by itself, as a number.
     let oldest_unresolved_seconds = swept.oldest_unresolved_seconds;
-    tracing::info!(?planned, ?swept, oldest_unresolved_seconds, "the run is over");
-    Ok(Run { standing, planned, swept })
+    tracing::info!(?planned, ?swept, ?kept, oldest_unresolved_seconds, "the run is over");
+    Ok(Run { standing, planned, swept, kept })
 }
 
 /// Keeps what the provider tells of its account, when it has told it: what we have sent since then is counted by ourselves. On

@@ -10,6 +10,7 @@ use serde_json::json;
 use shared::outreach::activation::{self, Chunk};
 use shared::platform::jobs;
 use shared::{ContactId, JobId};
+use testkit::FakeArchiveStore;
 use testkit::scene::CampaignScene;
 
 use crate::campaigns::Desk;
@@ -17,7 +18,8 @@ use crate::campaigns::Desk;
 impl Desk {
     /// A runner that does one chunk an event.
     fn runner(&self) -> JobRunner {
-        JobRunner::new(self.app.scene.db.app(), Arc::clone(&self.hints) as Arc<_>).with_budget(Duration::ZERO)
+        JobRunner::new(self.app.scene.db.app(), Arc::clone(&self.hints) as Arc<_>, Arc::<FakeArchiveStore>::default())
+            .with_budget(Duration::ZERO)
     }
 
     /// Brings the sample event with this job to the runner.
@@ -253,7 +255,8 @@ async fn within_its_budget_a_runner_does_all_chunks_and_asks_for_nothing() {
     let desk = Desk::new().await;
     let scene = desk.draft(6_000).await;
     let job = desk.activate_by_job(&scene).await;
-    let runner = JobRunner::new(desk.app.scene.db.app(), Arc::clone(&desk.hints) as Arc<_>);
+    let runner =
+        JobRunner::new(desk.app.scene.db.app(), Arc::clone(&desk.hints) as Arc<_>, Arc::<FakeArchiveStore>::default());
     job_runner::handle(&runner, desk.event(job)).await.unwrap();
     assert_eq!(desk.hints.take(), []);
     assert_eq!(desk.status(&scene).await, "active");

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use axum::Router;
 use functions::api::auth;
 use functions::api::contacts::{self, Contacts};
+use functions::api::exports::{self, Exports};
 use functions::api::imports::{self, Imports};
 use functions::api::suppressions::{self, Suppressions};
-use functions::api::{analytics, audit, campaigns, docs, domains, jobs, lists, messages, organizations, senders};
-use testkit::{FakeAccount, FakeImportQueue, FakeObjectStore, TestDb};
+use functions::api::{
+    analytics, audit, campaigns, docs, domains, jobs, lists, messages, organizations, senders, subscriptions,
+};
+use testkit::{FakeAccount, FakeArchiveStore, FakeImportQueue, FakeObjectStore, TestDb};
 
 use crate::campaigns::Hints;
 use crate::domains::Provider;
@@ -25,6 +28,11 @@ pub(crate) fn router(db: &TestDb) -> Router {
         .merge(contacts::router(Contacts { db: db.clone(), keys: keys.clone() }))
         .merge(docs::router())
         .merge(domains::router(db.clone(), Arc::<Provider>::default()))
+        .merge(exports::router(Exports {
+            db: db.clone(),
+            store: Arc::<FakeArchiveStore>::default(),
+            queue: Arc::<Hints>::default(),
+        }))
         .merge(imports::router(Imports {
             db: db.clone(),
             store: Arc::<FakeObjectStore>::default(),
@@ -35,5 +43,6 @@ pub(crate) fn router(db: &TestDb) -> Router {
         .merge(messages::router(db.clone()))
         .merge(organizations::router(db.clone()))
         .merge(senders::router(db.clone()))
+        .merge(subscriptions::router(db.clone()))
         .merge(suppressions::router(Suppressions { db, keys }))
 }

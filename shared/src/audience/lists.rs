@@ -10,6 +10,7 @@ use tokio_postgres::Row;
 use super::contacts::{self, Contact};
 use crate::error::violated_constraint;
 use crate::fields::{Fields, patched};
+use crate::platform::plans::{self, Limit};
 use crate::{ContactId, Error, ListId, Result, Tx};
 
 /// Characters of a list's name.
@@ -63,12 +64,13 @@ pub struct Added {
 
 /// Makes a list.
 ///
-/// Errors: [`Error::Invalid`], [`Error::Conflict`] (`list_name_taken`).
+/// Errors: [`Error::Invalid`], [`Error::Conflict`] (`list_name_taken`, `plan_limit_reached`).
 pub async fn create(tx: &Tx, given: ListFields) -> Result<List> {
     let (name, description) = given.check()?;
     let Some(name) = name else {
         return Err(Error::invalid("name", "required", "name is needed"));
     };
+    plans::check(tx, Limit::Lists).await?;
     let row = tx
         .query_opt(
             include_str!("lists/insert.sql"),
@@ -134,9 +136,9 @@ pub async fn members(tx: &Tx, id: ListId, before: Option<ContactId>, limit: i64)
     contacts::list(tx, &filter, before, limit).await
 }
 
-/// Puts contacts on a list, at most [`ADD_MAXIMUM`] at once. An id that is named twice counts once.
+/// Puts contacts on a list, at most [`ADD_MAXIMUM`] at once, all of them or none. An id that is named twice counts once.
 ///
-/// Errors: [`Error::NotFound`] for the list, [`Error::Invalid`].
+/// Errors: [`Error::NotFound`] for the list, [`Error::Invalid`], [`Error::Conflict`] (`plan_limit_reached`).
 pub async fn add_members(tx: &Tx, id: ListId, contacts: &[ContactId]) -> Result<Added> {
     if !(1..=ADD_MAXIMUM).contains(&contacts.len()) {
         return Err(Error::invalid("contact_ids", "out_of_range", "contact_ids has 1 to 1000 ids"));
@@ -145,12 +147,16 @@ pub async fn add_members(tx: &Tx, id: ListId, contacts: &[ContactId]) -> Result<
     let mut asked = contacts.to_vec();
     asked.sort_unstable();
     asked.dedup();
+    let room = plans::room(tx, id).await?;
     let rows = tx.query(include_str!("lists/add_members.sql"), &[&tx.organization()?, &id, &asked]).await?;
     let mut known = HashSet::new();
     let mut added = 0;
     for row in &rows {
         known.insert(row.try_get::<_, ContactId>("id")?);
         added += usize::from(row.try_get::<_, bool>("is_added")?);
+    }
+    if let Some(room) = room.filter(|room| usize::try_from(room.left).is_ok_and(|left| added > left)) {
+        return Err(room.reached());
     }
     asked.retain(|id| !known.contains(id));
     Ok(Added { added, already: rows.len() - added, unknown: asked })

@@ -44,6 +44,7 @@ migrations![
     "0023_restoration",
     "0024_identity",
     "0025_auth",
+    "0028_subscriptions",
 ];
 
 /// The roles that functions log in as. None owns anything or passes row-level security.
@@ -55,6 +56,7 @@ pub const RUN_TIME_ROLES: &[&str] = &[
     "martlet_inbound",
     "martlet_maintenance",
     "martlet_identity",
+    "martlet_billing",
 ];
 
 /// Two migrators wait for each other on this advisory lock.

@@ -15,6 +15,7 @@ use super::gates::{self, Gate};
 use super::schedule::local_day;
 use crate::error::violated_constraint;
 use crate::fields::{Fields, patched};
+use crate::platform::plans::{self, Limit};
 use crate::{DomainId, Error, Result, SenderId, Tx};
 
 /// Characters of a display name: longer ones are cut off by mail programs.
@@ -192,7 +193,7 @@ pub struct SenderFields {
 /// Makes a sender.
 ///
 /// Errors: [`Error::Invalid`] (`email` with `unknown_domain` for an address outside the organization's domains),
-/// [`Error::Conflict`] (`sender_exists`).
+/// [`Error::Conflict`] (`sender_exists`, `plan_limit_reached`).
 pub async fn create(tx: &Tx, given: NewSender) -> Result<Sender> {
     let mut fields = Fields::default();
     let email = fields.email("email", &given.email);
@@ -212,6 +213,7 @@ pub async fn create(tx: &Tx, given: NewSender) -> Result<Sender> {
         .map(|row| row.try_get("id"))
         .transpose()?;
     let domain = domain.ok_or_else(unknown_domain)?;
+    plans::check(tx, Limit::Senders).await?;
     let zone = checked.timezone.unwrap_or(DEFAULT_TIMEZONE);
     let (status, ramp) = match given.status {
         Start::Active => (Status::Active, None),

@@ -18,6 +18,7 @@ use crate::delivery::senders;
 use crate::platform::audit::{self, Actor};
 use crate::platform::config;
 use crate::platform::jobs::{self, Job, JobKind};
+use crate::platform::plans::{self, Limit};
 use crate::{CampaignId, ContactId, EnrollmentId, Error, ListId, Result, SenderId, StepId, Tx};
 
 /// Members of a list that one transaction looks at: large enough to share its round trips, small enough to hold the locks
@@ -55,7 +56,8 @@ struct Cursor {
 
 /// Activates a draft. While a job is on it, asking again returns that job. `account` is what the mail provider has said.
 ///
-/// Errors: [`Error::NotFound`], [`Error::Conflict`]: `preflight_failed` with what is wrong, or `campaign_not_draft`.
+/// Errors: [`Error::NotFound`], [`Error::Conflict`]: `preflight_failed` with what is wrong, `campaign_not_draft` or
+/// `plan_limit_reached`.
 pub async fn activate(tx: &Tx, id: CampaignId, account: Option<&AccountState>) -> Result<Activation> {
     let campaign = campaigns::hold(tx, id).await?;
     if campaign.status == Status::Activating {
@@ -66,6 +68,7 @@ pub async fn activate(tx: &Tx, id: CampaignId, account: Option<&AccountState>) -
     if !preflight.can_activate {
         return Err(Error::conflict("preflight_failed", preflight.summary()));
     }
+    plans::check(tx, Limit::ActiveCampaigns).await?;
     let inline_limit = config::read(tx, "outreach").await?.number("activation_inline_limit")?;
     if preflight.members > inline_limit {
         tx.execute(include_str!("activation/set_activating.sql"), &[&id]).await?;

@@ -15,6 +15,7 @@ use crate::delivery::gates::{self, Gate};
 use crate::delivery::stopping;
 use crate::error::violated_constraint;
 use crate::fields::Fields;
+use crate::platform::plans::{self, Limit};
 use crate::{CampaignId, Error, ListId, Result, StepId, Tx};
 
 /// Characters of a name at most.
@@ -303,6 +304,7 @@ pub async fn resume(tx: &Tx, id: CampaignId) -> Result<Campaign> {
     if campaign.status != Status::Paused {
         return Err(campaign.conflict("campaign_not_paused", "only a paused campaign can be resumed"));
     }
+    plans::check(tx, Limit::ActiveCampaigns).await?;
     let row = tx.query_one(include_str!("campaigns/resume.sql"), &[&id, &tx.now()]).await?;
     put_off_offsets(tx, id, OffsetClock::from_row(&row)?).await?;
     Campaign::from_row(&row)

@@ -29,6 +29,11 @@ impl Settings {
         parse_duration(self.text(key)?).ok_or_else(|| self.broken(key))
     }
 
+    /// A value of JSON.
+    pub fn json(&self, key: &str) -> Result<serde_json::Value> {
+        serde_json::from_str(self.text(key)?).map_err(|_| self.broken(key))
+    }
+
     fn text(&self, key: &str) -> Result<&str> {
         self.values.get(key).map(String::as_str).ok_or_else(|| self.broken(key))
     }

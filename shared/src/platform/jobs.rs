@@ -13,6 +13,8 @@ use crate::{Error, JobId, OrganizationId, Result, Tx};
 pub enum JobKind {
     /// Enrolls a campaign's audience, then activates it.
     CampaignActivation,
+    /// Writes all data of the organization into an archive.
+    OrganizationExport,
 }
 
 impl JobKind {
@@ -21,12 +23,14 @@ impl JobKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::CampaignActivation => "campaign_activation",
+            Self::OrganizationExport => "organization_export",
         }
     }
 
     fn parse(name: &str) -> Result<Self> {
         match name {
             "campaign_activation" => Ok(Self::CampaignActivation),
+            "organization_export" => Ok(Self::OrganizationExport),
             other => Err(Error::internal(format!("unknown kind of job: {other}"))),
         }
     }

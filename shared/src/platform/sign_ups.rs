@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::audit::{self, Actor};
 use super::logins::Entrance;
 use super::users::NAME_MAXIMUM;
-use super::{attempts, passwords, user_tokens};
+use super::{attempts, onboarding, passwords, user_tokens};
 use crate::delivery::system_mail::{self, ActionPurpose, NewSystemMail, Template};
 use crate::fields::Fields;
 use crate::{Database, Error, OrganizationId, Result, Tx, UserId};
@@ -128,6 +128,7 @@ pub(crate) async fn found_organization(
             tx.execute(include_str!("sign_ups/insert_organization.sql"), &[&organization, &slug, &name]).await?;
         if inserted > 0 {
             tx.execute(include_str!("sign_ups/insert_owner.sql"), &[&organization, &owner]).await?;
+            onboarding::begin(tx, owner).await?;
             let details = json!({"name": name});
             return audit::record(tx, Actor::User(owner), "organization.created", organization.0, &details, request_id)
                 .await;

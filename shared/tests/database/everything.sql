@@ -72,3 +72,9 @@ values ('${ORGANIZATION}', md5('${ORGANIZATION} session')::uuid, md5('${ORGANIZA
         now() + interval '1 day');
 insert into request_counts (organization_id, credential_id, window_start, used)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} key')::uuid, now(), 1);
+insert into onboarding (organization_id, user_id, full_name, signed_up_at)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} user')::uuid, 'Person', now());
+insert into subscriptions (organization_id, stripe_customer_id) values ('${ORGANIZATION}', 'cus_${ORGANIZATION}');
+insert into lifecycle_mails (organization_id, kind, send_at) values ('${ORGANIZATION}', 'welcome', now());
+insert into stripe_events (organization_id, id, occurred_at) values ('${ORGANIZATION}', 'evt_1', now());
+insert into stripe_subscriptions (organization_id, id, status) values ('${ORGANIZATION}', 'sub_1', 'active');

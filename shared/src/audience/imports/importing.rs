@@ -21,6 +21,7 @@ use super::objects::ObjectStore;
 use super::parsing::Position;
 use super::rows::RowError;
 use super::{FileError, ImportQueue, Pace};
+use crate::platform::plans;
 use crate::{Database, Error, ImportId, ListId, OrganizationId, Result, Tx};
 
 /// How often a chunk is begun anew because somebody else makes its contacts at the same moment.
@@ -146,7 +147,11 @@ impl Importer {
                 }
             };
             let origin = Origin { import: batch.id, list, run_started_at: batch.run_started_at };
-            if let Some((counts, refused)) = merging::merge(&tx, origin, &rows, &found).await? {
+            let room = match list {
+                Some(list) => plans::room(&tx, list).await?,
+                None => None,
+            };
+            if let Some((counts, refused)) = merging::merge(&tx, origin, room.as_ref(), &rows, &found).await? {
                 errors.extend(refused);
                 break (tx, counts);
             }

@@ -5,12 +5,14 @@
 //! - The first row of an address makes the contact, or puts its values over those stored. Empty values change nothing,
 //!   custom fields are merged key by key, the row becomes the contact's `raw_data`.
 //! - Each further row of the same address in the same file only fills what is still empty.
+//! - A person for whom the list has no room by the organization's plan is not taken: the first people of the file get what is left,
+//!   the rows of the others are told as errors, for another import.
 //! - Address, status, suppressions and where the contact came from are never touched.
 //!
 //! So a file that is imported again finds every value in place and changes nothing.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Add;
 
 use chrono::{DateTime, Utc};
@@ -21,6 +23,7 @@ use super::json_object::JsonObject;
 use super::rows::{Fields, ImportRow, RowError, custom_too_long, is_too_long};
 use crate::db::Params;
 use crate::error::violated_constraint;
+use crate::platform::plans::{PLAN_LIMIT_REACHED, Room};
 use crate::{ContactId, Error, ImportId, ListId, Result, Tx};
 
 /// Bytes of the contacts that a chunk finds, as JSON: as much as may be read of the file at once. A contact holds up to a
@@ -133,6 +136,7 @@ pub(super) fn found(pending: &Pending, weighed: &[Row]) -> Result<Found> {
 pub(super) async fn merge(
     tx: &Tx,
     origin: Origin,
+    room: Option<&Room>,
     pending: &Pending,
     found: &[ContactId],
 ) -> Result<Option<(Counts, Vec<RowError>)>> {
@@ -157,6 +161,7 @@ pub(super) async fn merge(
             None => absent.push(person),
         }
     }
+    let refused = room.map(|room| refuse_beyond(room, &mut absent, &mut met)).unwrap_or_default();
     absent.sort_by_key(|person| &person.first.address);
     let made = absent.into_iter().map(Made::new).collect::<Result<Vec<_>>>()?;
     if !insert(tx, origin, &made).await? {
@@ -167,10 +172,24 @@ pub(super) async fn merge(
     let off_list = met.iter().map(|met| &met.merged.contact).filter(|contact| !contact.on_list);
     join(tx, origin, made.iter().map(|made| &made.merged.contact).chain(off_list).map(|contact| contact.id)).await?;
     let merged = made.into_iter().map(|made| made.merged).chain(met.into_iter().map(|met| met.merged));
-    Ok(Some(merged.fold(Default::default(), |(counts, mut errors): (Counts, Vec<RowError>), merged| {
+    Ok(Some(merged.fold((Counts::default(), refused), |(counts, mut errors): (Counts, Vec<RowError>), merged| {
         errors.extend(merged.errors);
         (counts + merged.counts, errors)
     })))
+}
+
+/// Takes out those who would come to the list when it has no more room, in the order of the file, and tells their rows.
+fn refuse_beyond<'a>(room: &Room, absent: &mut Vec<Person<'a>>, met: &mut Vec<Met<'a>>) -> Vec<RowError> {
+    let off_list = met.iter().filter(|met| !met.merged.contact.on_list).map(|met| met.rows);
+    let mut coming: Vec<&'a [ImportRow]> = absent.iter().map(|person| person.rows).chain(off_list).collect();
+    coming.sort_unstable_by_key(|rows| rows.first().map(|row| row.source.line()));
+    let left = usize::try_from(room.left).unwrap_or_default().min(coming.len());
+    let refused = coming.split_off(left);
+    let addresses: HashSet<&str> = refused.iter().flat_map(|rows| *rows).map(|row| row.address.as_str()).collect();
+    absent.retain(|person| !addresses.contains(person.first.address.as_str()));
+    met.retain(|met| met.rows.first().is_none_or(|row| !addresses.contains(row.address.as_str())));
+    let rows = refused.into_iter().flatten();
+    rows.map(|row| row.source.clone().error(PLAN_LIMIT_REACHED, room.sentence())).collect()
 }
 
 /// A contact as far as an import is concerned with it.
@@ -198,12 +217,13 @@ struct Merged<'a> {
 /// A contact that was there.
 struct Met<'a> {
     was_met: bool,
+    rows: &'a [ImportRow],
     merged: Merged<'a>,
 }
 
 impl<'a> Met<'a> {
     fn new(contact: Contact<'a>, rows: &'a [ImportRow]) -> Result<Self> {
-        Ok(Self { was_met: contact.met, merged: apply(contact, rows)? })
+        Ok(Self { was_met: contact.met, rows, merged: apply(contact, rows)? })
     }
 
     /// Whether anything is written that others may write as well.

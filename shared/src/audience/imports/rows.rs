@@ -71,6 +71,11 @@ impl Source {
         Self { line: row.line, raw }
     }
 
+    /// The line on which the row starts.
+    pub(super) fn line(&self) -> u64 {
+        self.line
+    }
+
     /// The error of this row.
     pub(super) fn error(self, code: &'static str, reason: impl Into<String>) -> RowError {
         RowError { line: self.line, code, reason: reason.into(), raw: self.raw }

@@ -1,0 +1,16 @@
+//! Serves `POST /hooks/stripe`, for Stripe.
+
+use functions::adapters::secrets;
+use functions::api::stripe_events::{StripeEvents, router};
+use functions::environment::optional;
+use shared::platform::stripe::Secret;
+
+fn main() -> Result<(), lambda_http::Error> {
+    functions::serve::api(async |environment| {
+        let secret = match optional("STRIPE_SECRET_ARN") {
+            Some(arn) => Some(Secret::new(&secrets::text(&environment.aws, &arn).await?)?.into()),
+            None => None,
+        };
+        Ok(router(StripeEvents { db: environment.database().await?, secret }))
+    })
+}

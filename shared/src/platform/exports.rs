@@ -1,0 +1,339 @@
+//! An organization takes all of its data along: a zip file with a CSV or JSON file for each of its tables, and a manifest.
+//!
+//! A job writes it in chunks. A chunk reads pages until it has enough for a part of an S3 upload, puts that part, and remembers
+//! where to go on in the transaction that has read it: killed anywhere, the chunk is done again and puts the same part anew. So
+//! memory is that of one part and one page, whatever there is. Each page is what stands there when it is read: the tables are not
+//! of one moment.
+//!
+//! Every tenant table is in [`TABLES`] or in [`LEFT_OUT`]; a test holds this list to the catalog. Secrets and hashes are in no file.
+
+mod archives;
+mod cells;
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use self::archives::{Piece, Progress};
+use self::cells::Cells;
+use super::jobs::{self, Job, JobKind};
+use crate::outreach::activation::Chunk;
+use crate::{Error, JobId, OrganizationId, Result, Tx};
+
+/// How long the link to a finished archive is good.
+pub const DOWNLOAD_WINDOW: Duration = Duration::from_secs(60 * 60);
+/// Bytes of a part at least: S3 takes no smaller one but the last.
+const PART: usize = 5 << 20;
+/// Rows read at once. A page of those that may be large ends sooner, by their bytes.
+const PAGE: i64 = 1_000;
+
+/// Where archives are put together.
+pub trait ArchiveStore: Send + Sync {
+    /// Begins an upload in parts and returns its name.
+    fn begin<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<String>>;
+
+    /// Puts a part, numbered from 1, in place of one with the same number, and returns its etag; `None` when there is no such upload
+    /// any more.
+    fn put_part<'a>(
+        &'a self,
+        key: &'a str,
+        upload: &'a str,
+        number: i32,
+        bytes: Vec<u8>,
+    ) -> BoxFuture<'a, Result<Option<String>>>;
+
+    /// Makes an object of the parts, given by their etags in order; false when there is neither such an upload any more nor the
+    /// object that it was made into before.
+    fn complete<'a>(&'a self, key: &'a str, upload: &'a str, etags: &'a [String]) -> BoxFuture<'a, Result<bool>>;
+
+    /// Signs a URL from which a browser downloads the object under `key` as `file_name`, good for `valid` from now on; `None` when
+    /// there is none any more.
+    fn presign_zip<'a>(
+        &'a self,
+        key: &'a str,
+        file_name: &'a str,
+        valid: Duration,
+    ) -> BoxFuture<'a, Result<Option<String>>>;
+}
+
+/// How a table's file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    /// Rows of cells, with a header.
+    Csv,
+    /// An array of objects: for texts of many lines and values that have parts.
+    Json,
+}
+
+/// A table in the archive.
+#[derive(Debug)]
+pub struct Table {
+    /// Its name, and that of its file.
+    pub name: &'static str,
+    format: Format,
+    page: &'static str,
+}
+
+impl Table {
+    fn file(&self) -> String {
+        match self.format {
+            Format::Csv => format!("{}.csv", self.name),
+            Format::Json => format!("{}.json", self.name),
+        }
+    }
+}
+
+macro_rules! tables {
+    ($($name:literal $format:ident),+ $(,)?) => {
+        /// The tables of the archive, in its order.
+        pub const TABLES: &[Table] = &[$(
+            Table { name: $name, format: Format::$format, page: include_str!(concat!("exports/", $name, ".sql")) },
+        )+];
+    };
+}
+
+tables![
+    "organizations" Json,
+    "onboarding" Json,
+    "lifecycle_mails" Csv,
+    "subscriptions" Json,
+    "stripe_subscriptions" Csv,
+    "memberships" Csv,
+    "api_keys" Csv,
+    "contacts" Csv,
+    "suppressions" Csv,
+    "lists" Csv,
+    "list_members" Csv,
+    "import_batches" Json,
+    "import_errors" Csv,
+    "domains" Json,
+    "senders" Csv,
+    "sender_health" Csv,
+    "campaigns" Json,
+    "campaign_settings" Json,
+    "campaign_senders" Csv,
+    "steps" Json,
+    "enrollments" Csv,
+    "messages" Json,
+    "message_events" Json,
+    "tracked_links" Csv,
+    "replies" Json,
+    "campaign_reports" Json,
+    "daily_stats" Csv,
+    "jobs" Csv,
+    "audit_log" Json,
+];
+
+/// Tenant tables that are in no archive, and why.
+pub const LEFT_OUT: &[(&str, &str)] = &[
+    ("daily_stats_deltas", "on its way into daily_stats, within the hour"),
+    ("idempotency_keys", "answers kept for a day, in case a request is repeated"),
+    ("import_matches", "what an import that is under way remembers"),
+    ("limit_usage", "counters of the present limits; what was sent stands in messages and daily_stats"),
+    ("rate_limit_windows", "requests of the present minute"),
+    ("request_counts", "requests of the present minute"),
+    ("sessions", "where people are logged in, which is theirs and a secret"),
+    ("stripe_events", "ids of what Stripe has told, so that nothing is taken twice"),
+    (
+        "system_mails",
+        "the installation's own mails, which are in the ledger of one organization and are no organization's",
+    ),
+];
+
+/// How far an archive has come.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Cursor {
+    /// The name of the upload.
+    upload: String,
+    /// The parts that are put.
+    etags: Vec<String>,
+    archive: Progress,
+    /// The table that is being read, and the place in it after which to go on.
+    table: usize,
+    place: Option<Vec<String>>,
+    /// Rows of each table so far.
+    rows: Vec<i64>,
+    /// The columns of the table's CSV file.
+    columns: Vec<String>,
+}
+
+/// An export as the API shows it.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Export {
+    /// The job that writes it; its progress counts rows.
+    #[serde(flatten)]
+    pub job: Job,
+    /// Where the archive is downloaded, for an hour; null while it is not finished, and when it has expired.
+    pub download_url: Option<String>,
+}
+
+/// Asks for an archive, or returns the job that is at one. It is to be enqueued once this is committed.
+pub async fn create(tx: &Tx) -> Result<Job> {
+    jobs::create(tx, JobKind::OrganizationExport, tx.organization()?.0, None).await
+}
+
+/// An export, with a link to its archive once that is finished.
+///
+/// Errors: [`Error::NotFound`], [`Error::Unavailable`] when the store is.
+pub async fn find(tx: &Tx, store: &dyn ArchiveStore, id: JobId) -> Result<Export> {
+    let job = jobs::find(tx, id).await?;
+    if job.kind != JobKind::OrganizationExport {
+        return Err(Error::not_found("export"));
+    }
+    let download_url = match job.state.as_str() {
+        "completed" => {
+            let file_name = format!("martlet-{}.zip", job.created_at.format("%Y-%m-%d"));
+            store.presign_zip(&key(tx.organization()?, id), &file_name, DOWNLOAD_WINDOW).await?
+        }
+        _ => None,
+    };
+    Ok(Export { job, download_url })
+}
+
+/// Where an archive lies.
+fn key(organization: OrganizationId, job: JobId) -> String {
+    format!("exports/{organization}/{job}.zip")
+}
+
+/// Does one chunk of a job that this transaction has locked: writes and puts the next part, and ends the archive with the last.
+///
+/// Errors: the database or the store is not available. The chunk is to be done again then.
+pub async fn run_chunk(tx: &Tx, store: &dyn ArchiveStore, job: &Job) -> Result<Chunk> {
+    let key = key(tx.organization()?, job.id);
+    let mut cursor = match job.cursor.as_object().is_some_and(serde_json::Map::is_empty) {
+        true => Cursor { upload: store.begin(&key).await?, ..Cursor::default() },
+        false => Cursor::deserialize(&job.cursor).map_err(Error::internal)?,
+    };
+    let before: i64 = cursor.rows.iter().sum();
+    let mut piece = Piece::after(std::mem::take(&mut cursor.archive));
+    while piece.len() < PART
+        && let Some(table) = TABLES.get(cursor.table)
+    {
+        cursor.write_page(tx, table, &mut piece).await?;
+    }
+    let is_last = cursor.table >= TABLES.len();
+    let part = match is_last {
+        true => {
+            piece.begin_file("manifest.json")?;
+            piece.write(manifest(tx, job, &cursor)?.as_bytes())?;
+            piece.finish()?
+        }
+        false => {
+            let (bytes, progress) = piece.pause()?;
+            cursor.archive = progress;
+            bytes
+        }
+    };
+    let number = i32::try_from(cursor.etags.len() + 1).map_err(Error::internal)?;
+    let etag = store.put_part(&key, &cursor.upload, number, part).await?;
+    let is_put = etag.is_some();
+    cursor.etags.extend(etag);
+    // Whoever was killed after completing the archive finds no upload, and the archive.
+    let is_kept = if is_last { store.complete(&key, &cursor.upload, &cursor.etags).await? } else { is_put };
+    if !is_kept {
+        // The bucket has given the upload up: the archive is begun anew, by another one.
+        tracing::warn!(job_id = %job.id, "the upload of an archive is gone, and begun anew");
+        jobs::advance(tx, job.id, -before, &json!({})).await?;
+        return Ok(Chunk::More);
+    }
+    let done = cursor.rows.iter().sum::<i64>() - before;
+    jobs::advance(tx, job.id, done, &serde_json::to_value(&cursor).map_err(Error::internal)?).await?;
+    if !is_last {
+        return Ok(Chunk::More);
+    }
+    jobs::finish(tx, job.id, None).await?;
+    Ok(Chunk::Last)
+}
+
+impl Cursor {
+    /// Writes the next rows of a table, or ends its file when there are none.
+    async fn write_page(&mut self, tx: &Tx, table: &Table, piece: &mut Piece) -> Result<()> {
+        let rows = tx.query(table.page, &[&self.place, &PAGE]).await?;
+        if self.place.is_none() {
+            self.rows.push(0);
+            // A table without rows has no columns to tell either.
+            if rows.is_empty() {
+                self.table += 1;
+                return Ok(());
+            }
+            piece.begin_file(&table.file())?;
+        }
+        let mut text = Vec::new();
+        for row in &rows {
+            let cells: Cells = serde_json::from_str(row.try_get("row")?).map_err(Error::internal)?;
+            let is_first = self.place.is_none();
+            match table.format {
+                Format::Csv if is_first => {
+                    self.columns = cells.names();
+                    cells::write_header(&mut text, &self.columns)?;
+                    cells.write(&mut text, &self.columns)?;
+                }
+                Format::Csv => cells.write(&mut text, &self.columns)?,
+                Format::Json => {
+                    text.extend_from_slice(if is_first { b"[\n" } else { b",\n" });
+                    text.extend_from_slice(row.try_get::<_, &str>("row")?.as_bytes());
+                }
+            }
+            self.place = Some(row.try_get("place")?);
+        }
+        if let Some(count) = self.rows.last_mut() {
+            *count += i64::try_from(rows.len()).map_err(Error::internal)?;
+        }
+        if rows.is_empty() {
+            if table.format == Format::Json {
+                text.extend_from_slice(b"\n]\n");
+            }
+            piece.write(&text)?;
+            piece.end_file()?;
+            self.table += 1;
+            self.place = None;
+            return Ok(());
+        }
+        piece.write(&text)
+    }
+}
+
+/// What is in the archive, and what is not.
+fn manifest(tx: &Tx, job: &Job, cursor: &Cursor) -> Result<String> {
+    let files: Vec<Value> = TABLES
+        .iter()
+        .zip(&cursor.rows)
+        .map(|(table, rows)| json!({"table": table.name, "file": (*rows > 0).then(|| table.file()), "rows": rows}))
+        .collect();
+    let left_out: Vec<Value> =
+        LEFT_OUT.iter().map(|(table, reason)| json!({"table": table, "reason": reason})).collect();
+    let at = |time: DateTime<Utc>| time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+    let manifest = json!({
+        "organization_id": tx.organization()?,
+        "export_id": job.id,
+        "asked_for_at": at(job.created_at),
+        "finished_at": at(tx.now()),
+        "tables": files,
+        "left_out": left_out,
+        "notes": [
+            "Each table is as it stood while it was read; the tables are not of one moment.",
+            "A cell of a CSV file that a spreadsheet would run as a formula has an apostrophe before it.",
+            "Secrets, and the hashes by which they and forgotten addresses are recognized, are in no file.",
+        ],
+    });
+    serde_json::to_string_pretty(&manifest).map_err(Error::internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_in_the_archive_once_or_left_out_once() {
+        let mut names: Vec<&str> =
+            TABLES.iter().map(|t| t.name).chain(LEFT_OUT.iter().map(|(name, _)| *name)).collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+}

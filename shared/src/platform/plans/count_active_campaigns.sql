@@ -1,0 +1,1 @@
+select count(*) as used from campaigns where status in ('activating', 'active');

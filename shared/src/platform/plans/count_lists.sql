@@ -1,0 +1,1 @@
+select count(*) as used from lists;

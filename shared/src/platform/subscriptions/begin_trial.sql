@@ -1,0 +1,1 @@
+select begin_trial($1, $2) as status;

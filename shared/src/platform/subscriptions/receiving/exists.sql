@@ -1,0 +1,1 @@
+select id from organizations where id = $1;

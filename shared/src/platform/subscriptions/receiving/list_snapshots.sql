@@ -1,0 +1,1 @@
+select * from stripe_subscriptions order by id;

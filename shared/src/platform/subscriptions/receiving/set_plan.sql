@@ -1,0 +1,1 @@
+update organizations set plan_type = $1;
