@@ -109,6 +109,16 @@ typed_ids! {
     SuppressionId;
     /// A reply received.
     ReplyId;
+    /// Something told to whoever wants to know.
+    WebhookEventId;
+    /// A telling of it.
+    WebhookDeliveryId;
+    /// Where an organization is told.
+    WebhookEndpointId;
+    /// A program elsewhere that is started and reports back.
+    WorkflowId;
+    /// One time that it ran.
+    WorkflowRunId;
 }
 
 impl MessageId {

@@ -1,5 +1,5 @@
 //! What every organization has, whatever it does with it: itself, its keys, its long work, its record of changes, its place
-//! under the limits of requests.
+//! under the limits of requests, what it is told of and what it starts elsewhere.
 
 pub mod api_keys;
 pub mod audit;
@@ -8,3 +8,5 @@ pub mod idempotency;
 pub mod jobs;
 pub mod organizations;
 pub mod rate_limits;
+pub mod webhooks;
+pub mod workflows;

@@ -25,4 +25,6 @@ mod sweeping;
 mod tracking;
 mod unsubscribing;
 mod waiting;
+mod webhooks;
 mod why;
+mod workflows;
