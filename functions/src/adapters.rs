@@ -1,4 +1,4 @@
-//! What stands behind the ports that `shared` declares: SQS, SES, S3, Secrets Manager, the hosts of SNS.
+//! What stands behind the ports that `shared` declares: SQS, SES, S3, Secrets Manager, the hosts of SNS and of webhooks.
 
 pub mod aws;
 pub mod identities;
@@ -9,3 +9,4 @@ pub mod ses;
 pub mod ses_account;
 pub mod sns_host;
 pub mod sqs;
+pub mod webhook_poster;

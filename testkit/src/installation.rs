@@ -73,6 +73,7 @@ fn role(function: &str) -> &'static str {
         "sender" => "martlet_sender",
         "feedback" => "martlet_feedback",
         "inbound" => "martlet_inbound",
+        "dispatcher" => "martlet_dispatcher",
         "migrate" => "owner",
         _ => "martlet_app",
     }

@@ -438,7 +438,7 @@ async fn export_and_erasure_are_complete() {
         ("tracked_links", 2),
         ("import_errors", 1),
         ("kept_answers", 2),
-        ("webhook_events", 6),
+        ("webhook_events", 5),
         ("workflow_runs", 1),
     ] {
         assert_eq!(counted[what], number, "{what}: {counted}");

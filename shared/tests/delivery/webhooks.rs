@@ -14,9 +14,7 @@ use shared::delivery::tracking;
 use shared::delivery::unsubscribing::Wish;
 use shared::outreach::{activation, campaigns};
 use shared::platform::webhooks::deliveries::{self, Filter, State};
-use shared::platform::webhooks::dispatching::{
-    self, Answer, Dispatched, Dispatcher, Failure, Post, Poster, WebhookQueue,
-};
+use shared::platform::webhooks::dispatching::{self, Answer, Dispatched, Dispatcher, Failure, Post, Poster};
 use shared::platform::webhooks::endpoints::{self, DisabledReason, EndpointFields, NewEndpoint, Status};
 use shared::platform::webhooks::secrets::Secret;
 use shared::platform::webhooks::sweeping::{self, Swept};
@@ -24,6 +22,7 @@ use shared::platform::webhooks::{EventType, Reach};
 use shared::platform::workflows::{self, NewWorkflow};
 use shared::{Error, OrganizationId, Result, WebhookDeliveryId, WebhookEndpointId, WorkflowId};
 use standardwebhooks::Webhook;
+use testkit::FakeWebhookQueue;
 use testkit::scene::wednesday_morning;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -60,26 +59,13 @@ impl Poster for FakePoster {
     }
 }
 
-/// Hints that wait, with their delays in seconds.
-#[derive(Default)]
-pub(crate) struct FakeHints(Mutex<Vec<(OrganizationId, u64)>>);
-
-impl WebhookQueue for FakeHints {
-    fn enqueue<'a>(&'a self, organizations: &'a [OrganizationId], delay: Wait) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async move {
-            self.0.lock().unwrap().extend(organizations.iter().map(|id| (*id, delay.as_secs())));
-            Ok(())
-        })
-    }
-}
-
 /// An endpoint that is told everything, and a workflow that replies start.
 pub(crate) struct Told {
     pub(crate) endpoint: WebhookEndpointId,
     pub(crate) secret: Secret,
     pub(crate) workflow: WorkflowId,
     pub(crate) workflow_secret: Secret,
-    hints: FakeHints,
+    hints: FakeWebhookQueue,
 }
 
 impl Told {
@@ -95,7 +81,7 @@ impl Told {
         let (workflow, workflow_secret) =
             workflows::create(&tx, &stage.letterhead.keys, Reach::Public, &new).await.unwrap();
         tx.commit().await.unwrap();
-        Self { endpoint, secret, workflow: workflow.id, workflow_secret, hints: FakeHints::default() }
+        Self { endpoint, secret, workflow: workflow.id, workflow_secret, hints: FakeWebhookQueue::default() }
     }
 
     pub(crate) async fn dispatch(&self, stage: &Stage, poster: &dyn Poster) -> Dispatched {
@@ -103,11 +89,11 @@ impl Told {
     }
 
     fn hints(&self) -> Vec<u64> {
-        self.hints.0.lock().unwrap().drain(..).map(|(_, delay)| delay).collect()
+        self.hints.drain().into_iter().map(|(_, delay)| delay.as_secs()).collect()
     }
 }
 
-async fn dispatch(stage: &Stage, poster: &dyn Poster, queue: &FakeHints) -> Dispatched {
+async fn dispatch(stage: &Stage, poster: &dyn Poster, queue: &FakeWebhookQueue) -> Dispatched {
     let db = stage.worker("martlet_dispatcher");
     let keys = &stage.letterhead.keys;
     let dispatcher = Dispatcher { db: &db, keys, poster, queue, public_url: "https://api.example.test" };
@@ -343,7 +329,7 @@ async fn secrets_are_nowhere_in_plain() {
     stage.scene.run("update webhook_secrets set endpoint_id = $1", &[&told.endpoint]).await;
     sent(&stage).await;
     let db = stage.worker("martlet_dispatcher");
-    let (poster, hints) = (FakePoster::answering(Ok(200), ""), FakeHints::default());
+    let (poster, hints) = (FakePoster::answering(Ok(200), ""), FakeWebhookQueue::default());
     let dispatcher =
         Dispatcher { db: &db, keys: &stage.letterhead.keys, poster: &poster, queue: &hints, public_url: "" };
     let deadline = Instant::now() + Wait::from_secs(600);
@@ -527,8 +513,10 @@ async fn one_slow_endpoint_holds_nobody_else_up() {
     let sql = "insert into webhook_events (organization_id, id, type, subject_id, occurred_at, data)
                select $1, gen_random_uuid(), 'campaign.paused', $1, now(), '{}' from generate_series(1, 15)";
     stage.scene.run(sql, &[&stage.scene.organization]).await;
-    let (poster, hints) =
-        (HeldPoster { held: slow, others: Semaphore::new(0), released: Semaphore::new(0) }, FakeHints::default());
+    let (poster, hints) = (
+        HeldPoster { held: slow, others: Semaphore::new(0), released: Semaphore::new(0) },
+        FakeWebhookQueue::default(),
+    );
     let all_others = async {
         poster.others.acquire_many(15).await.unwrap().forget();
         poster.released.add_permits(15);
@@ -589,7 +577,7 @@ async fn another_organization_is_told_nothing_and_finds_nothing() {
     tx.commit().await.unwrap();
     // A dispatcher that is asked for them alone sees nobody else's.
     let db = stage.worker("martlet_dispatcher");
-    let hints = FakeHints::default();
+    let hints = FakeWebhookQueue::default();
     let keys = &stage.letterhead.keys;
     let dispatcher = Dispatcher { db: &db, keys, poster: &poster, queue: &hints, public_url: "" };
     stage.scene.run("update webhook_deliveries set state = 'pending', next_attempt_at = now()", &[]).await;
@@ -597,7 +585,7 @@ async fn another_organization_is_told_nothing_and_finds_nothing() {
     assert_eq!(done, Dispatched::default());
     // The scheduler sends a hint for whoever has something to tell, and for nobody else.
     dispatching::enqueue_due(&stage.worker("martlet_scheduler"), &hints).await.unwrap();
-    assert_eq!(*hints.0.lock().unwrap(), [(stage.scene.organization, 0)]);
+    assert_eq!(hints.drain(), [(stage.scene.organization, Wait::ZERO)]);
 }
 
 #[tokio::test]
