@@ -17,6 +17,7 @@ mod sealing;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -62,6 +63,8 @@ enum Purpose {
     Reply,
     /// No token: the hash of an address that is to be recognized and not to be known.
     ForgottenAddress,
+    /// No token: the hash of the network address that requests come from.
+    Network,
     WorkflowCallback,
     /// No token: the key that secrets are stored under.
     StoredSecret,
@@ -76,6 +79,7 @@ impl Purpose {
             Self::Click => b"martlet click\0",
             Self::Reply => b"martlet reply\0",
             Self::ForgottenAddress => b"martlet forgotten address\0",
+            Self::Network => b"martlet network\0",
             Self::WorkflowCallback => b"martlet workflow callback\0",
             Self::StoredSecret => b"martlet stored secret\0",
         }
@@ -235,6 +239,18 @@ impl KeyRing {
         }
         self.open(Purpose::Reply, head & MAX_KEY_ID, &bytes, REPLY_MAC)
             .map(|[organization, message]| (organization, message))
+    }
+
+    /// The hash of a network address under the current key, by which its requests are counted: nobody needs to know whence
+    /// they came.
+    #[must_use]
+    pub fn network_hash(&self, address: IpAddr) -> [u8; 32] {
+        // The addresses of one IPv6 network of 64 bits are one subscriber's.
+        let content = match address.to_canonical() {
+            IpAddr::V4(address) => address.octets().to_vec(),
+            IpAddr::V6(address) => address.octets()[..8].to_vec(),
+        };
+        self.keys.get(&self.current).and_then(|key| mac(key, Purpose::Network, &content)).unwrap_or_default()
     }
 
     fn link_token(&self, purpose: Purpose, ids: &[Uuid]) -> String {

@@ -5,6 +5,7 @@ pub mod settings;
 
 use branding::{Branding, BrandingFields};
 use chrono::{DateTime, NaiveDate, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
@@ -42,7 +43,7 @@ pub async fn create(tx: &Tx, id: OrganizationId, slug: &str, name: &str) -> Resu
 }
 
 /// An organization as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Organization {
     /// Its id.
     pub id: OrganizationId,
@@ -73,17 +74,20 @@ pub struct Organization {
 }
 
 /// What changes; absent fields stay as they are.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OrganizationFields {
     /// The name.
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "String")]
     pub name: Option<String>,
     /// IANA time zone.
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "String")]
     pub timezone: Option<String>,
     /// Dates such as `2026-12-25`, at most 366; they take the place of all that were there.
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "Vec<String>")]
     pub holidays: Option<Vec<String>>,
     /// The postal address, null to remove it.
     #[serde(deserialize_with = "patched")]
