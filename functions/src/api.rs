@@ -15,6 +15,8 @@ pub mod senders;
 pub mod ses_events;
 pub mod suppressions;
 pub mod tracking;
+pub mod webhooks;
+pub mod workflows;
 
 use crate::http::openapi::Description;
 
@@ -35,5 +37,7 @@ pub fn describe() -> Description {
     let description = senders::routes(description);
     let description = ses_events::routes(description);
     let description = suppressions::routes(description);
-    tracking::routes(description)
+    let description = tracking::routes(description);
+    let description = webhooks::routes(description);
+    workflows::routes(description)
 }

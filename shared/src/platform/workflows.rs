@@ -7,6 +7,7 @@ pub mod callbacks;
 pub mod runs;
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
@@ -26,7 +27,7 @@ const NAME_MAXIMUM: usize = 255;
 const DESCRIPTION_MAXIMUM: usize = 500;
 
 /// A workflow as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Workflow {
     /// Its id; also that of its deliveries' endpoint.
     pub id: WorkflowId,
@@ -60,7 +61,7 @@ pub struct Workflow {
 }
 
 /// A workflow to be made.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewWorkflow {
     /// Its name.
@@ -77,23 +78,26 @@ pub struct NewWorkflow {
 }
 
 /// What changes; absent fields stay as they are.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct WorkflowFields {
     /// Its name.
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "String")]
     pub name: Option<String>,
     /// Where it is started; null for nowhere.
     #[serde(deserialize_with = "patched")]
     pub url: Option<Option<String>>,
     /// What starts it beside a request.
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "Vec<String>")]
     pub event_types: Option<Vec<String>>,
     /// What it is for.
     #[serde(deserialize_with = "patched")]
     pub description: Option<Option<String>>,
     /// `enabled` or `disabled`.
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "Status")]
     pub status: Option<Status>,
 }
 

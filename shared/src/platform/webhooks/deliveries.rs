@@ -1,6 +1,7 @@
 //! Deliveries: the record of what an endpoint was told, and telling it again.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio_postgres::Row;
@@ -12,7 +13,7 @@ use crate::{Error, Result, Tx, WebhookDeliveryId, WebhookEndpointId, WebhookEven
 pub const REPLAY_MAXIMUM: i64 = 1_000;
 
 /// Where a delivery stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// It is due, or waits for its next attempt.
@@ -47,7 +48,7 @@ impl State {
 }
 
 /// A delivery as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Delivery {
     /// Its id.
     pub id: WebhookDeliveryId,
@@ -85,7 +86,7 @@ pub struct Delivery {
 }
 
 /// A delivery with what is told.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct DeliveryInFull {
     /// Where it stands.
     #[serde(flatten)]
@@ -98,7 +99,7 @@ pub struct DeliveryInFull {
 }
 
 /// Which deliveries to list; what is absent does not narrow.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Filter {
     /// To this endpoint or workflow.

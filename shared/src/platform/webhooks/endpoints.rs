@@ -1,6 +1,7 @@
 //! Endpoints: where an organization is told, and of what.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
@@ -16,7 +17,7 @@ const MAXIMUM: i64 = 20;
 const DESCRIPTION_MAXIMUM: usize = 500;
 
 /// Whether an endpoint is told anything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// It is.
@@ -26,7 +27,7 @@ pub enum Status {
 }
 
 /// Why an endpoint is disabled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DisabledReason {
     /// A person did it.
@@ -38,7 +39,7 @@ pub enum DisabledReason {
 }
 
 /// An endpoint as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Endpoint {
     /// Its id.
     pub id: WebhookEndpointId,
@@ -70,7 +71,7 @@ pub struct Endpoint {
 }
 
 /// An endpoint to be made.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewEndpoint {
     /// Where events are posted: `https`, to an address that everybody can reach.
@@ -84,11 +85,12 @@ pub struct NewEndpoint {
 }
 
 /// What changes; absent fields stay as they are.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EndpointFields {
     /// Where events are posted.
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "String")]
     pub url: Option<String>,
     /// Of what it is told; null for everything.
     #[serde(deserialize_with = "patched")]
@@ -98,6 +100,7 @@ pub struct EndpointFields {
     pub description: Option<Option<String>>,
     /// `enabled` or `disabled`.
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "Status")]
     pub status: Option<Status>,
 }
 

@@ -1,11 +1,12 @@
 //! What there is to tell.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 macro_rules! event_types {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal;)+) => {
         /// What has happened.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         pub enum EventType {
             $($(#[doc = $doc])+ #[serde(rename = $name)] $variant,)+
         }

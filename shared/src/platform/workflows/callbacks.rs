@@ -4,6 +4,7 @@
 //! with the run that it has ended, that it is not somebody's who has listened: the same call ends nothing twice.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -20,7 +21,7 @@ use crate::{Database, Error, OrganizationId, Result, Tx, WorkflowId, WorkflowRun
 const ID_MAXIMUM: usize = 255;
 
 /// How a run has ended, as its workflow says.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Report {
     /// `success`, `error` or `cancelled`.

@@ -1,6 +1,7 @@
 //! Runs: each time that a workflow is started, or says that it has started by itself.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio_postgres::Row;
@@ -17,7 +18,7 @@ const EXECUTION_ID_MAXIMUM: usize = 255;
 const JSON_BYTES: usize = 65_536;
 
 /// What has started a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
     /// A call, of an event or of another program.
@@ -46,7 +47,7 @@ impl Trigger {
 }
 
 /// How a run stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// It is under way, as far as is known.
@@ -78,7 +79,7 @@ impl Status {
 }
 
 /// A run as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Run {
     /// Its id.
     pub id: WorkflowRunId,
@@ -110,7 +111,7 @@ pub struct Run {
 }
 
 /// A run to be started or noted.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewRun {
     /// Of this workflow…
@@ -176,7 +177,7 @@ pub async fn create(tx: &Tx, new: NewRun) -> Result<Run> {
 }
 
 /// Which runs to list; what is absent does not narrow.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Filter {
     /// Of this workflow.
