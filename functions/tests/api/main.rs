@@ -26,4 +26,6 @@ mod sessions;
 mod suppressions;
 mod tracking;
 mod walk;
+mod webhooks;
 mod whole;
+mod workflows;

@@ -6,7 +6,9 @@ use axum::Router;
 use functions::api::contacts::{self, Contacts};
 use functions::api::imports::{self, Imports};
 use functions::api::suppressions::{self, Suppressions};
-use functions::api::{analytics, audit, campaigns, docs, domains, jobs, lists, messages, organizations, senders};
+use functions::api::{
+    analytics, audit, campaigns, docs, domains, jobs, lists, messages, organizations, senders, webhooks, workflows,
+};
 use testkit::{FakeAccount, FakeImportQueue, FakeObjectStore, TestDb};
 
 use crate::campaigns::Hints;
@@ -32,5 +34,7 @@ pub(crate) fn router(db: &TestDb) -> Router {
         .merge(messages::router(db.clone()))
         .merge(organizations::router(db.clone()))
         .merge(senders::router(db.clone()))
-        .merge(suppressions::router(Suppressions { db, keys }))
+        .merge(suppressions::router(Suppressions { db: db.clone(), keys }))
+        .merge(webhooks::router(crate::webhooks::webhooks(db.clone())))
+        .merge(workflows::router(crate::webhooks::webhooks(db)))
 }

@@ -71,7 +71,7 @@ values ('${ORGANIZATION}', md5('${ORGANIZATION} session')::uuid, md5('${ORGANIZA
 insert into request_counts (organization_id, credential_id, window_start, used)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} key')::uuid, now(), 1);
 insert into webhook_endpoints (organization_id, id, kind, url)
-values ('${ORGANIZATION}', md5('${ORGANIZATION} endpoint')::uuid, 'workflow', 'https://example.test/hooks');
+values ('${ORGANIZATION}', md5('${ORGANIZATION} endpoint')::uuid, 'webhook', 'https://example.test/hooks');
 insert into webhook_secrets (organization_id, endpoint_id, id, key_number, sealed)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} endpoint')::uuid, md5('${ORGANIZATION} secret')::uuid, 1,
         sha256('${ORGANIZATION}') || sha256('secret'));
