@@ -1,5 +1,5 @@
-//! What stands behind the ports that `shared` declares: SQS, SES, S3, Secrets Manager, the hosts of SNS and
-//! of identity providers.
+//! What stands behind the ports that `shared` declares: SQS, SES, S3, Secrets Manager, the hosts of SNS, of identity
+//! providers and of webhooks.
 
 pub mod aws;
 pub mod identities;
@@ -11,3 +11,4 @@ pub mod ses;
 pub mod ses_account;
 pub mod sns_host;
 pub mod sqs;
+pub mod webhook_poster;

@@ -19,6 +19,8 @@ pub mod stripe_events;
 pub mod subscriptions;
 pub mod suppressions;
 pub mod tracking;
+pub mod webhooks;
+pub mod workflows;
 
 use crate::http::openapi::Description;
 
@@ -43,5 +45,7 @@ pub fn describe() -> Description {
     let description = stripe_events::routes(description);
     let description = subscriptions::routes(description);
     let description = suppressions::routes(description);
-    tracking::routes(description)
+    let description = tracking::routes(description);
+    let description = webhooks::routes(description);
+    workflows::routes(description)
 }

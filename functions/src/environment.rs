@@ -2,6 +2,7 @@
 
 use shared::db::{Config, Stage, Tls};
 use shared::delivery::tokens::KeyRing;
+use shared::platform::webhooks::Reach;
 use shared::{Database, Error, Result};
 
 use crate::adapters::{aws, secrets};
@@ -25,6 +26,15 @@ impl Environment {
     #[must_use]
     pub fn stage(&self) -> Stage {
         self.stage
+    }
+
+    /// How far webhooks may go: on the local stack to this machine as well.
+    #[must_use]
+    pub fn webhook_reach(&self) -> Reach {
+        match self.stage {
+            Stage::Local => Reach::Loopback,
+            Stage::Deployed => Reach::Public,
+        }
     }
 
     /// The database, as the role whose secret this function may read.

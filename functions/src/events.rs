@@ -1,6 +1,7 @@
 //! What queues, schedules and deployments bring, one module per function.
 
 pub mod batch;
+pub mod dispatcher;
 pub mod feedback;
 pub mod importer;
 pub mod inbound;

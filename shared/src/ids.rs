@@ -115,6 +115,16 @@ typed_ids! {
     SessionId;
     /// A person who uses Martlet.
     UserId;
+    /// Something told to whoever wants to know.
+    WebhookEventId;
+    /// A telling of it.
+    WebhookDeliveryId;
+    /// Where an organization is told.
+    WebhookEndpointId;
+    /// A program elsewhere that is started and reports back.
+    WorkflowId;
+    /// One time that it ran.
+    WorkflowRunId;
 }
 
 impl MessageId {

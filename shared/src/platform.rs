@@ -1,5 +1,5 @@
 //! What every organization has, whatever it does with it: itself, its people and its keys, its long work, its record of
-//! changes, its place under the limits of requests.
+//! changes, its place under the limits of requests, what it is told of and what it starts elsewhere.
 
 pub mod api_keys;
 pub mod attempts;
@@ -29,3 +29,5 @@ pub mod subscriptions;
 pub mod usage;
 pub mod user_tokens;
 pub mod users;
+pub mod webhooks;
+pub mod workflows;

@@ -65,6 +65,14 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
         "organizations_of_user",
         "the organizations of one person, for their login, which has no other way to know where they belong",
     ),
+    (
+        "organizations_with_deliveries_due",
+        "ids of organizations, for the scheduler, which has no other way to know its tenants",
+    ),
+    (
+        "organizations_with_webhook_events_before",
+        "ids of organizations, for maintenance, which has no other way to know its tenants",
+    ),
     ("organizations_to_examine", "ids of organizations, for maintenance, which has no other way to know its tenants"),
     ("organizations_with_deltas", "ids of organizations, for maintenance, which has no other way to know its tenants"),
     (
@@ -78,6 +86,10 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
     ("person_who_signed_up", "the address of one person, for a mail to them, in an organization of the caller's batch"),
     ("plan_system_mail", "the id of a mail of the installation, which is in the default organization's ledger"),
     ("sessions_of_user", "the open sessions of one person in all of their organizations, for themselves"),
+    (
+        "owner_addresses",
+        "where the owners of an organization of the batch are written to, for the dispatcher, which may not read people",
+    ),
     ("oldest_unresolved_seconds", "one number: for how long the oldest mail has waited for its outcome, for an alarm"),
     ("organizations_to_hold", "ids of organizations, for the scheduler, after the database was restored"),
     ("organizations_with_work", "ids of organizations, for the scheduler, which has no other way to know its tenants"),

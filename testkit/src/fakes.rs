@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use shared::delivery::messages::MessageKey;
@@ -10,7 +11,8 @@ use shared::delivery::provider_account::{AccountState, ProviderAccount};
 use shared::delivery::restoration::Memory;
 use shared::delivery::scheduling::{Hint, SendQueue};
 use shared::delivery::sending::{Answer, Mail, Mailer};
-use shared::{Error, MessageId, Result};
+use shared::platform::webhooks::dispatching::WebhookQueue;
+use shared::{Error, MessageId, OrganizationId, Result};
 use tokio::sync::{RwLock, RwLockWriteGuard};
 
 /// A queue in memory.
@@ -36,6 +38,28 @@ impl SendQueue for FakeQueue {
         Box::pin(async move {
             self.hints.lock().unwrap().extend_from_slice(hints);
             Ok(hints.len())
+        })
+    }
+}
+
+/// A queue of webhooks that only remembers whose turn it is, and after how long.
+#[derive(Default)]
+pub struct FakeWebhookQueue {
+    hints: Mutex<Vec<(OrganizationId, Duration)>>,
+}
+
+impl FakeWebhookQueue {
+    /// Takes everything out, in the order in which it came.
+    pub fn drain(&self) -> Vec<(OrganizationId, Duration)> {
+        self.hints.lock().unwrap().drain(..).collect()
+    }
+}
+
+impl WebhookQueue for FakeWebhookQueue {
+    fn enqueue<'a>(&'a self, organizations: &'a [OrganizationId], delay: Duration) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            self.hints.lock().unwrap().extend(organizations.iter().map(|id| (*id, delay)));
+            Ok(())
         })
     }
 }

@@ -74,6 +74,7 @@ fn role(function: &str) -> &'static str {
         "feedback" => "martlet_feedback",
         "inbound" => "martlet_inbound",
         "auth" => "martlet_identity",
+        "dispatcher" => "martlet_dispatcher",
         "migrate" => "owner",
         _ => "martlet_app",
     }

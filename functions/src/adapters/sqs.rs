@@ -1,5 +1,7 @@
 //! SQS: queues of hints, and of what SNS notifies. A hint holds ids alone; the database is the truth.
 
+use std::time::Duration;
+
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use futures_util::future::{BoxFuture, try_join_all};
 use serde::Serialize;
@@ -7,6 +9,7 @@ use shared::audience::imports::ImportQueue;
 use shared::db::Stage;
 use shared::delivery::scheduling::{Hint, SendQueue};
 use shared::platform::jobs::JobQueue;
+use shared::platform::webhooks::dispatching::WebhookQueue;
 use shared::{Error, ImportId, JobId, OrganizationId, Result};
 
 use super::aws::Aws;
@@ -79,6 +82,45 @@ pub struct ImportHint {
 impl ImportQueue for SqsQueue {
     fn enqueue(&self, organization: OrganizationId, import: ImportId) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move { self.send(&ImportHint { organization_id: organization, import_id: import }).await })
+    }
+}
+
+/// What the queue of webhooks holds.
+#[derive(Debug, Clone, Copy, Serialize, serde::Deserialize)]
+pub struct WebhookHint {
+    /// Who has something to tell.
+    pub organization_id: OrganizationId,
+}
+
+impl SqsQueue {
+    async fn send_webhook_hints(&self, organizations: &[OrganizationId], delay: Duration) -> Result<()> {
+        let delay = i32::try_from(delay.as_secs().min(LONGEST_DELAY_SECONDS)).unwrap_or_default();
+        let entries = organizations
+            .iter()
+            .enumerate()
+            .map(|(n, organization)| {
+                let hint = WebhookHint { organization_id: *organization };
+                SendMessageBatchRequestEntry::builder()
+                    .id(n.to_string())
+                    .message_body(serde_json::to_string(&hint).map_err(Error::internal)?)
+                    .delay_seconds(delay)
+                    .build()
+                    .map_err(Error::internal)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let call = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries));
+        // What is not taken is found by the scheduler.
+        call.send().await.map_err(|error| Error::Unavailable(Box::new(error)))?;
+        Ok(())
+    }
+}
+
+impl WebhookQueue for SqsQueue {
+    fn enqueue<'a>(&'a self, organizations: &'a [OrganizationId], delay: Duration) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            try_join_all(organizations.chunks(BATCH).map(|batch| self.send_webhook_hints(batch, delay))).await?;
+            Ok(())
+        })
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use shared::delivery::examining::{self, Examined};
 use shared::outreach::statistics::folding::{self, Folded};
 use shared::platform::idempotency::sweeping::{self, Swept};
+use shared::platform::webhooks;
 use shared::{Database, Result};
 use tokio::time::Instant;
 
@@ -24,6 +25,8 @@ pub struct Run {
     pub examined: Examined,
     /// What was swept of the requests that may be sent twice.
     pub swept: Swept,
+    /// What was swept of what had been told elsewhere.
+    pub told: webhooks::sweeping::Swept,
 }
 
 /// Runs once, logged in as martlet_maintenance. What the event says does not matter.
@@ -32,6 +35,7 @@ pub async fn handle(db: &Database, _event: serde_json::Value) -> Result<Run> {
     let folded = folding::fold(db, begin + LONGEST_FOLDING).await;
     let examined = examining::examine(db, begin + LONGEST_RUN).await;
     let swept = sweeping::sweep(db, begin + LONGEST_RUN).await;
-    tracing::info!(?folded, ?examined, ?swept, "the run is over");
-    Ok(Run { folded: folded?, examined: examined?, swept: swept? })
+    let told = webhooks::sweeping::sweep(db, begin + LONGEST_RUN).await;
+    tracing::info!(?folded, ?examined, ?swept, ?told, "the run is over");
+    Ok(Run { folded: folded?, examined: examined?, swept: swept?, told: told? })
 }

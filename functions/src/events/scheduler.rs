@@ -9,6 +9,7 @@ use shared::delivery::restoration::{self, Memory, Standing};
 use shared::delivery::scheduling::{self, Planned, SendQueue};
 use shared::delivery::sweeping::{self, Swept};
 use shared::platform::lifecycle_mails::{self, sending::Kept};
+use shared::platform::webhooks::dispatching::{self, WebhookQueue};
 use shared::{Database, Result};
 use tokio::time::Instant;
 
@@ -21,6 +22,8 @@ pub struct Scheduler {
     pub db: Database,
     /// Where planned messages wait.
     pub queue: Box<dyn SendQueue>,
+    /// Where organizations wait that have something to tell elsewhere.
+    pub webhooks: Box<dyn WebhookQueue>,
     /// The provider account whose bounds are planned by.
     pub account: WatchedAccount,
     /// What is remembered of the ledger outside of the database.
@@ -40,11 +43,13 @@ pub struct Run {
     pub swept: Swept,
     /// Which mails of the first days were handed over, and which trials looked at.
     pub kept: Kept,
+    /// Organizations that have something to tell elsewhere.
+    pub telling: usize,
 }
 
 /// Runs once. What the event says does not matter: a retried event can be hours old, so time is the database's.
 pub async fn handle(scheduler: &Scheduler, _event: serde_json::Value) -> Result<Run> {
-    let Scheduler { db, queue, account, memory, stage } = scheduler;
+    let Scheduler { db, queue, webhooks, account, memory, stage } = scheduler;
     let deadline = Instant::now() + LONGEST_RUN;
     let horizon = scheduling::horizon(*stage);
     // Before anything is planned: nothing is, by a ledger that was not confirmed lately.
@@ -58,11 +63,12 @@ pub async fn handle(scheduler: &Scheduler, _event: serde_json::Value) -> Result<
     let planned = scheduling::enqueue_due(db, &**queue, horizon, deadline).await;
     // What went wrong with one does not keep the other from its work.
     let swept = sweeping::sweep(db, &**queue).await;
-    let (planned, swept, (), standing, kept) = (planned?, swept?, told?, standing?, kept?);
+    let telling = dispatching::enqueue_due(db, &**webhooks).await;
+    let (planned, swept, (), standing, kept, telling) = (planned?, swept?, told?, standing?, kept?, telling?);
     // A filter in template.yaml makes a metric of the field, so it stands by itself, as a number.
     let oldest_unresolved_seconds = swept.oldest_unresolved_seconds;
     tracing::info!(?planned, ?swept, ?kept, oldest_unresolved_seconds, "the run is over");
-    Ok(Run { standing, planned, swept, kept })
+    Ok(Run { standing, planned, swept, kept, telling })
 }
 
 /// Keeps what the provider tells of its account, when it has told it: what we have sent since then is counted by ourselves. On

@@ -266,6 +266,29 @@ pub const ROUTES: &[Route] = &[
     row("GET", "/t/o/{*token}", EVERYONE, "", "The pixel of a mail."),
     row("GET", "/u/{*token}", EVERYONE, "", "Shows what a link unsubscribes from, and changes nothing."),
     row("POST", "/u/{*token}", EVERYONE, "", "Unsubscribes, also by one click (RFC 8058)."),
+
+    row("GET", "/v1/webhooks", ADMIN, "webhooks:read", "The webhook endpoints, the newest first."),
+    row("POST", "/v1/webhooks", ADMIN, "webhooks:write", "Makes a webhook endpoint; this answer alone holds its secret."),
+    row("GET", "/v1/webhooks/deliveries", ADMIN, "webhooks:read", "What was told to endpoints and workflows, the newest first."),
+    row("GET", "/v1/webhooks/deliveries/{id}", ADMIN, "webhooks:read", "One delivery with what is told."),
+    row("POST", "/v1/webhooks/deliveries/{id}/replay", ADMIN, "webhooks:write", "Tells it again, under the same webhook-id."),
+    row("GET", "/v1/webhooks/{id}", ADMIN, "webhooks:read", "One webhook endpoint."),
+    row("PATCH", "/v1/webhooks/{id}", ADMIN, "webhooks:write", "Changes the fields that are given; also enables and disables."),
+    row("DELETE", "/v1/webhooks/{id}", ADMIN, "webhooks:write", "Deletes a webhook endpoint with the record of its deliveries."),
+    row("POST", "/v1/webhooks/{id}/replay", ADMIN, "webhooks:write", "Tells an endpoint again what it has not taken since a time."),
+    row("POST", "/v1/webhooks/{id}/rotate", ADMIN, "webhooks:write", "Makes another secret; the one before signs for another day."),
+    row("POST", "/v1/webhooks/{id}/test", ADMIN, "webhooks:write", "Sends an endpoint an event that says nothing."),
+
+    row("GET", "/v1/workflows", MEMBER, "workflows:read", "The workflows, the newest first."),
+    row("POST", "/v1/workflows", ADMIN, "workflows:write", "Makes a workflow; this answer alone holds its secret."),
+    row("POST", "/v1/workflows/callbacks/{token}", EVERYONE, "", "For workflows alone: how a run has ended, signed."),
+    row("GET", "/v1/workflows/runs", VIEWER, "workflows:read", "The runs of workflows, the newest first."),
+    row("POST", "/v1/workflows/runs", MEMBER, "workflows:write", "Starts a workflow, or notes a run that began elsewhere."),
+    row("GET", "/v1/workflows/runs/{id}", VIEWER, "workflows:read", "One run with its metrics and errors."),
+    row("GET", "/v1/workflows/{id}", MEMBER, "workflows:read", "One workflow."),
+    row("PATCH", "/v1/workflows/{id}", ADMIN, "workflows:write", "Changes the fields that are given; also enables and disables."),
+    row("DELETE", "/v1/workflows/{id}", ADMIN, "workflows:write", "Deletes a workflow; its runs stay."),
+    row("POST", "/v1/workflows/{id}/rotate", ADMIN, "workflows:write", "Makes another secret; the one before is good for another day."),
 ];
 
 #[cfg(test)]

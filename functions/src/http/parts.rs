@@ -147,7 +147,11 @@ single_ids!(
     OrganizationId,
     SessionId,
     SuppressionId,
-    UserId
+    UserId,
+    WebhookDeliveryId,
+    WebhookEndpointId,
+    WorkflowId,
+    WorkflowRunId
 );
 
 impl<A: FromStr, B: FromStr> PathIds for (A, B) {

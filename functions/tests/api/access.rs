@@ -151,7 +151,9 @@ impl World {
 const PLACEHOLDERS: &[(&str, &str)] = &[
     ("CAMPAIGN_ID", "campaign"),
     ("CONTACT_ID", "contact"),
+    ("DELIVERY_ID", "delivery"),
     ("DOMAIN_ID", "domain"),
+    ("ENDPOINT_ID", "endpoint"),
     ("ENROLLMENT_ID", "enrollment"),
     ("IMPORT_ID", "import"),
     ("JOB_ID", "job"),
@@ -159,10 +161,12 @@ const PLACEHOLDERS: &[(&str, &str)] = &[
     ("LIST_ID", "list"),
     ("MESSAGE_ID", "message"),
     ("OTHER_STEP_ID", "step"),
+    ("RUN_ID", "run"),
     ("SENDER_ID", "sender"),
     ("SESSION_ID", "session"),
     ("STEP_ID", "step"),
     ("SUPPRESSION_ID", "suppression"),
+    ("WORKFLOW_ID", "endpoint"),
 ];
 
 #[test]

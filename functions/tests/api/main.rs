@@ -31,4 +31,6 @@ mod subscriptions;
 mod suppressions;
 mod tracking;
 mod walk;
+mod webhooks;
 mod whole;
+mod workflows;

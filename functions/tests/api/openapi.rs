@@ -130,6 +130,7 @@ fn every_route_answers_401_without_credentials_except_a_list_that_only_shrinks()
             "GET /t/o/{*token}",
             "GET /u/{*token}",
             "POST /u/{*token}",
+            "POST /v1/workflows/callbacks/{token}",
         ]
     );
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use functions::api::imports::Imports;
-use functions::api::{campaigns, domains, imports, lists, messages, organizations, senders};
+use functions::api::{campaigns, domains, imports, lists, messages, organizations, senders, webhooks, workflows};
 use serde_json::Value;
 use shared::EnrollmentId;
 use shared::platform::jobs::JobQueue;
@@ -63,6 +63,18 @@ const WALK: &[&str] = &[
     "suppressions/lift",
     "suppressions/import",
     "suppressions/forget",
+    "webhooks/create",
+    "webhooks/update",
+    "webhooks/rotate",
+    "webhooks/test",
+    "webhooks/deliveries_replay",
+    "webhooks/replay",
+    "webhooks/delete",
+    "workflows/create",
+    "workflows/update",
+    "workflows/rotate",
+    "workflows/runs_create",
+    "workflows/delete",
     "contacts/erase",
 ];
 
@@ -110,6 +122,8 @@ impl Walk {
                 Arc::<Hints>::default() as Arc<dyn JobQueue>,
                 Arc::<FakeAccount>::default(),
             ))
+            .merge(webhooks::router(crate::webhooks::webhooks(db.clone())))
+            .merge(workflows::router(crate::webhooks::webhooks(db.clone())))
             .merge(imports::router(Imports { db, store: self.store.clone(), queue: Arc::<FakeImportQueue>::default() }))
     }
 
@@ -146,6 +160,13 @@ impl Walk {
                 let sql = "select id::text from senders order by id limit 1";
                 self.ids.insert("SENDER_ID", self.app.scene.rows(sql, &[]).await[0].get(0))
             }
+            "webhooks/create" => self.ids.insert("ENDPOINT_ID", made()),
+            "webhooks/test" => {
+                let over = "update webhook_deliveries set state = 'failed', next_attempt_at = null";
+                self.app.scene.run(over, &[]).await;
+                self.ids.insert("DELIVERY_ID", made())
+            }
+            "workflows/create" => self.ids.insert("WORKFLOW_ID", made()),
             "suppressions/create" => self.ids.insert("SUPPRESSION_ID", made()),
             "suppressions/import" => {
                 let sql = "select id::text from suppressions order by id limit 1";
@@ -211,7 +232,7 @@ async fn every_change_is_recorded_with_its_request_and_carried_out_once() {
             assert_eq!(again.headers.get(header), first.headers.get(header), "{name}");
         }
         let mut shown = first.body.clone();
-        for secret in ["key", "upload"] {
+        for secret in ["key", "secret", "upload"] {
             if let Some(secret) = shown.get_mut(secret) {
                 secrets.push(secret.get("url").unwrap_or(secret).as_str().unwrap().to_owned());
                 *secret = Value::Null;
@@ -221,8 +242,8 @@ async fn every_change_is_recorded_with_its_request_and_carried_out_once() {
         assert_eq!(walk.acts().await, acts, "{name} was carried out twice");
         walk.learn(name, &first).await;
     }
-    // A key and the URL of an upload are shown once, and kept nowhere.
-    assert_eq!(secrets.len(), 3, "{secrets:?}");
+    // A key, a secret and the URL of an upload are shown once, and kept nowhere.
+    assert_eq!(secrets.len(), 7, "{secrets:?}");
     let kept = walk.app.scene.rows("select convert_from(body, 'UTF8') from idempotency_keys", &[]).await;
     assert_eq!(kept.len(), WALK.len());
     for row in kept {

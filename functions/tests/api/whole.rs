@@ -9,7 +9,8 @@ use functions::api::exports::{self, Exports};
 use functions::api::imports::{self, Imports};
 use functions::api::suppressions::{self, Suppressions};
 use functions::api::{
-    analytics, audit, campaigns, docs, domains, jobs, lists, messages, organizations, senders, subscriptions,
+    analytics, audit, campaigns, docs, domains, jobs, lists, messages, organizations, senders, subscriptions, webhooks,
+    workflows,
 };
 use testkit::{FakeAccount, FakeArchiveStore, FakeImportQueue, FakeObjectStore, TestDb};
 
@@ -44,5 +45,7 @@ pub(crate) fn router(db: &TestDb) -> Router {
         .merge(organizations::router(db.clone()))
         .merge(senders::router(db.clone()))
         .merge(subscriptions::router(db.clone()))
-        .merge(suppressions::router(Suppressions { db, keys }))
+        .merge(suppressions::router(Suppressions { db: db.clone(), keys }))
+        .merge(webhooks::router(crate::webhooks::webhooks(db.clone())))
+        .merge(workflows::router(crate::webhooks::webhooks(db)))
 }

@@ -10,7 +10,7 @@ use shared::db::Stage;
 use shared::delivery::messages::MessageKey;
 use shared::delivery::provider_account::WatchedAccount;
 use shared::delivery::sending::Letterhead;
-use testkit::{FakeAccount, FakeMailer, FakeMemory, FakeQueue, Scene};
+use testkit::{FakeAccount, FakeMailer, FakeMemory, FakeQueue, FakeWebhookQueue, Scene};
 
 use crate::samples::sample;
 
@@ -28,6 +28,7 @@ impl Functions {
         let scheduler = Scheduler {
             db: scene.db.as_role("martlet_scheduler"),
             queue: Box::new(FakeQueue::default()),
+            webhooks: Box::new(FakeWebhookQueue::default()),
             account: WatchedAccount::new(Arc::new(FakeAccount::default())),
             memory: Box::new(FakeMemory::default()),
             stage: Stage::Local,

@@ -8,3 +8,4 @@ mod migrate;
 mod provider;
 mod reports;
 mod samples;
+mod webhooks;

@@ -15,6 +15,7 @@ use super::gates::{self, Gate};
 use super::health::{Rates, Thresholds};
 use super::senders::ramp::Allowance;
 use crate::platform::audit::{self, Actor};
+use crate::platform::webhooks::{EventType, outbox};
 use crate::{CampaignId, Database, Error, OrganizationId, Result, SenderId, Tx};
 
 /// Organizations of one transaction: each sender and each active campaign of theirs reads its latest mails.
@@ -208,6 +209,15 @@ async fn pause(db: &Database, organization: OrganizationId, subject: Subject) ->
         "sends": sends, "hard_bounces": hard_bounces, "complaints": complaints, "replies": replies,
     });
     audit::record_for(&tx, organization, Actor::System, act, id, &details, None).await?;
+    let (event_type, data) = match subject {
+        Subject::Sender(id) => {
+            (EventType::SenderPaused, json!({ "sender_id": id, "status": "paused", "reason": reason }))
+        }
+        Subject::Campaign(id) => {
+            (EventType::CampaignPaused, json!({ "campaign_id": id, "status": "paused", "reason": reason }))
+        }
+    };
+    outbox::emit(&tx, organization, event_type, id, &data).await?;
     tx.commit().await?;
     tracing::warn!(%organization, %id, act, reason, "it has paused itself");
     Ok(true)

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::limits::{self, Slot};
 use super::messages::{MessageKey, OutcomeCode, State, columns, organizations};
@@ -21,6 +21,8 @@ use super::settling::{self, Ended};
 use super::stopping::{self, Stop};
 use super::visitors::{Machine, Visit};
 use crate::audience::suppressions::{self, Reason};
+use crate::platform::webhooks::EventType;
+use crate::platform::webhooks::outbox::{self, MessageEvent};
 use crate::{ContactId, Database, EnrollmentId, MessageId, OrganizationId, Result, Tx};
 
 /// Most opens or clicks that one message keeps of people, and as many of machines: whoever has a link can call it again and
@@ -89,6 +91,19 @@ impl EventKind {
         match self {
             Self::Rejected => Some(OutcomeCode::Rejected),
             Self::RenderingFailed => Some(OutcomeCode::RenderingFailed),
+            _ => None,
+        }
+    }
+
+    /// What is told of it to whoever wants to know.
+    fn tells(self) -> Option<EventType> {
+        match self {
+            Self::Delivered => Some(EventType::MessageDelivered),
+            Self::Bounced => Some(EventType::MessageBounced),
+            Self::Complained => Some(EventType::MessageComplained),
+            Self::Opened => Some(EventType::MessageOpened),
+            Self::Clicked => Some(EventType::MessageClicked),
+            Self::Unsubscribed => Some(EventType::ContactUnsubscribed),
             _ => None,
         }
     }
@@ -211,20 +226,39 @@ pub async fn apply(db: &Database, events: &[Event]) -> Result<Applied> {
     lock(&tx, &events.iter().map(Event::proof).collect::<Vec<_>>()).await?;
     let entries: Vec<Entry<'_>> = events.iter().map(Event::entry).collect();
     let new = insert(&tx, &entries).await?;
-    let mut slots = resolve(&tx, &new.iter().map(|entry| entry.proof).collect::<Vec<_>>()).await?;
+    let mut moved = resolve(&tx, &new.iter().map(|entry| entry.proof).collect::<Vec<_>>()).await?;
     summarize(&tx, &new).await?;
-    slots.released.extend(stop(&tx, &new).await?);
-    limits::count(&tx, &slots.counted, &slots.released).await?;
+    moved.released.extend(stop(&tx, &new).await?);
+    limits::count(&tx, &moved.counted, &moved.released).await?;
+    tell(&tx, moved.told, &new).await?;
     tx.commit().await?;
     #[cfg(fault_points)]
     crate::fault_points::reach("after_commit");
     Ok(Applied { new: new.len(), passed_over: events.len() - new.len() })
 }
 
-/// Resolves outcomes that were open by proofs that stop nobody. The caller has taken the locks with [`lock`].
-pub(super) async fn accept(tx: &Tx, proofs: &[Proof<'_>]) -> Result<()> {
-    let slots = resolve(tx, proofs).await?;
-    limits::count(tx, &slots.counted, &slots.released).await
+/// Resolves outcomes that were open by proofs that stop nobody, and returns what is to be told of it. The caller has taken the
+/// locks with [`lock`].
+pub(super) async fn accept(tx: &Tx, proofs: &[Proof<'_>]) -> Result<Vec<MessageEvent>> {
+    let moved = resolve(tx, proofs).await?;
+    limits::count(tx, &moved.counted, &moved.released).await?;
+    Ok(moved.told)
+}
+
+/// Tells what was resolved, and then what was reported. What a machine has opened or followed is nothing that anybody did.
+pub(super) async fn tell(tx: &Tx, mut resolved: Vec<MessageEvent>, entries: &[&Entry<'_>]) -> Result<()> {
+    for entry in entries.iter().filter(|entry| entry.machine.is_none()) {
+        let Some(event_type) = entry.proof.kind.tells() else { continue };
+        let more = match event_type {
+            // The URL may be the person's own.
+            EventType::MessageClicked => json!({ "link_id": entry.details.get("link_id") }),
+            EventType::ContactUnsubscribed => json!({ "scope": "everything", "reason": null }),
+            _ => json!({}),
+        };
+        let (message, occurred_at) = (entry.proof.message, entry.occurred_at);
+        resolved.push(MessageEvent { message, event_type, occurred_at, more });
+    }
+    outbox::emit_of_messages(tx, &resolved).await
 }
 
 /// Takes the locks in their order: the contacts that are stopped or now count as contacted, the enrollments, the messages.
@@ -317,7 +351,10 @@ async fn resolve(tx: &Tx, proofs: &[Proof<'_>]) -> Result<Moved> {
         ended.insert(key, Ended::Sent(sent_at));
         contacted.extend(row.try_get::<_, Option<ContactId>>("contact_id")?);
         let slot = Slot::from_row(row)?;
-        if State::parse(row.try_get("state")?)? == State::Failed {
+        let is_failed = State::parse(row.try_get("state")?)? == State::Failed;
+        let event_type = if is_failed { EventType::MessageFailed } else { EventType::MessageSent };
+        moved.told.push(MessageEvent::new(key, event_type, sent_at));
+        if is_failed {
             moved.released.extend(slot);
         } else if row.try_get("had_no_slot")? {
             moved.counted.extend(slot);
@@ -328,13 +365,15 @@ async fn resolve(tx: &Tx, proofs: &[Proof<'_>]) -> Result<Moved> {
     Ok(moved)
 }
 
-/// The slots that a batch of reports moves.
+/// The slots that a batch of reports moves, and what became of their messages.
 #[derive(Default)]
 struct Moved {
     /// Of mails that did leave although their slot had been given up: they count nevertheless, even over a cap.
     counted: Vec<Slot>,
     /// Given back.
     released: Vec<Slot>,
+    /// What is to be told of it.
+    told: Vec<MessageEvent>,
 }
 
 /// Writes on the messages what is new: the first time of each kind, and the provider's id where it was not known yet.

@@ -5,11 +5,14 @@
 
 use chrono::{DateTime, Utc};
 use mail_parser::MessageParser;
+use serde_json::json;
 
 use super::automatic_replies::{self, Received};
 use super::messages::MessageKey;
 use super::stopping::{self, Stop};
 use super::tokens::KeyRing;
+use crate::platform::webhooks::EventType;
+use crate::platform::webhooks::outbox::{self, MessageEvent};
 use crate::{ContactId, Database, EnrollmentId, MessageId, OrganizationId, ReplyId, Result};
 
 /// Longer subjects are cut: they are shown, not kept for evidence; the mail itself is in the bucket.
@@ -72,12 +75,13 @@ pub async fn take(db: &Database, keys: &KeyRing, mail: &Incoming<'_>) -> Result<
     let subject: Option<String> =
         parsed.subject().map(|subject| subject.replace('\0', "").chars().take(SUBJECT_CHARACTERS).collect());
     let snippet = automatic_replies::snippet(&parsed).replace('\0', "");
+    let reply = ReplyId::fresh();
     let written = tx
         .execute(
             include_str!("inbound/insert_reply.sql"),
             &[
                 &organization,
-                &ReplyId::fresh(),
+                &reply,
                 &id,
                 &parsed.message_id().unwrap_or(mail.object_key).replace('\0', ""),
                 &from.replace('\0', ""),
@@ -105,6 +109,13 @@ pub async fn take(db: &Database, keys: &KeyRing, mail: &Incoming<'_>) -> Result<
         if let Some(enrollment) = enrollment {
             stopping::stop_enrollment(&tx, organization, enrollment, Stop::Replied).await?;
         }
+        let told = MessageEvent {
+            message: answered,
+            event_type: EventType::ReplyReceived,
+            occurred_at: mail.received_at,
+            more: json!({ "reply_id": reply }),
+        };
+        outbox::emit_of_messages(&tx, &[told]).await?;
     }
     tx.commit().await?;
     Ok(if is_automatic { Taken::AutomaticReply } else { Taken::Reply })

@@ -8,6 +8,7 @@ use chrono::{DateTime, Duration, NaiveDate, Utc};
 use chrono_tz::Tz;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tokio_postgres::Row;
 
 use self::ramp::{Allowance, Ramp};
@@ -16,6 +17,7 @@ use super::schedule::local_day;
 use crate::error::violated_constraint;
 use crate::fields::{Fields, patched};
 use crate::platform::plans::{self, Limit};
+use crate::platform::webhooks::{EventType, outbox};
 use crate::{DomainId, Error, Result, SenderId, Tx};
 
 /// Characters of a display name: longer ones are cut off by mail programs.
@@ -302,6 +304,8 @@ pub async fn pause(tx: &Tx, id: SenderId, reason: Option<&str>) -> Result<Sender
     fields.finish()?;
     close(tx, id).await?;
     tx.execute(include_str!("senders/pause.sql"), &[&id, &reason, &tx.now()]).await?;
+    let data = json!({ "sender_id": id, "status": "paused", "reason": reason });
+    outbox::emit(tx, tx.organization()?, EventType::SenderPaused, id.0, &data).await?;
     find(tx, id).await
 }
 

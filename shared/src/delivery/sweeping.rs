@@ -4,6 +4,7 @@
 //! `unknown`; an `unknown` that no event has resolved within its grace goes to a person. All of it by the machine's clock.
 
 use futures_util::future::try_join_all;
+use serde_json::json;
 
 use super::gates::{self, Gate};
 use super::messages::{MessageKey, OutcomeCode};
@@ -11,6 +12,7 @@ use super::provider_account::usage;
 use super::scheduling::{Hint, SendQueue};
 use super::system_mail;
 use crate::outreach::reports;
+use crate::platform::webhooks::{EventType, outbox};
 use crate::platform::{config, organizations};
 use crate::{CampaignId, Database, OrganizationId, Result};
 
@@ -83,6 +85,10 @@ async fn complete_campaign(db: &Database, organization: OrganizationId, campaign
     if is_completed && !reports::keep(&tx, organization, campaign).await? {
         // It shows in the report; whoever reads the log shall know of it before.
         tracing::error!(%organization, %campaign, "the accounting of a completed campaign does not balance");
+    }
+    if is_completed {
+        let data = json!({ "campaign_id": campaign, "status": "completed" });
+        outbox::emit(&tx, organization, EventType::CampaignCompleted, campaign.0, &data).await?;
     }
     tx.commit().await?;
     Ok(is_completed)

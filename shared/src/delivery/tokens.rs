@@ -9,6 +9,7 @@
 //! | unsubscribe | version 1, key id 1, organization 16, message 16, MAC 16 = 50 bytes | base64url, 67 characters |
 //! | open | as unsubscribe | base64url, 67 characters |
 //! | click | version 1, key id 1, organization 16, message 16, link 16, MAC 16 = 66 bytes | base64url, 88 characters |
+//! | callback | as unsubscribe, of a workflow's run | base64url, 67 characters |
 //! | reply | version and key id 1, organization 16, message 16, MAC 7 = 40 bytes | base32, 64 characters |
 //! | action | version 1, key id 1, id 16, MAC 16 = 34 bytes | base64url, 46 characters |
 //!
@@ -16,6 +17,7 @@
 
 mod actions;
 mod address_hashes;
+mod sealing;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,6 +33,7 @@ use uuid::Uuid;
 
 pub use self::actions::{Action, ActionPurpose};
 pub use self::address_hashes::AddressHash;
+pub use self::sealing::Sealed;
 
 /// Layout of the tokens; another layout gets another number, so that an old token is never read as a new one.
 const VERSION: u8 = 1;
@@ -69,6 +72,9 @@ enum Purpose {
     ForgottenAddress,
     /// No token: the hash of the network address that requests come from.
     Network,
+    WorkflowCallback,
+    /// No token: the key that secrets are stored under.
+    StoredSecret,
 }
 
 impl Purpose {
@@ -85,6 +91,8 @@ impl Purpose {
             Self::Action(ActionPurpose::RestoreOrganization) => b"martlet restore organization\0",
             Self::ForgottenAddress => b"martlet forgotten address\0",
             Self::Network => b"martlet network\0",
+            Self::WorkflowCallback => b"martlet workflow callback\0",
+            Self::StoredSecret => b"martlet stored secret\0",
         }
     }
 }
@@ -131,7 +139,8 @@ impl KeyRing {
     /// Reads `{"current": 1, "key_1": "…", "key_2": "…"}`: each key 32 characters or more, taken as they are.
     ///
     /// To rotate, add a key, and make it the current one when every reader has it. Take an old key out only when no
-    /// link signed with it needs to work and no suppression has a hash that was made with it.
+    /// link signed with it needs to work, no suppression has a hash that was made with it, and no webhook secret is stored
+    /// under it.
     ///
     /// # Errors
     ///
@@ -201,6 +210,21 @@ impl KeyRing {
     /// [`BadToken`] for everything that this ring did not sign as one.
     pub fn open_click_token(&self, token: &str) -> Result<(Uuid, Uuid, Uuid), BadToken> {
         self.open_link_token(Purpose::Click, token).map(|[organization, message, link]| (organization, message, link))
+    }
+
+    /// A token for the address at which a workflow reports how a run of it ended, safe in a URL.
+    #[must_use]
+    pub fn callback_token(&self, organization: Uuid, run: Uuid) -> String {
+        self.link_token(Purpose::WorkflowCallback, &[organization, run])
+    }
+
+    /// The organization and the run of a callback's token.
+    ///
+    /// # Errors
+    ///
+    /// [`BadToken`] for everything that this ring did not sign as one.
+    pub fn open_callback_token(&self, token: &str) -> Result<(Uuid, Uuid), BadToken> {
+        self.open_link_token(Purpose::WorkflowCallback, token).map(|[organization, run]| (organization, run))
     }
 
     /// A token for the local part of the address that replies to a message come to: 64 small letters and digits.

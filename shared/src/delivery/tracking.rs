@@ -101,8 +101,7 @@ async fn record(tx: &Tx, message: MessageKey, visit: &Visit, details: Value, fac
     if new.is_empty() {
         return Ok(());
     }
-    if facts.is_in_doubt() {
-        feedback::accept(tx, &[proof]).await?;
-    }
-    feedback::summarize(tx, &new).await
+    let resolved = if facts.is_in_doubt() { feedback::accept(tx, &[proof]).await? } else { Vec::new() };
+    feedback::summarize(tx, &new).await?;
+    feedback::tell(tx, resolved, &new).await
 }

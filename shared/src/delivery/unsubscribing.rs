@@ -7,10 +7,13 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use super::messages::MessageKey;
 use super::stopping::{self, Stop};
 use super::visitors::Visitor;
 use crate::audience::suppressions::{self, Reason};
 use crate::platform::audit::{self, Actor};
+use crate::platform::webhooks::EventType;
+use crate::platform::webhooks::outbox::{self, MessageEvent};
 use crate::{CampaignId, ContactId, EnrollmentId, Error, MessageId, OrganizationId, Result, Tx};
 
 /// Longest free text that is kept of a reason, in characters.
@@ -178,9 +181,21 @@ pub async fn unsubscribe(tx: &Tx, message: MessageId, wish: &Wish, visitor: &Vis
         }
     }
     match campaign {
-        Some(campaign) => stop_in_campaign(tx, organization, campaign, &email_lower).await,
-        None => stopping::stop_contacts(tx, &contacts, Stop::Unsubscribed).await.map(|_| ()),
+        Some(campaign) => stop_in_campaign(tx, organization, campaign, &email_lower).await?,
+        None => stopping::stop_contacts(tx, &contacts, Stop::Unsubscribed).await.map(|_| ())?,
     }
+    if is_new && !is_erased { tell(tx, message, &wish).await } else { Ok(()) }
+}
+
+/// Tells whoever wants to know, without what the person wrote.
+async fn tell(tx: &Tx, message: MessageId, wish: &Wish) -> Result<()> {
+    let told = MessageEvent {
+        message: MessageKey { organization: tx.organization()?, id: message },
+        event_type: EventType::ContactUnsubscribed,
+        occurred_at: tx.now(),
+        more: json!({ "scope": wish.scope.name(), "reason": wish.why.map(Why::name) }),
+    };
+    outbox::emit_of_messages(tx, &[told]).await
 }
 
 /// Writes the event, once a message and scope; true for the first. The text of a person stands here alone.

@@ -19,6 +19,7 @@ use crate::platform::audit::{self, Actor};
 use crate::platform::config;
 use crate::platform::jobs::{self, Job, JobKind};
 use crate::platform::plans::{self, Limit};
+use crate::platform::webhooks::EventType;
 use crate::{CampaignId, ContactId, EnrollmentId, Error, ListId, Result, SenderId, StepId, Tx};
 
 /// Members of a list that one transaction looks at: large enough to share its round trips, small enough to hold the locks
@@ -171,6 +172,7 @@ impl FirstStep {
 
 async fn set_active(tx: &Tx, id: CampaignId, began_at: DateTime<Utc>) -> Result<Campaign> {
     tx.execute(include_str!("activation/set_active.sql"), &[&id, &began_at]).await?;
+    campaigns::tell(tx, EventType::CampaignActivated, id, Status::Active).await?;
     campaigns::find(tx, id).await
 }
 

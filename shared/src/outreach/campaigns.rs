@@ -6,6 +6,7 @@
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tokio_postgres::Row;
 
 use super::settings::{self, TimezoneMode};
@@ -16,6 +17,7 @@ use crate::delivery::stopping;
 use crate::error::violated_constraint;
 use crate::fields::Fields;
 use crate::platform::plans::{self, Limit};
+use crate::platform::webhooks::{EventType, outbox};
 use crate::{CampaignId, Error, ListId, Result, StepId, Tx};
 
 /// Characters of a name at most.
@@ -292,7 +294,9 @@ pub async fn pause(tx: &Tx, id: CampaignId) -> Result<Campaign> {
     if campaign.status != Status::Active {
         return Err(campaign.conflict("campaign_not_active", "only an active campaign can be paused"));
     }
-    Campaign::from_row(&tx.query_one(include_str!("campaigns/pause.sql"), &[&id, &tx.now()]).await?)
+    let row = tx.query_one(include_str!("campaigns/pause.sql"), &[&id, &tx.now()]).await?;
+    tell(tx, EventType::CampaignPaused, id, Status::Paused).await?;
+    Campaign::from_row(&row)
 }
 
 /// Lets a paused campaign go on. What fell due meanwhile by a delay is spread from now on by the usual gap; what is due by an
@@ -307,7 +311,14 @@ pub async fn resume(tx: &Tx, id: CampaignId) -> Result<Campaign> {
     plans::check(tx, Limit::ActiveCampaigns).await?;
     let row = tx.query_one(include_str!("campaigns/resume.sql"), &[&id, &tx.now()]).await?;
     put_off_offsets(tx, id, OffsetClock::from_row(&row)?).await?;
+    tell(tx, EventType::CampaignResumed, id, Status::Active).await?;
     Campaign::from_row(&row)
+}
+
+/// Tells whoever wants to know how a campaign stands now.
+pub(super) async fn tell(tx: &Tx, event_type: EventType, id: CampaignId, status: Status) -> Result<()> {
+    let data = json!({ "campaign_id": id, "status": status.name() });
+    outbox::emit(tx, tx.organization()?, event_type, id.0, &data).await
 }
 
 /// Puts off what is due by an offset to when the clock reaches it. It is one instant for each step: the minute that is a

@@ -78,3 +78,17 @@ insert into subscriptions (organization_id, stripe_customer_id) values ('${ORGAN
 insert into lifecycle_mails (organization_id, kind, send_at) values ('${ORGANIZATION}', 'welcome', now());
 insert into stripe_events (organization_id, id, occurred_at) values ('${ORGANIZATION}', 'evt_1', now());
 insert into stripe_subscriptions (organization_id, id, status) values ('${ORGANIZATION}', 'sub_1', 'active');
+insert into webhook_endpoints (organization_id, id, kind, url)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} endpoint')::uuid, 'webhook', 'https://example.test/hooks');
+insert into webhook_secrets (organization_id, endpoint_id, id, key_number, sealed)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} endpoint')::uuid, md5('${ORGANIZATION} secret')::uuid, 1,
+        sha256('${ORGANIZATION}') || sha256('secret'));
+insert into webhook_events (organization_id, id, type, subject_id, occurred_at, data)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} webhook event')::uuid, 'message.sent', md5('${ORGANIZATION} message')::uuid, now(), '{}');
+insert into webhook_deliveries (organization_id, id, event_id, endpoint_id)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} delivery')::uuid, md5('${ORGANIZATION} webhook event')::uuid,
+        md5('${ORGANIZATION} endpoint')::uuid);
+insert into workflows (organization_id, id, name) values ('${ORGANIZATION}', md5('${ORGANIZATION} endpoint')::uuid, 'Flow');
+insert into workflow_runs (organization_id, id, workflow_id, workflow_name, execution_id, trigger_source, event_id, started_at)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} run')::uuid, md5('${ORGANIZATION} endpoint')::uuid, 'Flow', 'first', 'manual',
+        md5('${ORGANIZATION} webhook event')::uuid, now());

@@ -18,6 +18,7 @@ use shared::{CampaignId, ContactId, Error, LinkId, OrganizationId, SuppressionId
 use testkit::scene::wednesday_morning;
 
 use crate::stage::{HeldMailer, Stage};
+use crate::webhooks::{FakePoster, Told};
 
 const ADDRESS: &str = "Zq7.Lovelace@People.test";
 
@@ -64,6 +65,16 @@ const IMPERSONAL: &[(&str, &str, &str)] = &[
     ("suppressions", "reason", "a name of a reason"),
     ("system_mails", "*", "what the installation tells people with an account; it goes with the message"),
     ("tracked_links", "kind", "a kind"),
+    ("webhook_deliveries", "error", "a name of what went wrong"),
+    ("webhook_deliveries", "state", "a state"),
+    ("webhook_endpoints", "*", "the organization's own"),
+    ("webhook_events", "type", "what happened"),
+    ("webhook_secrets", "*", "encrypted, and by chance"),
+    ("workflow_runs", "callback_id", "the caller's name for a request"),
+    ("workflow_runs", "status", "a state"),
+    ("workflow_runs", "trigger_source", "a kind"),
+    ("workflow_runs", "workflow_name", "what the organization calls its workflows"),
+    ("workflows", "*", "what the organization calls its workflows"),
 ];
 
 fn visitor() -> Visitor {
@@ -83,6 +94,7 @@ impl Person {
         let stage = Stage::new().await;
         let scene = &stage.scene;
         let organization = scene.organization;
+        let told = Told::new(&stage).await;
         let sender = scene.sender(1, 1_000, 0).await;
         // The second is somebody else, in whose mails are the same links but for the personal one.
         let campaign = scene.running_campaign(2, &[sender], 1, 1_000).await;
@@ -196,6 +208,7 @@ impl Person {
         let person = Self { stage, contact, finished: campaign.campaign, sent };
         person.queue_another_mail().await;
         person.be_in_the_record().await;
+        person.be_told_elsewhere(&told).await;
         person
     }
 
@@ -221,6 +234,22 @@ impl Person {
                 "insert into audit_log (organization_id, id, actor_kind, action, subject_id, details)
                  values ($1, gen_random_uuid(), 'system', 'contact.updated', $2, '{\"fields\": [\"email\"]}')",
                 &[&self.stage.scene.organization, &self.contact],
+            )
+            .await;
+    }
+
+    /// An endpoint was told of everything and repeats it, and a workflow that was started by it reports what it has made of it.
+    async fn be_told_elsewhere(&self, told: &Told) {
+        let poster = FakePoster::answering(Ok(200), &format!("thank you for <{}>", ADDRESS.to_uppercase()));
+        told.dispatch(&self.stage, &poster).await;
+        self.stage
+            .scene
+            .run(
+                "update workflow_runs
+                    set metrics = '{\"to\": \"Zebediah\"}', error_data = '{\"message\": \"no zq7.lovelace@people.test\"}',
+                        execution_id = 'lead:zq7.lovelace@people.test'
+                  where input ->> 'contact_id' = $1::uuid::text and id = (select max(id::text)::uuid from workflow_runs)",
+                &[&self.contact],
             )
             .await;
     }
@@ -410,6 +439,8 @@ async fn export_and_erasure_are_complete() {
         ("tracked_links", 2),
         ("import_errors", 1),
         ("kept_answers", 2),
+        ("webhook_events", 5),
+        ("workflow_runs", 1),
     ] {
         assert_eq!(counted[what], number, "{what}: {counted}");
     }

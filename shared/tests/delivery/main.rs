@@ -26,4 +26,6 @@ mod system_mail;
 mod tracking;
 mod unsubscribing;
 mod waiting;
+mod webhooks;
 mod why;
+mod workflows;

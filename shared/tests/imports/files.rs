@@ -1,7 +1,9 @@
 //! Files as they come: odd ones are read, hostile ones end as errors of a row or of the file.
 
+use serde_json::{Value, json};
 use shared::Error;
 use shared::audience::imports::Pace;
+use uuid::Uuid;
 
 use crate::desk::{AT_ONCE, Desk, ROW_BY_ROW, counts, mapping, plain};
 
@@ -270,4 +272,34 @@ async fn the_error_file_has_the_rows_with_their_cells_and_outlives_no_second_run
     );
     let clean = desk.import(organization, plain(), b"email\na@people.test\n", AT_ONCE).await;
     assert_eq!(desk.error_file(organization, clean.id).await, None, "nothing is written where nothing failed");
+}
+
+#[tokio::test]
+async fn the_end_of_an_import_is_told_to_whoever_wants_to_know_and_once() {
+    let desk = Desk::new().await;
+    let organization = desk.scene.organization;
+    let unheard = desk.import(organization, plain(), b"email\nz@people.test\n", AT_ONCE).await;
+    let endpoint = "insert into webhook_endpoints (organization_id, id, url)
+                    values ($1, gen_random_uuid(), 'https://hooks.example.com/')";
+    desk.scene.run(endpoint, &[&organization]).await;
+    let good = desk.import(organization, plain(), b"email\na@people.test\nnobody\n", ROW_BY_ROW).await;
+    let bad = desk.import(organization, plain(), b"\xff\xfe\x00", AT_ONCE).await;
+    assert_eq!(
+        (unheard.status.as_str(), good.status.as_str(), bad.status.as_str()),
+        ("completed", "completed", "failed")
+    );
+    let told = "select type, subject_id, data from webhook_events order by id";
+    let told = desk.scene.rows(told, &[]).await;
+    let told: Vec<(String, Uuid, Value)> = told.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
+    let [(completed, first, counted), (failed, second, why)] = told.try_into().unwrap();
+    assert_eq!(
+        (completed.as_str(), first, failed.as_str(), second),
+        ("import.completed", good.id.0, "import.failed", bad.id.0)
+    );
+    assert_eq!(
+        (&counted["rows_total"], &counted["rows_created"], &counted["rows_failed"]),
+        (&json!(2), &json!(1), &json!(1))
+    );
+    assert!(why["error_code"].is_string(), "{why}");
+    assert!(!counted.to_string().contains("people.test"), "{counted}");
 }

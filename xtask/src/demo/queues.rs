@@ -8,7 +8,7 @@ use futures_util::future::try_join_all;
 use crate::local::aws::{Aws, Depth, Outputs};
 
 /// The queues in the order in which a mail passes them and its consequences come back.
-const NAMES: [&str; 5] = ["Send", "Feedback", "Inbound", "Job", "Import"];
+const NAMES: [&str; 6] = ["Send", "Feedback", "Inbound", "Job", "Import", "Webhook"];
 /// How often a queue is looked at that is not empty yet.
 const POLL: Duration = Duration::from_millis(15);
 /// A batch that failed comes back after its queue's visibility timeout of three minutes; that, and some time to work.

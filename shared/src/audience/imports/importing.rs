@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::join;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
@@ -22,6 +22,7 @@ use super::parsing::Position;
 use super::rows::RowError;
 use super::{FileError, ImportQueue, Pace};
 use crate::platform::plans;
+use crate::platform::webhooks::{EventType, outbox};
 use crate::{Database, Error, ImportId, ListId, OrganizationId, Result, Tx};
 
 /// How often a chunk is begun anew because somebody else makes its contacts at the same moment.
@@ -223,7 +224,8 @@ impl Importer {
         let forgotten = tx.execute(include_str!("forget_matches.sql"), &[&batch.id, &FORGOTTEN_AT_ONCE]).await?;
         let ended = integer(forgotten)? < FORGOTTEN_AT_ONCE;
         if ended {
-            tx.execute(include_str!("finish.sql"), &[&batch.id, &tx.now()]).await?;
+            let row = tx.query_one(include_str!("finish.sql"), &[&batch.id, &tx.now()]).await?;
+            tell(&tx, batch.id, &row).await?;
         }
         tx.commit().await?;
         Ok(if ended { Next::Ended } else { Next::GoOn })
@@ -257,6 +259,25 @@ impl Importer {
             self.db.begin_with(batch.organization, include_str!("hold_list.sql"), &[(&batch.id, Type::UUID)]).await?;
         Ok(tx)
     }
+}
+
+/// Tells whoever wants to know that an import has ended, in numbers. `row` is what `finish.sql` returns.
+async fn tell(tx: &Tx, import: ImportId, row: &Row) -> Result<()> {
+    let status: &str = row.try_get("status")?;
+    let event_type = if status == "completed" { EventType::ImportCompleted } else { EventType::ImportFailed };
+    let count = |column| row.try_get::<_, i64>(column);
+    let data = json!({
+        "import_id": import,
+        "status": status,
+        "list_id": row.try_get::<_, Option<ListId>>("list_id")?,
+        "rows_total": count("rows_total")?,
+        "rows_created": count("rows_created")?,
+        "rows_updated": count("rows_updated")?,
+        "rows_unchanged": count("rows_unchanged")?,
+        "rows_failed": count("rows_failed")?,
+        "error_code": row.try_get::<_, Option<&str>>("error_code")?,
+    });
+    outbox::emit(tx, tx.organization()?, event_type, import.0, &data).await
 }
 
 const LOCK_FOR_CHUNK: &str = include_str!("lock_for_chunk.sql");

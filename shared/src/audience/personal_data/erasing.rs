@@ -11,7 +11,7 @@ use crate::audience::{contacts, suppressions};
 use crate::delivery::limits;
 use crate::delivery::stopping::{self, Stop};
 use crate::delivery::tokens::KeyRing;
-use crate::{ContactId, Result, SuppressionId, Tx};
+use crate::{ContactId, Result, SuppressionId, Tx, WebhookEventId};
 
 /// What was erased, as numbers.
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
@@ -36,6 +36,10 @@ pub struct Erased {
     pub import_errors: u64,
     /// Answers deleted that were kept for requests under an `Idempotency-Key`.
     pub kept_answers: u64,
+    /// Webhook events emptied; what was not told yet is not told any more.
+    pub webhook_events: u64,
+    /// Runs of workflows that keep their states and times alone.
+    pub workflow_runs: u64,
 }
 
 /// Erases a person: stops them everywhere, takes back what is queued, suppresses the address by its hash, and takes what
@@ -63,6 +67,7 @@ pub async fn erase(tx: &Tx, keys: &KeyRing, contact: ContactId) -> Result<Erased
     let replies = tx.execute(include_str!("erasing/delete_replies.sql"), &[messages, &contact, email_lower]).await?;
     let import_errors = tx.execute(include_str!("erasing/delete_import_errors.sql"), &[naming]).await?;
     let answers = tx.query(include_str!("erasing/drop_answers.sql"), &[&contact.to_string(), naming]).await?;
+    let (webhook_events, workflow_runs) = erase_webhooks(tx, &person).await?;
     let forgotten = suppressions::erase(tx, keys, email_lower, messages).await?;
     contacts::remove(tx, contact).await?;
     limits::release(tx, &slots).await?;
@@ -77,5 +82,20 @@ pub async fn erase(tx: &Tx, keys: &KeyRing, contact: ContactId) -> Result<Erased
         tracked_links,
         import_errors,
         kept_answers: answers.len() as u64,
+        webhook_events,
+        workflow_runs,
     })
+}
+
+/// Empties what was told or is to be told of a person, what was answered, and the runs that it has started; returns how many
+/// events and runs that are.
+async fn erase_webhooks(tx: &Tx, person: &Person) -> Result<(u64, u64)> {
+    let Person { contact, naming, messages, .. } = person;
+    let messages: Vec<String> = messages.iter().map(ToString::to_string).collect();
+    let rows =
+        tx.query(include_str!("erasing/empty_webhook_events.sql"), &[&contact.to_string(), &messages, naming]).await?;
+    let events: Vec<WebhookEventId> = rows.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<_>>()?;
+    tx.execute(include_str!("erasing/empty_webhook_deliveries.sql"), &[&events, naming]).await?;
+    let runs = tx.execute(include_str!("erasing/empty_runs.sql"), &[&events, naming]).await?;
+    Ok((events.len() as u64, runs))
 }

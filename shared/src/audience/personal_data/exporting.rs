@@ -50,11 +50,17 @@ pub enum Section {
     AuditLog,
     /// Answers kept for requests under an `Idempotency-Key` that name the person.
     IdempotencyKeys,
+    /// What was told of the person elsewhere.
+    WebhookEvents,
+    /// What was answered to that, and other answers that name the address.
+    WebhookDeliveries,
+    /// Runs of workflows that were started by it or name the address.
+    WorkflowRuns,
 }
 
 impl Section {
     /// Every section.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Contacts,
         Self::ListMembers,
         Self::ImportErrors,
@@ -66,6 +72,9 @@ impl Section {
         Self::Suppressions,
         Self::AuditLog,
         Self::IdempotencyKeys,
+        Self::WebhookEvents,
+        Self::WebhookDeliveries,
+        Self::WorkflowRuns,
     ];
 }
 
@@ -169,6 +178,15 @@ async fn read(
         Section::IdempotencyKeys => {
             let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&id, &ROWS, &contact.to_string(), naming];
             tx.query(include_str!("exporting/idempotency_keys.sql"), &params).await
+        }
+        Section::WebhookEvents | Section::WebhookDeliveries | Section::WorkflowRuns => {
+            let sql = match section {
+                Section::WebhookEvents => include_str!("exporting/webhook_events.sql"),
+                Section::WebhookDeliveries => include_str!("exporting/webhook_deliveries.sql"),
+                _ => include_str!("exporting/workflow_runs.sql"),
+            };
+            let messages: Vec<String> = messages.iter().map(ToString::to_string).collect();
+            tx.query(sql, &[&id, &ROWS, &contact.to_string(), &messages, naming]).await
         }
     }
 }

@@ -20,6 +20,8 @@ use crate::delivery::settling::{self, Ended};
 use crate::delivery::stopping::{self, Stop};
 use crate::delivery::tokens::KeyRing;
 use crate::outreach::settings::CampaignSettings;
+use crate::platform::webhooks::EventType;
+use crate::platform::webhooks::outbox::{self, MessageEvent};
 use crate::{Database, EnrollmentId, Error, MessageId, OrganizationId, Result, Tx};
 
 /// A hint may be early by this much (clocks, a queue's rounding) before the message is left for its time.
@@ -375,6 +377,9 @@ impl Acts {
             slots.extend(freed);
         }
         limits::release(tx, &slots).await?;
+        let failed = self.end.iter().filter(|(_, state, ..)| *state == State::Failed);
+        let told = failed.map(|(key, ..)| MessageEvent::new(*key, EventType::MessageFailed, tx.now()));
+        outbox::emit_of_messages(tx, &told.collect::<Vec<_>>()).await?;
         Ok(self.send.into_iter().map(|claimed| claimed.mail).collect())
     }
 }

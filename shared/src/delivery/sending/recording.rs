@@ -13,6 +13,8 @@ use crate::delivery::limits::{self, Slot};
 use crate::delivery::messages::{MessageKey, OutcomeCode, State, columns, organizations};
 use crate::delivery::settling::{self, Ended};
 use crate::delivery::stopping::{self, Stop};
+use crate::platform::webhooks::EventType;
+use crate::platform::webhooks::outbox::{self, MessageEvent};
 use crate::{ContactId, Database, EnrollmentId, Error, MessageId, Result, Tx};
 
 /// How often the record is tried: a commit whose answer was lost is found again by the attempt's token.
@@ -62,13 +64,16 @@ async fn record_once(db: &Database, attempts: &[(Mail, Answer)]) -> Result<BTree
     let mut ended = BTreeMap::new();
     let mut slots = Vec::new();
     let mut counts = BTreeMap::new();
+    let mut told = Vec::new();
     for Recorded { key, state, slot, enrollment, address_at_fault } in recorded {
         *counts.entry(state.name()).or_default() += 1;
         match state {
             State::Sent => {
+                told.push(MessageEvent::new(key, EventType::MessageSent, tx.now()));
                 ended.insert(key, Ended::Sent(tx.now()));
             }
             State::Failed => {
+                told.push(MessageEvent::new(key, EventType::MessageFailed, tx.now()));
                 slots.extend(slot);
                 if address_at_fault {
                     if let Some(enrollment) = enrollment {
@@ -84,6 +89,7 @@ async fn record_once(db: &Database, attempts: &[(Mail, Answer)]) -> Result<BTree
     }
     settling::move_on(&tx, &ended).await?;
     limits::release(&tx, &slots).await?;
+    outbox::emit_of_messages(&tx, &told).await?;
     // The breaker's row comes last of all: every batch of every organization may want it.
     // A record tried again after its commit's answer was lost writes nothing, and must not count twice either.
     let is_first = !counts.is_empty();

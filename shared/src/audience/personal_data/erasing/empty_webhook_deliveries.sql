@@ -1,0 +1,9 @@
+-- What an endpoint has answered may repeat what it was told, or name the address for reasons of its own.
+update webhook_deliveries
+   set answer_body = null,
+       state = case when state = 'pending' and event_id = any ($1::uuid[]) then 'cancelled' else state end,
+       finished_at = case when state = 'pending' and event_id = any ($1::uuid[]) then now() else finished_at end,
+       next_attempt_at = case when event_id = any ($1::uuid[]) then null else next_attempt_at end,
+       error = case when state = 'pending' and event_id = any ($1::uuid[]) then 'person_erased' else error end
+ where event_id = any ($1::uuid[])
+    or answer_body ~* $2;

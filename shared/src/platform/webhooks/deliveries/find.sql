@@ -1,0 +1,4 @@
+select d.*, v.type, v.occurred_at, v.data
+  from webhook_deliveries d
+  join webhook_events v on v.organization_id = d.organization_id and v.id = d.event_id
+ where d.id = $1;

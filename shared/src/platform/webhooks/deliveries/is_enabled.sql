@@ -1,0 +1,1 @@
+select status = 'enabled' from webhook_endpoints where id = $1;

@@ -1,0 +1,1 @@
+select organizations_with_deliveries_due($1);

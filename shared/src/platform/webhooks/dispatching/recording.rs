@@ -1,0 +1,153 @@
+//! Recording: what an endpoint has answered, written under the attempt's number, and what follows for the endpoint.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{Answer, Claimed, Dispatched};
+use crate::db::Params;
+use crate::platform::audit::{self, Actor};
+use crate::platform::config;
+use crate::platform::webhooks::deliveries::State;
+use crate::{Database, OrganizationId, Result, Tx, WebhookDeliveryId, WebhookEndpointId};
+
+/// Bytes that are kept of an answer.
+const BODY_BYTES: usize = 1_024;
+
+/// What came of a turn.
+pub(super) struct Recorded {
+    pub(super) dispatched: Dispatched,
+    /// Whether the endpoint takes what it is told, so that another turn makes sense.
+    pub(super) goes_on: bool,
+    /// The shortest time after which something is posted again.
+    pub(super) earliest: Option<Duration>,
+}
+
+/// Writes the answers of a turn in one transaction. What has changed hands meanwhile is passed over.
+pub(super) async fn record(
+    db: &Database,
+    organization: OrganizationId,
+    endpoint: WebhookEndpointId,
+    answers: &[(Claimed, Answer)],
+) -> Result<Recorded> {
+    let mut recorded = Recorded { dispatched: Dispatched::default(), goes_on: true, earliest: None };
+    if answers.is_empty() {
+        return Ok(recorded);
+    }
+    let mut rows = Rows::default();
+    for (claimed, answer) in answers {
+        let wait = claimed.wait().filter(|_| !answer.is_gone());
+        let state = match wait {
+            _ if answer.is_taken() => State::Delivered,
+            Some(_) => State::Pending,
+            None => State::Failed,
+        };
+        rows.push(claimed, answer, state, wait);
+        match state {
+            State::Delivered => recorded.dispatched.delivered += 1,
+            State::Pending => recorded.dispatched.put_off += 1,
+            State::Failed | State::Cancelled => recorded.dispatched.failed += 1,
+        }
+        if state == State::Pending {
+            recorded.earliest = [recorded.earliest, wait].into_iter().flatten().min();
+        }
+    }
+    let tx = db.begin_for(&[organization]).await?;
+    // The endpoint before its deliveries, as whoever disables or deletes it locks them.
+    let lock: Params<'_, 2> = [&organization, &endpoint];
+    let deliveries: Params<'_, 2> = [&organization, &rows.ids];
+    let [locked, _] = tx
+        .query_each([
+            (include_str!("recording/lock_endpoint.sql"), lock.as_slice()),
+            (include_str!("recording/lock_deliveries.sql"), deliveries.as_slice()),
+        ])
+        .await?;
+    // Deleted meanwhile, with all of its deliveries.
+    if locked.is_empty() {
+        tx.commit().await?;
+        return Ok(Recorded { goes_on: false, ..recorded });
+    }
+    rows.write(&tx, organization).await?;
+    recorded.goes_on = follow(&tx, organization, endpoint, answers, &mut recorded.dispatched).await?;
+    tx.commit().await?;
+    Ok(recorded)
+}
+
+/// What the answers say of the endpoint; whether it takes what it is told.
+async fn follow(
+    tx: &Tx,
+    organization: OrganizationId,
+    endpoint: WebhookEndpointId,
+    answers: &[(Claimed, Answer)],
+    dispatched: &mut Dispatched,
+) -> Result<bool> {
+    let is_gone = answers.iter().any(|(_, answer)| answer.is_gone());
+    let has_taken = answers.iter().any(|(_, answer)| answer.is_taken());
+    // A test that fails tells the person who has made it, and nothing of what the endpoint does with events.
+    let has_failed = answers.iter().any(|(claimed, answer)| !answer.is_taken() && !claimed.is_test);
+    let patience = config::read(tx, "webhooks").await?.duration("disable_after")?;
+    let row = tx
+        .query_one(
+            include_str!("recording/judge_endpoint.sql"),
+            &[&organization, &endpoint, &is_gone, &has_taken, &has_failed, &patience.as_secs_f64()],
+        )
+        .await?;
+    if let Some(reason) = row.try_get::<_, Option<&str>>("newly_disabled")? {
+        dispatched.disabled += 1;
+        disable(tx, organization, endpoint, reason).await?;
+    }
+    tx.execute(include_str!("../endpoints/end_runs.sql"), &[&organization, &endpoint, &tx.now()]).await?;
+    Ok(has_taken && !has_failed && row.try_get("is_enabled")?)
+}
+
+/// Cancels what waits for an endpoint that is told nothing any more, and says so to whoever reads the record.
+async fn disable(tx: &Tx, organization: OrganizationId, endpoint: WebhookEndpointId, reason: &str) -> Result<()> {
+    tx.execute(include_str!("../endpoints/cancel_deliveries.sql"), &[&organization, &endpoint]).await?;
+    let details = json!({ "reason": reason });
+    audit::record_for(tx, organization, Actor::System, "webhook_endpoint.disabled", endpoint.0, &details, None).await?;
+    tracing::warn!(%organization, %endpoint, reason, "a webhook endpoint is disabled");
+    Ok(())
+}
+
+/// The answers as the parallel arrays that the statement takes.
+#[derive(Default)]
+struct Rows {
+    ids: Vec<WebhookDeliveryId>,
+    attempts: Vec<i32>,
+    states: Vec<&'static str>,
+    waits: Vec<Option<f64>>,
+    statuses: Vec<Option<i16>>,
+    bodies: Vec<Option<String>>,
+    errors: Vec<Option<&'static str>>,
+    durations: Vec<i32>,
+}
+
+impl Rows {
+    fn push(&mut self, claimed: &Claimed, answer: &Answer, state: State, wait: Option<Duration>) {
+        self.ids.push(claimed.delivery);
+        self.attempts.push(claimed.attempt);
+        self.states.push(state.name());
+        self.waits.push(wait.filter(|_| state == State::Pending).map(|wait| wait.as_secs_f64()));
+        self.statuses.push(answer.outcome.ok().and_then(|status| i16::try_from(status).ok()));
+        self.bodies.push(answer.body.as_deref().map(beginning).filter(|body| !body.is_empty()));
+        self.errors.push(answer.error());
+        self.durations.push(i32::try_from(answer.took.as_millis()).unwrap_or(i32::MAX));
+    }
+
+    async fn write(&self, tx: &Tx, organization: OrganizationId) -> Result<()> {
+        let Self { ids, attempts, states, waits, statuses, bodies, errors, durations } = self;
+        tx.execute(
+            include_str!("recording/record.sql"),
+            &[&organization, ids, attempts, states, waits, statuses, bodies, errors, durations],
+        )
+        .await?;
+        Ok(())
+    }
+}
+
+/// As much of an answer as is kept, without the one character that the database can't hold.
+fn beginning(body: &str) -> String {
+    let body = body.replace('\0', "");
+    let end = body.floor_char_boundary(BODY_BYTES);
+    body.get(..end).unwrap_or_default().to_owned()
+}

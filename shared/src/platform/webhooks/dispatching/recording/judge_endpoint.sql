@@ -1,0 +1,31 @@
+-- The caller has locked it.
+with judged as (
+    select e.organization_id, e.id,
+           case when $4 then null
+                when $5 then coalesce(e.failing_since, now())
+                else e.failing_since end as failing_since
+      from webhook_endpoints e
+     where e.organization_id = $1
+       and e.id = $2
+), decided as (
+    select j.*,
+           case when $3 then 'gone'
+                when j.failing_since <= now() - make_interval(secs => $6) then 'failing' end as reason
+      from judged j
+), changed as (
+    update webhook_endpoints e
+       set failing_since = d.failing_since,
+           status = case when d.reason is null then e.status else 'disabled' end,
+           disabled_reason = coalesce(e.disabled_reason, d.reason),
+           disabled_at = case when d.reason is null then e.disabled_at else coalesce(e.disabled_at, now()) end
+      from decided d
+     where e.organization_id = d.organization_id
+       and e.id = d.id
+       and (e.failing_since is distinct from d.failing_since or (d.reason is not null and e.status = 'enabled'))
+    returning e.id
+)
+-- As it was before this statement, and what it has done.
+select case when e.status = 'enabled' and exists (select from changed) then d.reason end as newly_disabled,
+       e.status = 'enabled' and d.reason is null as is_enabled
+  from decided d
+  join webhook_endpoints e on e.organization_id = d.organization_id and e.id = d.id;

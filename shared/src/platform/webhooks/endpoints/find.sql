@@ -1,0 +1,7 @@
+select e.*,
+       (select max(s.expires_at)
+          from webhook_secrets s
+         where s.endpoint_id = e.id and s.expires_at > now()) as previous_secret_expires_at
+  from webhook_endpoints e
+ where e.id = $1
+   and e.kind = 'webhook';

@@ -1,0 +1,1 @@
+select now() - make_interval(secs => $1);

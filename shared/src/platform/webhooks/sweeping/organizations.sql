@@ -1,0 +1,1 @@
+select organizations_with_webhook_events_before($1);

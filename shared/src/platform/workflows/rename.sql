@@ -1,0 +1,3 @@
+update workflows
+   set name = coalesce($2, name)
+ where id = $1;

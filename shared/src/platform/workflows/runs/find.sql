@@ -1,0 +1,1 @@
+select * from workflow_runs where id = $1;
