@@ -109,6 +109,12 @@ typed_ids! {
     SuppressionId;
     /// A reply received.
     ReplyId;
+    /// A place where somebody is logged in.
+    SessionId;
+    /// A person who uses Martlet.
+    UserId;
+    /// Somebody who may become a member.
+    InviteId;
 }
 
 impl MessageId {

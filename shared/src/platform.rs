@@ -5,6 +5,8 @@ pub mod api_keys;
 pub mod audit;
 pub mod config;
 pub mod idempotency;
+pub mod invites;
 pub mod jobs;
+pub mod memberships;
 pub mod organizations;
 pub mod rate_limits;

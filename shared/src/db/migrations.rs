@@ -43,6 +43,7 @@ migrations![
     "0022_work",
     "0023_restoration",
     "0024_identity",
+    "0026_organizations",
 ];
 
 /// The roles that functions log in as. None owns anything or passes row-level security.
@@ -54,6 +55,7 @@ pub const RUN_TIME_ROLES: &[&str] = &[
     "martlet_inbound",
     "martlet_maintenance",
     "martlet_identity",
+    "martlet_admin",
 ];
 
 /// Two migrators wait for each other on this advisory lock.

@@ -70,3 +70,6 @@ values ('${ORGANIZATION}', md5('${ORGANIZATION} session')::uuid, md5('${ORGANIZA
         now() + interval '1 day');
 insert into request_counts (organization_id, credential_id, window_start, used)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} key')::uuid, now(), 1);
+insert into invites (organization_id, id, email, role, invited_by, expires_at)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} invite')::uuid, 'Invited@people.test', 'member',
+        md5('${ORGANIZATION} user')::uuid, now() + interval '7 days');
