@@ -229,6 +229,8 @@ call admit_batch_role('audit_log', 'martlet_admin', 'insert');
 grant select on system_config, ledger_runs, provider_accounts to martlet_admin;
 grant update (value, updated_at) on system_config to martlet_admin;
 grant execute on function organizations_of_user(uuid) to martlet_admin;
+-- The mail by which an administrator tries whether mail goes.
+grant execute on function plan_system_mail(uuid, text, text, jsonb, text, uuid, text, timestamptz, timestamptz) to martlet_admin;
 
 -- The organizations of the installation, newest first, for its administrators: what each is, how many belong to it, how much
 -- it has sent. `sought` is a part of the name or of the slug.

@@ -23,6 +23,7 @@ pub mod settling;
 pub mod slots;
 pub mod stopping;
 pub mod sweeping;
+pub mod system_mail;
 pub mod tokens;
 pub mod tracked_links;
 pub mod tracking;

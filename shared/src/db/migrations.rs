@@ -43,6 +43,7 @@ migrations![
     "0022_work",
     "0023_restoration",
     "0024_identity",
+    "0025_auth",
     "0026_organizations",
 ];
 

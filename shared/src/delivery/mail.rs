@@ -37,8 +37,8 @@ pub struct Outgoing<'a> {
     pub from: &'a str,
     /// The recipient's address.
     pub to: &'a str,
-    /// The address that replies go to.
-    pub reply_to: &'a str,
+    /// The address that replies go to; the sender's own where there is none.
+    pub reply_to: Option<&'a str>,
     /// The subject: one line of any text.
     pub subject: &'a str,
     /// The text. Its line breaks may be of any kind; control characters are left out.
@@ -47,8 +47,9 @@ pub struct Outgoing<'a> {
     pub postal_address: Option<&'a str>,
     /// The sender's signature, in one or more lines.
     pub signature: Option<&'a str>,
-    /// Where the recipient unsubscribes: an http or https URL that acts on POST (RFC 8058).
-    pub unsubscribe_url: &'a str,
+    /// Where the recipient unsubscribes: an http or https URL that acts on POST (RFC 8058). A mail without one is what a machine
+    /// says to one person about their own account, and says that it is (RFC 3834 section 5).
+    pub unsubscribe_url: Option<&'a str>,
     /// Where links of the HTML part lead instead, by their URL in the text; those that are not here lead where they say.
     /// The plain part keeps what was written.
     pub link_urls: &'a BTreeMap<String, String>,
@@ -157,9 +158,9 @@ fn check(mail: &Outgoing<'_>) -> Result<(), ComposeError> {
         ("from_name", mail.from_name.unwrap_or_default()),
         ("from", mail.from),
         ("to", mail.to),
-        ("reply_to", mail.reply_to),
+        ("reply_to", mail.reply_to.unwrap_or_default()),
         ("subject", mail.subject),
-        ("unsubscribe_url", mail.unsubscribe_url),
+        ("unsubscribe_url", mail.unsubscribe_url.unwrap_or_default()),
         ("in_reply_to", mail.in_reply_to.unwrap_or_default()),
     ];
     let references = mail.references.iter().map(|id| ("references", *id));
@@ -170,8 +171,8 @@ fn check(mail: &Outgoing<'_>) -> Result<(), ComposeError> {
     let invalid = [
         ("from", is_address(mail.from)),
         ("to", is_address(mail.to)),
-        ("reply_to", is_address(mail.reply_to)),
-        ("unsubscribe_url", is_url(mail.unsubscribe_url)),
+        ("reply_to", mail.reply_to.is_none_or(is_address)),
+        ("unsubscribe_url", mail.unsubscribe_url.is_none_or(is_url)),
         ("link_urls", mail.link_urls.values().all(|url| is_url(url))),
         ("pixel_url", mail.pixel_url.is_none_or(is_url)),
         ("in_reply_to", mail.in_reply_to.is_none_or(is_message_id)),
@@ -231,7 +232,9 @@ fn header(mail: &Outgoing<'_>) -> String {
     let from_domain = mail.from.rsplit_once('@').map_or("", |(_, domain)| domain);
     field("From", &mailbox(mail.from_name, mail.from));
     field("To", &mailbox(None, mail.to));
-    field("Reply-To", &mailbox(None, mail.reply_to));
+    if let Some(reply_to) = mail.reply_to {
+        field("Reply-To", &mailbox(None, reply_to));
+    }
     field("Subject", &unstructured("Subject", mail.subject));
     // RFC 5322 section 3.3, written out because the format of the library's own function fails past the year 9999.
     field("Date", &mail.date.format("%a, %-d %b %Y %H:%M:%S +0000").to_string());
@@ -245,8 +248,13 @@ fn header(mail: &Outgoing<'_>) -> String {
     if !references.is_empty() {
         field("References", &references.join("\r\n "));
     }
-    field("List-Unsubscribe", &format!("<{}>", mail.unsubscribe_url));
-    field("List-Unsubscribe-Post", "List-Unsubscribe=One-Click");
+    match mail.unsubscribe_url {
+        Some(url) => {
+            field("List-Unsubscribe", &format!("<{url}>"));
+            field("List-Unsubscribe-Post", "List-Unsubscribe=One-Click");
+        }
+        None => field("Auto-Submitted", "auto-generated"),
+    }
     field("MIME-Version", "1.0");
     header
 }
@@ -343,8 +351,10 @@ fn plain_text(mail: &Outgoing<'_>) -> String {
         text.push_str("\n\n");
         text.push_str(&address);
     }
-    text.push_str("\n\nUnsubscribe: ");
-    text.push_str(mail.unsubscribe_url);
+    if let Some(url) = mail.unsubscribe_url {
+        text.push_str("\n\nUnsubscribe: ");
+        text.push_str(url);
+    }
     text.push('\n');
     // The canonical line break of text (RFC 2046 section 4.1.1), whatever the transfer encoding turns out to be.
     text.replace('\n', "\r\n")
@@ -360,10 +370,12 @@ fn html(mail: &Outgoing<'_>) -> String {
     if let Some(address) = present(mail.postal_address) {
         paragraphs(&mut html, &address, FOOTER, mail.link_urls);
     }
-    html.push_str(FOOTER);
-    html.push_str("<a href=\"");
-    escape(&mut html, mail.unsubscribe_url);
-    html.push_str("\">Unsubscribe</a></p>\n");
+    if let Some(url) = mail.unsubscribe_url {
+        html.push_str(FOOTER);
+        html.push_str("<a href=\"");
+        escape(&mut html, url);
+        html.push_str("\">Unsubscribe</a></p>\n");
+    }
     if let Some(pixel_url) = mail.pixel_url {
         html.push_str("<img src=\"");
         escape(&mut html, pixel_url);

@@ -8,6 +8,7 @@ mod backoff;
 mod claiming;
 mod letters;
 mod recording;
+mod system_letters;
 
 use std::collections::BTreeMap;
 
@@ -103,8 +104,8 @@ pub async fn deliver(
     keys.sort_unstable();
     keys.dedup();
     let mut delivered = Delivered::default();
-    let (tx, letters, breaker) = letters::begin_and_read(db, &keys).await?;
-    if letters.is_empty() {
+    let (tx, materials, breaker) = letters::begin_and_read(db, &keys).await?;
+    if materials.len() == 0 {
         // Before the breaker admits: hints of messages that are gone shall not use up its probes.
         tx.commit().await?;
         return Ok(delivered);
@@ -116,10 +117,10 @@ pub async fn deliver(
     }
     if let Admission::Nothing { .. } = admission {
         tx.commit().await?;
-        delivered.count("postponed", letters.len());
+        delivered.count("postponed", materials.len());
         return Ok(delivered);
     }
-    let mut letters = letters::render(letters, letterhead);
+    let mut letters = letters::render(&materials, letterhead);
     letters::store_links(&tx, &mut letters).await?;
     tx.commit().await?;
     #[cfg(fault_points)]

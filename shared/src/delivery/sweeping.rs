@@ -1,6 +1,6 @@
 //! Sweeping: what was lost on the way is found again.
 //!
-//! A message whose hint was lost is enqueued again; one that has been `sending` for longer than a function lives becomes
+//! A message whose hint was lost is enqueued again, and so is a mail of the installation whose time has come; one that has been `sending` for longer than a function lives becomes
 //! `unknown`; an `unknown` that no event has resolved within its grace goes to a person. All of it by the machine's clock.
 
 use futures_util::future::try_join_all;
@@ -9,8 +9,9 @@ use super::gates::{self, Gate};
 use super::messages::{MessageKey, OutcomeCode};
 use super::provider_account::usage;
 use super::scheduling::{Hint, SendQueue};
+use super::system_mail;
 use crate::outreach::reports;
-use crate::platform::config;
+use crate::platform::{config, organizations};
 use crate::{CampaignId, Database, OrganizationId, Result};
 
 /// Four times what the sender may take: an attempt this old has nobody who could still record it.
@@ -96,7 +97,9 @@ struct Work {
 }
 
 async fn work(db: &Database) -> Result<Work> {
-    let tx = db.begin_for(&[]).await?;
+    let tx = db.begin_for(&[organizations::DEFAULT]).await?;
+    // Before it is asked who has work: those that get their slots now are brought to a sender in this run.
+    system_mail::give_slots(&tx, tx.now()).await?;
     let grace = config::read(&tx, "sending").await?.duration("unknown_grace")?.as_secs_f64();
     let rows = tx.query(include_str!("sweeping/organizations.sql"), &[&SENDING_SECONDS, &grace]).await?;
     usage::sweep(&tx).await?;

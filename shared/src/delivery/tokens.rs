@@ -10,7 +10,11 @@
 //! | open | as unsubscribe | base64url, 67 characters |
 //! | click | version 1, key id 1, organization 16, message 16, link 16, MAC 16 = 66 bytes | base64url, 88 characters |
 //! | reply | version and key id 1, organization 16, message 16, MAC 7 = 40 bytes | base32, 64 characters |
+//! | action | version 1, key id 1, id 16, MAC 16 = 34 bytes | base64url, 46 characters |
+//!
+//! What the token of an action leads to ends on its own: it is used once, and its row has a time.
 
+mod actions;
 mod address_hashes;
 
 use std::collections::BTreeMap;
@@ -24,6 +28,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
+pub use self::actions::{Action, ActionPurpose};
 pub use self::address_hashes::AddressHash;
 
 /// Layout of the tokens; another layout gets another number, so that an old token is never read as a new one.
@@ -57,6 +62,8 @@ enum Purpose {
     Open,
     Click,
     Reply,
+    /// An act of somebody who was sent the token: what it is about has a row with an end.
+    Action(ActionPurpose),
     /// No token: the hash of an address that is to be recognized and not to be known.
     ForgottenAddress,
 }
@@ -69,6 +76,10 @@ impl Purpose {
             Self::Open => b"martlet open\0",
             Self::Click => b"martlet click\0",
             Self::Reply => b"martlet reply\0",
+            Self::Action(ActionPurpose::ConfirmEmail) => b"martlet confirm email\0",
+            Self::Action(ActionPurpose::ResetPassword) => b"martlet reset password\0",
+            Self::Action(ActionPurpose::Invite) => b"martlet invite\0",
+            Self::Action(ActionPurpose::RestoreOrganization) => b"martlet restore organization\0",
             Self::ForgottenAddress => b"martlet forgotten address\0",
         }
     }

@@ -41,6 +41,8 @@ insert into messages (organization_id, id, dedupe_key, campaign_id, step_id, enr
 values ('${ORGANIZATION}', md5('${ORGANIZATION} message')::uuid, 'first', md5('${ORGANIZATION} campaign')::uuid,
         md5('${ORGANIZATION} step')::uuid, md5('${ORGANIZATION} enrollment')::uuid, md5('${ORGANIZATION} contact')::uuid,
         md5('${ORGANIZATION} sender')::uuid, 'person@people.test', current_date, now(), now() + interval '1 hour');
+insert into system_mails (organization_id, message_id, template)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} message')::uuid, 'welcome');
 insert into message_events (organization_id, id, message_id, kind, dedupe_key, occurred_at)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} event')::uuid, md5('${ORGANIZATION} message')::uuid, 'delivered', 'once', now());
 insert into replies (organization_id, id, message_id, campaign_id, contact_id, mime_message_id, from_address, is_automatic,

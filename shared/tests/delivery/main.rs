@@ -22,6 +22,7 @@ mod sending;
 mod stage;
 mod statistics;
 mod sweeping;
+mod system_mail;
 mod tracking;
 mod unsubscribing;
 mod waiting;

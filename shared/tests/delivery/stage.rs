@@ -302,8 +302,8 @@ const CHECKS: [(&str, &str); 9] = [
              select m.organization_id, k.scope, k.scope_id, k.day, count(*) as n
                from messages m
               cross join lateral (values
-                    ('campaign', campaign_id, slot_day, true),
-                    ('sender', sender_id, slot_day, true),
+                    ('campaign', campaign_id, slot_day, campaign_id is not null),
+                    ('sender', sender_id, slot_day, sender_id is not null),
                     ('domain', slot_domain, slot_day, slot_domain is not null),
                     ('organization', organization_id, slot_day, slot_domain is not null),
                     ('person', contact_id, (send_at at time zone 'UTC')::date, slot_counts_person and contact_id is not null)
@@ -365,7 +365,7 @@ const CHECKS: [(&str, &str); 9] = [
         "select format('%s %s', m.recipient, e.status)
            from messages m
            left join enrollments e on e.organization_id = m.organization_id and e.id = m.enrollment_id
-          where m.state = 'scheduled' and m.slot_day is null
+          where m.state = 'scheduled' and m.slot_day is null and m.kind = 'campaign'
             and (e.next_due_at is null or e.status not in ('pending', 'in_progress'))",
     ),
     (

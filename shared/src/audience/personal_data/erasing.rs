@@ -57,6 +57,7 @@ pub async fn erase(tx: &Tx, keys: &KeyRing, contact: ContactId) -> Result<Erased
     let Person { email_lower, naming, messages, .. } = &person;
     let of_messages: [&(dyn ToSql + Sync); 1] = [messages];
     let message_events = tx.execute(include_str!("erasing/empty_events.sql"), &of_messages).await?;
+    tx.execute(include_str!("erasing/drop_system_mails.sql"), &[messages, &Stop::Removed.code().name()]).await?;
     tx.execute(include_str!("erasing/empty_messages.sql"), &of_messages).await?;
     let replies = tx.execute(include_str!("erasing/delete_replies.sql"), &[messages, &contact, email_lower]).await?;
     let import_errors = tx.execute(include_str!("erasing/delete_import_errors.sql"), &[naming]).await?;

@@ -11,12 +11,12 @@ fn outgoing() -> Outgoing<'static> {
         from_name: Some("Ada Lovelace"),
         from: "ada@example.com",
         to: "charles@example.org",
-        reply_to: "token@reply.example.com",
+        reply_to: Some("token@reply.example.com"),
         subject: "The engine",
         body_text: "Dear Charles,\n\nSee https://example.com/a?b=1&c=2.\nYours",
         postal_address: Some("12 St James's Square\nLondon"),
         signature: Some("Ada <Countess>"),
-        unsubscribe_url: "https://example.com/u/abc",
+        unsubscribe_url: Some("https://example.com/u/abc"),
         link_urls: &NO_LINKS,
         pixel_url: None,
         in_reply_to: Some("one@mail.example.com"),
@@ -79,7 +79,7 @@ fn a_parser_reads_it_back() {
     let from = message.from().unwrap().first().unwrap();
     assert_eq!((from.name(), from.address()), (mail.from_name, Some(mail.from)));
     assert_eq!(message.to().unwrap().first().unwrap().address(), Some(mail.to));
-    assert_eq!(message.reply_to().unwrap().first().unwrap().address(), Some(mail.reply_to));
+    assert_eq!(message.reply_to().unwrap().first().unwrap().address(), mail.reply_to);
     assert_eq!(message.message_id(), Some("01900000-0000-7000-8000-000000000001@example.com"));
     assert_eq!(message.in_reply_to().as_text(), Some("one@mail.example.com"));
     assert_eq!(message.references().as_text_list().unwrap(), mail.references);
@@ -204,9 +204,9 @@ fn cr_lf_nul_in_header_fields_are_refused() {
             ("from_name", Outgoing { from_name: Some(bad), ..outgoing() }),
             ("from", Outgoing { from: bad, ..outgoing() }),
             ("to", Outgoing { to: bad, ..outgoing() }),
-            ("reply_to", Outgoing { reply_to: bad, ..outgoing() }),
+            ("reply_to", Outgoing { reply_to: Some(bad), ..outgoing() }),
             ("subject", Outgoing { subject: bad, ..outgoing() }),
-            ("unsubscribe_url", Outgoing { unsubscribe_url: bad, ..outgoing() }),
+            ("unsubscribe_url", Outgoing { unsubscribe_url: Some(bad), ..outgoing() }),
             ("in_reply_to", Outgoing { in_reply_to: Some(bad), ..outgoing() }),
         ];
         for (field, mail) in mails {
@@ -227,7 +227,7 @@ fn malformed_fields_are_refused_by_name() {
         assert_eq!((error.code(), error.field()), ("invalid", Some("to")), "{bad:?}");
     }
     for bad in ["", "ftp://a", "https://", "https:// a", "https://a>", "https://a\tb", "javascript:alert(1)"] {
-        let error = compose(&Outgoing { unsubscribe_url: bad, ..outgoing() }).unwrap_err();
+        let error = compose(&Outgoing { unsubscribe_url: Some(bad), ..outgoing() }).unwrap_err();
         assert_eq!((error.code(), error.field()), ("invalid", Some("unsubscribe_url")), "{bad:?}");
     }
     for bad in ["", "a", "<a@b>", "a@b c@d", "a@b> <c@d", "@b", "a@"] {
@@ -311,12 +311,12 @@ proptest! {
             from_name: Some(pick(0, "Ada")),
             from: pick(1, base.from),
             to: pick(2, base.to),
-            reply_to: pick(3, base.reply_to),
+            reply_to: Some(pick(3, "token@reply.example.com")),
             subject: pick(4, base.subject),
             body_text: pick(5, base.body_text),
             postal_address: Some(pick(6, "London")),
             signature: Some(pick(6, "Ada")),
-            unsubscribe_url: pick(7, base.unsubscribe_url),
+            unsubscribe_url: Some(pick(7, "https://example.com/u/abc")),
             in_reply_to: Some(pick(8, "one@mail.example.com")),
             references: &references,
             ..base
@@ -348,4 +348,17 @@ proptest! {
         prop_assert_eq!(message.subject(), Some(subject.as_str()));
         prop_assert_eq!(message.from().unwrap().first().unwrap().name(), Some(name.trim()));
     }
+}
+
+#[test]
+fn a_mail_about_an_account_has_no_unsubscribe_link_and_says_that_a_machine_wrote_it() {
+    let mail = Outgoing { unsubscribe_url: None, reply_to: None, postal_address: None, ..outgoing() };
+    let bytes = compose(&mail).unwrap();
+    let fields = fields(&bytes);
+    let value = |name: &str| fields.iter().find(|(its, _)| its == name).map(|(_, value)| value.as_str());
+    assert_eq!(value("Auto-Submitted"), Some("auto-generated"));
+    for absent in ["List-Unsubscribe", "List-Unsubscribe-Post", "Reply-To"] {
+        assert_eq!(value(absent), None);
+    }
+    assert!(!text(&mail).contains("Unsubscribe"));
 }

@@ -53,6 +53,8 @@ outcome_codes! {
     ProviderBusy = "provider_busy";
     /// Put back with its slot: the provider account may not send.
     AccountClosed = "account_closed";
+    /// Put back: nobody has said which address the installation's own mails come from.
+    NoSystemSender = "no_system_sender";
     /// Put back: a person has it sent again.
     Resent = "resent";
     /// In doubt: the provider's answer leaves it open.
@@ -105,6 +107,8 @@ outcome_codes! {
     Archived = "archived";
     /// Taken back: the person was taken out of the campaign, or deleted.
     Removed = "removed";
+    /// Taken back: what it was to tell is no longer so.
+    Withdrawn = "withdrawn";
 }
 
 impl From<&TemplateError> for OutcomeCode {

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tokio_postgres::Row;
 
-use super::{Message, OutcomeCode, State};
+use super::{Kind, Message, OutcomeCode, State};
 use crate::Result;
 use crate::audience::suppressions;
 use crate::delivery::constraints::Binding;
@@ -31,6 +31,7 @@ sentences! {
     /// Each reason there is, in the order of the states.
     Reason:
     Planned = "planned", "It has a slot and waits for its time.";
+    NotYet = "not_yet", "Its time has not come.";
     Due = "due", "Its time has come: it goes when its turn comes, or gets another slot if something holds it then.";
     WaitsForSlot = "waits_for_slot",
         "It waits for a slot that the window and the limits of its campaign and its sender allow.";
@@ -63,6 +64,8 @@ sentences! {
     AnotherDay = "another_day", "Its turn came on another day than its slot's: it waits for another slot.";
     WindowClosed = "window_closed",
         "The campaign's sending window was closed when its turn came: it waits for another slot.";
+    NoSystemSender = "no_system_sender",
+        "Nobody has said which address the installation's own mails come from: it waits until that is known.";
     Resent = "resent",
         "A person has it sent again, although it may have arrived: it waits for another slot.";
 
@@ -113,6 +116,7 @@ sentences! {
     PersonRemoved = "person_removed", "The person was taken out of the campaign, so it was taken back.";
     ContactDeleted = "contact_deleted", "The contact was taken out of the campaign and deleted, so it was taken back.";
     NotWaitedFor = "not_waited_for", "The person's way through the campaign had ended before its turn came.";
+    Withdrawn = "withdrawn", "What it was to tell was no longer so, so it was taken back.";
     Cancelled = "cancelled", "The person's way through the campaign has ended, so it was taken back.";
 
     SuppressedHardBounce = "suppressed_hard_bounce",
@@ -190,6 +194,10 @@ impl Hold {
         let campaign: Option<&str> = row.try_get("campaign_status")?;
         let sender: Option<&str> = row.try_get("sender_status")?;
         let domain: Option<&str> = row.try_get("domain_status")?;
+        if row.try_get::<_, &str>("kind")? == Kind::System.name() {
+            // It is no mail of the organization that it stands in.
+            return Ok(None);
+        }
         if row.try_get::<_, &str>("organization_status")? != "active" {
             return Ok(Some(Self::Organization));
         }
@@ -265,6 +273,7 @@ fn noted(code: OutcomeCode) -> (State, Reason) {
         Code::WindowClosed => (State::Scheduled, Reason::WindowClosed),
         Code::ProviderBusy => (State::Scheduled, Reason::ProviderBusy),
         Code::AccountClosed => (State::Scheduled, Reason::AccountClosed),
+        Code::NoSystemSender => (State::Scheduled, Reason::NoSystemSender),
         Code::Resent => (State::Scheduled, Reason::Resent),
         Code::UnclearAnswer => (State::Unknown, Reason::UnclearAnswer),
         Code::NoOutcomeRecorded => (State::Unknown, Reason::NoOutcomeRecorded),
@@ -291,6 +300,7 @@ fn noted(code: OutcomeCode) -> (State, Reason) {
         Code::AddressFailed => (State::Cancelled, Reason::AddressRefused),
         Code::Archived => (State::Cancelled, Reason::CampaignArchived),
         Code::Removed => (State::Cancelled, Reason::PersonRemoved),
+        Code::Withdrawn => (State::Cancelled, Reason::Withdrawn),
     }
 }
 
@@ -317,10 +327,12 @@ fn scheduled(
         };
     }
     // With a slot, what sent it back for that one does not matter any more; without, what came before it was sent back.
-    let is_put_back = matches!(noted, Some(Reason::ProviderBusy | Reason::AccountClosed));
+    let is_put_back = matches!(noted, Some(Reason::ProviderBusy | Reason::AccountClosed | Reason::NoSystemSender));
     let noted = noted.filter(|_| is_put_back == has_slot);
     if !has_slot {
-        return (noted.unwrap_or(Reason::WaitsForSlot), None);
+        // A mail of the installation gets its slot when its time comes, and nothing else holds it.
+        let usual = if message.kind == Kind::System { Reason::NotYet } else { Reason::WaitsForSlot };
+        return (noted.unwrap_or(usual), None);
     }
     if now > message.expires_at {
         return (Reason::Expiring, Some(message.expires_at));

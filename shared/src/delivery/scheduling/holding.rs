@@ -14,6 +14,8 @@ use super::{BATCH, Due, Given, Granted, ORGANIZATIONS, lock_people, write};
 use crate::delivery::limits::{self, Slot, recipient_domain_key};
 use crate::delivery::messages::OutcomeCode;
 use crate::delivery::schedule::local_day;
+use crate::delivery::system_mail;
+use crate::platform::organizations;
 use crate::{Database, DomainId, Error, OrganizationId, Result, SenderId, Tx};
 
 /// Whoever is being stopped while they are looked at is looked at again; not for ever.
@@ -26,8 +28,11 @@ const PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
 /// Errors: [`Error::Unavailable`] where somebody stays locked, or another run has held it all meanwhile and has counted up to
 /// `remembered`. What was held until then stays held, and the next run goes on.
 pub async fn hold(db: &Database, horizon: Duration, remembered: i64) -> Result<u64> {
-    let tx = db.begin_for(&[]).await?;
-    let rows = tx.query("select organizations_to_hold($1)", &[&(tx.now() + horizon)]).await?;
+    let tx = db.begin_for(&[organizations::DEFAULT]).await?;
+    let until = tx.now() + horizon;
+    // A mail of the installation whose time has come since the backup may have left as well.
+    system_mail::give_slots(&tx, until).await?;
+    let rows = tx.query("select organizations_to_hold($1)", &[&until]).await?;
     tx.commit().await?;
     let organizations: Vec<OrganizationId> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
     let mut held = 0;

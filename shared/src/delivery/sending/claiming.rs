@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Duration, Utc};
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::letters::{Content, Letter, Unwritable};
-use super::{Delivered, Mail};
+use super::{Delivered, Mail, system_letters};
 use crate::delivery::gates::{self, Gate};
 use crate::delivery::limits::{self, Slot};
-use crate::delivery::messages::{MessageKey, OutcomeCode, State, columns, organizations};
+use crate::delivery::messages::{Kind, MessageKey, OutcomeCode, State, columns, organizations};
 use crate::delivery::schedule::local_day;
 use crate::delivery::settling::{self, Ended};
 use crate::delivery::stopping::{self, Stop};
@@ -40,6 +41,8 @@ enum Verdict {
     Replan(OutcomeCode),
     /// Its time has not come.
     Wait,
+    /// It keeps its slot and waits for what is missing.
+    Postpone(OutcomeCode),
     /// It never goes; the person's way ends as well.
     Stop(State, Stop),
     /// It never goes; the next step follows.
@@ -67,15 +70,23 @@ pub(super) async fn claim(
     }
     let keys: Vec<MessageKey> = letters.iter().map(|letter| letter.key).collect();
     #[cfg(not(fault_points))]
-    let (tx, facts) = lock_and_read(db, ring, &keys).await?;
+    let (tx, locked, facts) = lock_and_read(db, ring, &keys).await?;
     #[cfg(fault_points)]
-    let (tx, facts) = defects::lock_and_read(db, ring, &keys).await?;
+    let (tx, locked, facts) = defects::lock_and_read(db, ring, &keys).await?;
+    let has_system_mail = letters.iter().any(|letter| letter.kind == Kind::System);
+    let system_facts = if has_system_mail { read_system_facts(&tx, ring, &locked).await? } else { Vec::new() };
     let mut letters: BTreeMap<MessageKey, Letter> = letters.into_iter().map(|letter| (letter.key, letter)).collect();
     let mut acts = Acts::default();
     for facts in facts {
         let Some(letter) = letters.remove(&facts.key) else { continue };
         let verdict = judge(&facts, letter.content.as_ref(), tx.now());
-        acts.note(facts, verdict, letter);
+        acts.note(facts.enrollment, facts.slot, verdict, letter);
+    }
+    for facts in system_facts {
+        let Some(letter) = letters.remove(&facts.key) else { continue };
+        let verdict = judge_system(&facts, letter.content.as_ref(), tx.now());
+        // Its slot is counted nowhere.
+        acts.note(None, None, verdict, letter);
     }
     #[cfg(fault_points)]
     crate::fault_points::reach("checked");
@@ -85,11 +96,11 @@ pub(super) async fn claim(
 }
 
 /// Takes the locks, and reads what is true of the messages that are in nobody else's hands.
-async fn lock_and_read(db: &Database, ring: &KeyRing, keys: &[MessageKey]) -> Result<(Tx, Vec<Facts>)> {
+async fn lock_and_read(db: &Database, ring: &KeyRing, keys: &[MessageKey]) -> Result<(Tx, Vec<Row>, Vec<Facts>)> {
     let (tx, locked) = begin_and_lock(db, keys).await?;
     // Only here, in a statement after the locks, is it seen what was committed while we waited for them.
     let facts = read_facts(&tx, ring, &locked).await?;
-    Ok((tx, facts))
+    Ok((tx, locked, facts))
 }
 
 /// Takes the locks in their order: gates, contacts, enrollments, messages; of these the ones that are in nobody else's
@@ -135,22 +146,45 @@ struct Facts {
     address_has_changed: bool,
 }
 
-/// Reads what is true of the locked messages.
-async fn read_facts(tx: &Tx, ring: &KeyRing, locked: &[Row]) -> Result<Vec<Facts>> {
-    let mut organizations: Vec<OrganizationId> = Vec::with_capacity(locked.len());
-    let mut ids: Vec<MessageId> = Vec::with_capacity(locked.len());
-    // The recipient of a locked message does not change any more; what it would be suppressed as, only we can tell.
-    let mut hashed: (Vec<MessageId>, Vec<Vec<u8>>) = Default::default();
-    for row in locked {
-        let (organization, id): (OrganizationId, _) = (row.try_get(0)?, row.try_get(1)?);
-        for hash in ring.address_hashes(organization.0, row.try_get(2)?) {
-            hashed.0.push(id);
-            hashed.1.push(hash.hash.to_vec());
+/// Locked messages as the parallel arrays of the statements that check them.
+#[derive(Default)]
+struct Locked {
+    organizations: Vec<OrganizationId>,
+    ids: Vec<MessageId>,
+    hashed: Vec<MessageId>,
+    hashes: Vec<Vec<u8>>,
+}
+
+impl Locked {
+    /// The recipient of a locked message does not change any more; what it would be suppressed as, only we can tell.
+    fn of(rows: &[Row], ring: &KeyRing) -> Result<Self> {
+        let mut locked = Self::default();
+        for row in rows {
+            let (organization, id): (OrganizationId, _) = (row.try_get(0)?, row.try_get(1)?);
+            for hash in ring.address_hashes(organization.0, row.try_get(2)?) {
+                locked.hashed.push(id);
+                locked.hashes.push(hash.hash.to_vec());
+            }
+            locked.organizations.push(organization);
+            locked.ids.push(id);
         }
-        organizations.push(organization);
-        ids.push(id);
+        Ok(locked)
     }
-    let rows = tx.query(include_str!("check.sql"), &[&organizations, &ids, &hashed.0, &hashed.1]).await?;
+
+    async fn check(&self, tx: &Tx, sql: &str) -> Result<Vec<Row>> {
+        tx.query(sql, &[&self.organizations, &self.ids, &self.hashed, &self.hashes]).await
+    }
+}
+
+/// Reads what is true of the locked messages that are mails of the installation.
+async fn read_system_facts(tx: &Tx, ring: &KeyRing, locked: &[Row]) -> Result<Vec<system_letters::Facts>> {
+    let rows = Locked::of(locked, ring)?.check(tx, include_str!("check_system.sql")).await?;
+    rows.iter().map(system_letters::Facts::from_row).collect()
+}
+
+/// Reads what is true of the locked messages of campaigns.
+async fn read_facts(tx: &Tx, ring: &KeyRing, locked: &[Row]) -> Result<Vec<Facts>> {
+    let rows = Locked::of(locked, ring)?.check(tx, include_str!("check.sql")).await?;
     let mut readable = Vec::with_capacity(rows.len());
     for row in &rows {
         match facts(row, tx.now()) {
@@ -234,6 +268,26 @@ fn judge(facts: &Facts, letter: Result<&Content, &Unwritable>, now: DateTime<Utc
     }
 }
 
+/// Decides on a mail of the installation. No window, limit or pause holds it, nor does the state of an organization.
+fn judge_system(facts: &system_letters::Facts, letter: Result<&Content, &Unwritable>, now: DateTime<Utc>) -> Verdict {
+    if facts.is_suppressed {
+        return Verdict::Stop(State::Suppressed, Stop::Suppressed);
+    }
+    if now > facts.expires_at {
+        let detail = "what it was to tell is over".to_owned();
+        return Verdict::Skip(State::Expired, OutcomeCode::TooLate, detail);
+    }
+    if facts.send_at > now + EARLY {
+        return Verdict::Wait;
+    }
+    match letter {
+        Err(Unwritable { code: OutcomeCode::NoSystemSender, .. }) => Verdict::Postpone(OutcomeCode::NoSystemSender),
+        Err(Unwritable { code, detail }) => Verdict::Skip(State::Failed, *code, detail.clone()),
+        Ok(content) if content.to != facts.recipient => Verdict::Wait,
+        Ok(_) => Verdict::Send,
+    }
+}
+
 /// The verdicts of a batch, gathered so that each kind is one statement.
 #[derive(Default)]
 struct Acts {
@@ -243,19 +297,21 @@ struct Acts {
     skip: BTreeMap<MessageKey, State>,
     stop: Vec<(OrganizationId, EnrollmentId, Stop)>,
     slots: Vec<Slot>,
+    postpone: Vec<(MessageKey, OutcomeCode)>,
     waiting: usize,
 }
 
 impl Acts {
-    fn note(&mut self, facts: Facts, verdict: Verdict, letter: Letter) {
-        if !matches!(verdict, Verdict::Send | Verdict::Wait) {
-            self.slots.extend(facts.slot);
+    fn note(&mut self, enrollment: Option<EnrollmentId>, slot: Option<Slot>, verdict: Verdict, letter: Letter) {
+        let key = letter.key;
+        if !matches!(verdict, Verdict::Send | Verdict::Wait | Verdict::Postpone(_)) {
+            self.slots.extend(slot);
         }
         match verdict {
             Verdict::Send => {
                 if let Ok(content) = letter.content {
                     let mail = Mail {
-                        message: facts.key,
+                        message: key,
                         attempt: crate::ids::fresh(),
                         from: content.from,
                         to: content.to,
@@ -264,17 +320,18 @@ impl Acts {
                     self.send.push(Claimed { mail, subject: content.subject, body: content.body });
                 }
             }
-            Verdict::Replan(reason) => self.replan.push((facts.key, reason)),
+            Verdict::Replan(reason) => self.replan.push((key, reason)),
             Verdict::Wait => self.waiting += 1,
+            Verdict::Postpone(reason) => self.postpone.push((key, reason)),
             Verdict::Stop(state, stop) => {
-                self.end.push((facts.key, state, stop.code(), String::new()));
-                self.stop.extend(facts.enrollment.map(|enrollment| (facts.key.organization, enrollment, stop)));
+                self.end.push((key, state, stop.code(), String::new()));
+                self.stop.extend(enrollment.map(|enrollment| (key.organization, enrollment, stop)));
             }
             Verdict::Skip(state, code, detail) => {
-                self.end.push((facts.key, state, code, detail));
-                self.skip.insert(facts.key, state);
+                self.end.push((key, state, code, detail));
+                self.skip.insert(key, state);
             }
-            Verdict::Cancel(code) => self.end.push((facts.key, State::Cancelled, code, String::new())),
+            Verdict::Cancel(code) => self.end.push((key, State::Cancelled, code, String::new())),
         }
     }
 
@@ -283,6 +340,12 @@ impl Acts {
         delivered.count("replanned", self.replan.len());
         for (_, state, ..) in &self.end {
             delivered.count(state.name(), 1);
+        }
+        for (key, reason) in &self.postpone {
+            delivered.count(reason.name(), 1);
+            let params: [&(dyn ToSql + Sync); 4] =
+                [&vec![key.organization], &vec![key.id], &system_letters::SENDER_WAIT, &reason.name()];
+            tx.execute(include_str!("postpone_system.sql"), &params).await?;
         }
         if !self.send.is_empty() {
             let (organizations, ids) = columns(self.send.iter().map(|claimed| claimed.mail.message));

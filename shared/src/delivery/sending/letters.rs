@@ -9,10 +9,10 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio_postgres::Row;
 
-use super::Letterhead;
+use super::{Letterhead, system_letters};
 use crate::delivery::breaker::{self, Breaker};
 use crate::delivery::mail::{self, Outgoing, compose};
-use crate::delivery::messages::{MessageKey, OutcomeCode, columns, organizations};
+use crate::delivery::messages::{Kind, MessageKey, OutcomeCode, columns, organizations};
 use crate::delivery::tracked_links::{self, MAX_LINKS, TrackedLink};
 use crate::outreach::templates::Template;
 use crate::{CampaignId, Database, Result, StepId, Tx};
@@ -20,8 +20,20 @@ use crate::{CampaignId, Database, Result, StepId, Tx};
 /// Compiled templates that a warm function keeps; a campaign's steps are few and their mails many.
 const KEPT_TEMPLATES: usize = 200;
 
-/// What a letter is made of.
-pub(super) struct Material {
+/// What the letters of a batch are made of.
+pub(super) struct Materials {
+    campaigns: Vec<Material>,
+    system: Vec<system_letters::Material>,
+}
+
+impl Materials {
+    pub(super) fn len(&self) -> usize {
+        self.campaigns.len() + self.system.len()
+    }
+}
+
+/// What a letter of a campaign is made of.
+struct Material {
     key: MessageKey,
     step: StepId,
     step_version: DateTime<Utc>,
@@ -64,6 +76,7 @@ struct Sender {
 /// A letter that is ready, or why there can be none.
 pub(super) struct Letter {
     pub(super) key: MessageKey,
+    pub(super) kind: Kind,
     pub(super) content: Result<Content, Unwritable>,
 }
 
@@ -75,7 +88,7 @@ pub(super) struct Content {
     pub(super) to: String,
     pub(super) raw: Vec<u8>,
     /// What of it leads through us, to be stored before it goes.
-    links: Vec<TrackedLink>,
+    pub(super) links: Vec<TrackedLink>,
 }
 
 /// Why a letter can't be written: a defect of the step or of what is known of the person.
@@ -86,16 +99,21 @@ pub(super) struct Unwritable {
 
 /// Begins, reads the material of the messages that are still planned, and asks in the same round trip how the breaker
 /// stands.
-pub(super) async fn begin_and_read(db: &Database, keys: &[MessageKey]) -> Result<(Tx, Vec<Material>, Breaker)> {
+pub(super) async fn begin_and_read(db: &Database, keys: &[MessageKey]) -> Result<(Tx, Materials, Breaker)> {
     let (of, ids) = columns(keys.iter().copied());
-    let (tx, [rows, breaker]) = db
+    let (tx, [rows, system, breaker]) = db
         .begin_for_with(
             &organizations(keys.iter().copied()),
-            [(include_str!("read_letters.sql"), &[&of, &ids]), (breaker::READ, &[&breaker::ACCOUNT])],
+            [
+                (include_str!("read_letters.sql"), &[&of, &ids]),
+                (system_letters::READ, &[&of, &ids]),
+                (breaker::READ, &[&breaker::ACCOUNT]),
+            ],
         )
         .await?;
-    let materials = rows.iter().map(|row| material(row, tx.now())).collect::<Result<_>>()?;
-    Ok((tx, materials, Breaker::from_rows(&breaker)?))
+    let campaigns = rows.iter().map(|row| material(row, tx.now())).collect::<Result<_>>()?;
+    let system = system.iter().map(|row| system_letters::material(row, tx.now())).collect::<Result<_>>()?;
+    Ok((tx, Materials { campaigns, system }, Breaker::from_rows(&breaker)?))
 }
 
 fn material(row: &Row, now: DateTime<Utc>) -> Result<Material> {
@@ -132,8 +150,14 @@ fn material(row: &Row, now: DateTime<Utc>) -> Result<Material> {
 }
 
 /// Writes the letters. Templates are compiled once a step and version, not once a mail.
-pub(super) fn render(materials: Vec<Material>, letterhead: &Letterhead) -> Vec<Letter> {
-    materials.into_iter().map(|material| Letter { key: material.key, content: write(&material, letterhead) }).collect()
+pub(super) fn render(materials: &Materials, letterhead: &Letterhead) -> Vec<Letter> {
+    let of_campaigns = materials.campaigns.iter().map(|material| Letter {
+        key: material.key,
+        kind: Kind::Campaign,
+        content: write(material, letterhead),
+    });
+    let of_system = materials.system.iter().map(|material| material.letter(letterhead));
+    of_campaigns.chain(of_system).collect()
 }
 
 /// Stores the links of the letters, of the whole batch at once. The caller holds no locks of the ledger.
@@ -194,12 +218,12 @@ fn write(material: &Material, letterhead: &Letterhead) -> Result<Content, Unwrit
         from_name: material.sender.display_name.as_deref(),
         from: &material.sender.email,
         to: &material.recipient,
-        reply_to: &reply_to,
+        reply_to: Some(&reply_to),
         subject: &rendered.subject,
         body_text: &rendered.body,
         postal_address: material.postal_address.as_deref(),
         signature: material.sender.signature.as_deref(),
-        unsubscribe_url: &unsubscribe_url,
+        unsubscribe_url: Some(&unsubscribe_url),
         link_urls: &link_urls,
         pixel_url: pixel_url.as_deref(),
         in_reply_to: references.last().copied(),

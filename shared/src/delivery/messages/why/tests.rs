@@ -94,8 +94,9 @@ fn the_constraints_are_in_the_document_of_the_api_in_their_order() {
 /// A message as the writer of this code leaves it.
 fn left_with(code: OutcomeCode) -> Message {
     let (state, _) = noted(code);
-    let keeps_slot = matches!(code, OutcomeCode::ProviderBusy | OutcomeCode::AccountClosed)
-        || matches!(state, State::Unknown | State::Review);
+    let keeps_slot =
+        matches!(code, OutcomeCode::ProviderBusy | OutcomeCode::AccountClosed | OutcomeCode::NoSystemSender)
+            || matches!(state, State::Unknown | State::Review);
     let planned = planned();
     let slot_day = planned.slot_day.filter(|_| keeps_slot);
     Message { state, slot_day, outcome_code: Some(code.name().to_owned()), ..planned }

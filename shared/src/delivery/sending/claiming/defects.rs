@@ -1,12 +1,16 @@
 //! What a run of faults puts in the place of the locks and checks, one defect at a time, to see whether it finds it.
 
-use super::{Facts, Gate, KeyRing, MessageKey, gates, read_facts};
+use super::{Facts, Gate, KeyRing, MessageKey, Row, gates, read_facts};
 use crate::delivery::messages::organizations;
 use crate::fault_points::defect;
 use crate::{Database, MessageId, Result, Tx};
 
 /// The locks and checks, with the defect that is switched on.
-pub(super) async fn lock_and_read(db: &Database, ring: &KeyRing, keys: &[MessageKey]) -> Result<(Tx, Vec<Facts>)> {
+pub(super) async fn lock_and_read(
+    db: &Database,
+    ring: &KeyRing,
+    keys: &[MessageKey],
+) -> Result<(Tx, Vec<Row>, Vec<Facts>)> {
     if defect("check_while_locking") {
         return check_while_locking(db, ring, keys).await;
     }
@@ -17,24 +21,24 @@ pub(super) async fn lock_and_read(db: &Database, ring: &KeyRing, keys: &[Message
 }
 
 /// What decides is read with the snapshot from before the locks, as a statement that checks and locks at once reads it.
-async fn check_while_locking(db: &Database, ring: &KeyRing, keys: &[MessageKey]) -> Result<(Tx, Vec<Facts>)> {
+async fn check_while_locking(db: &Database, ring: &KeyRing, keys: &[MessageKey]) -> Result<(Tx, Vec<Row>, Vec<Facts>)> {
     let (tx, ids, doors) = begin(db, keys).await?;
     let locked = tx.query(include_str!("../lock_messages.sql"), &[&ids]).await?;
     let facts = read_facts(&tx, ring, &locked).await?;
     gates::pass(&tx, &doors).await?;
     tx.query(include_str!("../lock_contacts.sql"), &[&ids]).await?;
     tx.query(include_str!("../lock_enrollments.sql"), &[&ids]).await?;
-    Ok((tx, facts))
+    Ok((tx, locked, facts))
 }
 
 /// Nothing keeps whoever stops a contact out, nor keeps their order.
-async fn no_contact_lock(db: &Database, ring: &KeyRing, keys: &[MessageKey]) -> Result<(Tx, Vec<Facts>)> {
+async fn no_contact_lock(db: &Database, ring: &KeyRing, keys: &[MessageKey]) -> Result<(Tx, Vec<Row>, Vec<Facts>)> {
     let (tx, ids, doors) = begin(db, keys).await?;
     gates::pass(&tx, &doors).await?;
     tx.query(include_str!("../lock_enrollments.sql"), &[&ids]).await?;
     let locked = tx.query(include_str!("../lock_messages.sql"), &[&ids]).await?;
     let facts = read_facts(&tx, ring, &locked).await?;
-    Ok((tx, facts))
+    Ok((tx, locked, facts))
 }
 
 async fn begin(db: &Database, keys: &[MessageKey]) -> Result<(Tx, Vec<MessageId>, Vec<Gate>)> {

@@ -1,0 +1,1 @@
+select cancel_system_mails($1, $2);
