@@ -1,6 +1,7 @@
 //! What every organization has, whatever it does with it: itself, its keys, its long work, its record of changes, its place
 //! under the limits of requests.
 
+pub mod administration;
 pub mod api_keys;
 pub mod audit;
 pub mod config;

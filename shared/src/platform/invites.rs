@@ -6,10 +6,12 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tokio_postgres::Row;
 
 use super::config;
 use super::memberships::{Role, ensure_may_manage};
+use crate::delivery::system_mail::{self, Action, ActionPurpose, NewSystemMail, Template};
 use crate::error::violated_constraint;
 use crate::fields::Fields;
 use crate::{Database, Error, InviteId, OrganizationId, Result, Tx, UserId};
@@ -101,7 +103,8 @@ pub struct Accepted {
     pub role: Role,
 }
 
-/// Makes an invite, in the name of somebody who is `acting`. An open one for the address whose time is over gives way to it.
+/// Makes an invite and plans its mail, in the name of somebody who is `acting`. An open one for the address whose time is over
+/// gives way to it.
 ///
 /// Errors: [`Error::Invalid`], [`Error::Conflict`] (`owner_needed`, `already_member`, `invite_open`, `too_many_invites`).
 pub async fn create(tx: &Tx, acting: Role, inviter: Option<UserId>, new: &NewInvite) -> Result<Invite> {
@@ -128,7 +131,7 @@ pub async fn create(tx: &Tx, acting: Role, inviter: Option<UserId>, new: &NewInv
         )
         .await;
     match inserted {
-        Ok(row) => from_row(&row, tx.now()),
+        Ok(row) => mailed(tx, from_row(&row, tx.now())?).await,
         Err(error) if violated_constraint(&error) == Some("invites_open_key") => {
             Err(Error::conflict("invite_open", "an invite for this address is open; send it again or revoke it"))
         }
@@ -162,7 +165,8 @@ pub async fn resend(tx: &Tx, acting: Role, id: InviteId) -> Result<Invite> {
         return Err(Error::conflict("too_many_mails", message));
     }
     let expires_at = expiry(tx).await?;
-    from_row(&tx.query_one(include_str!("invites/renew.sql"), &[&id, &expires_at]).await?, tx.now())
+    let row = tx.query_one(include_str!("invites/renew.sql"), &[&id, &expires_at]).await?;
+    mailed(tx, from_row(&row, tx.now())?).await
 }
 
 /// Takes an invite back: its links open nothing any more. To take it back again changes nothing.
@@ -174,6 +178,7 @@ pub async fn revoke(tx: &Tx, id: InviteId) -> Result<Invite> {
         Status::Revoked => Ok(present),
         Status::Accepted => Err(used()),
         Status::Open | Status::Expired => {
+            system_mail::cancel(tx, &mail_key(id)).await?;
             from_row(&tx.query_one(include_str!("invites/revoke.sql"), &[&id, &tx.now()]).await?, tx.now())
         }
     }
@@ -220,6 +225,27 @@ pub async fn accept(tx: &Tx, id: InviteId, user: UserId) -> Result<Accepted> {
     let role = Role::stored(row.try_get(0)?)?;
     tx.execute(include_str!("invites/accept.sql"), &[&id, &user, &tx.now()]).await?;
     Ok(Accepted { organization, invite: id, role })
+}
+
+/// Plans the mail that the invite counts as its latest.
+async fn mailed(tx: &Tx, invite: Invite) -> Result<Invite> {
+    let row = tx.query_one(include_str!("invites/read_names.sql"), &[&invite.invited_by]).await?;
+    let (organization, inviter): (String, Option<String>) = (row.try_get("organization")?, row.try_get("inviter")?);
+    let mail = NewSystemMail {
+        template: Template::Invite,
+        recipient: invite.email.clone(),
+        variables: json!({"organization": organization, "role": invite.role, "inviter": inviter}),
+        action: Some(Action { purpose: ActionPurpose::Invite, id: invite.id.0 }),
+        dedupe_key: format!("{}{}", mail_key(invite.id), invite.mails),
+        send_at: tx.now(),
+    };
+    system_mail::plan(tx, &mail).await?;
+    Ok(invite)
+}
+
+/// What the keys of all mails of an invite begin with.
+fn mail_key(id: InviteId) -> String {
+    format!("invite:{id}:")
 }
 
 async fn lock(tx: &Tx, id: InviteId) -> Result<Invite> {

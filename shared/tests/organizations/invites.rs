@@ -64,6 +64,30 @@ async fn an_invite_is_accepted_once_by_the_address_that_it_was_sent_to() {
 }
 
 #[tokio::test]
+async fn an_invite_is_mailed_with_a_link_that_is_kept_nowhere_and_taken_back_with_it() {
+    let people = People::new().await;
+    let inviter = people.member("ada@users.test", Role::Owner).await;
+    people.scene.run("update users set first_name = 'Ada', last_name = 'L.' where id = $1", &[&inviter]).await;
+    let tx = people.tx().await;
+    let made = invites::create(&tx, Role::Owner, Some(inviter), &new("new@users.test", Role::Member)).await.unwrap();
+    invites::resend(&tx, Role::Owner, made.id).await.unwrap();
+    tx.commit().await.unwrap();
+    let sql = "select m.recipient, m.state, s.template, s.action_purpose, s.variables::text
+                 from messages m join system_mails s on s.organization_id = m.organization_id and s.message_id = m.id
+                where s.action_id = $1 order by m.dedupe_key";
+    let mails = people.scene.rows(sql, &[&made.id]).await;
+    assert_eq!(mails.len(), 2);
+    let mail: [&str; 5] = std::array::from_fn(|column| mails[1].get(column));
+    let variables = r#"{"role": "member", "inviter": "Ada L.", "organization": "acme"}"#;
+    assert_eq!(mail, ["new@users.test", "scheduled", "invite", "invite", variables]);
+    let tx = people.tx().await;
+    invites::revoke(&tx, made.id).await.unwrap();
+    tx.commit().await.unwrap();
+    let states = people.scene.rows(sql, &[&made.id]).await;
+    assert!(states.iter().all(|row| row.get::<_, &str>(1) == "cancelled"));
+}
+
+#[tokio::test]
 async fn of_two_who_accept_at_once_one_does() {
     let people = People::new().await;
     let made = invite(&people, "new@users.test", Role::Viewer).await;

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod administration;
+mod configuration;
 mod invites;
 mod logos;
 mod memberships;

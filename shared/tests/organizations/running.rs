@@ -134,8 +134,13 @@ async fn a_deletion_waits_for_its_time_and_is_ended_by_its_link() {
     assert_eq!(conflict(deleting::schedule(&tx, id, "acme", owner).await), "not_active");
     tx.commit().await.unwrap();
     assert_eq!(deletion.delete_after, wednesday_morning() + Duration::days(30));
-    let told: Vec<&str> = deletion.owners.iter().map(|(_, email)| email.as_str()).collect();
-    assert_eq!(told, ["owner@users.test", "second@users.test"]);
+    let told = "select m.recipient, s.variables ->> 'organization', s.variables ->> 'deleted_on', s.action_purpose
+                  from messages m join system_mails s on s.organization_id = m.organization_id and s.message_id = m.id
+                 where m.kind = 'system' and m.state = 'scheduled' and s.action_id = $1 order by 1";
+    let mails = scene.rows(told, &[&deletion.id]).await;
+    let mails: Vec<[&str; 4]> = mails.iter().map(|row| std::array::from_fn(|column| row.get(column))).collect();
+    let mail = |to| [to, "acme", "3 April 2026", "restore_organization"];
+    assert_eq!(mails, [mail("owner@users.test"), mail("second@users.test")]);
     let sessions = [owner, second, viewer].map(|user| people.open_sessions(user));
     assert_eq!(futures_util::future::join_all(sessions).await, [1, 0, 0]);
 
@@ -151,6 +156,9 @@ async fn a_deletion_waits_for_its_time_and_is_ended_by_its_link() {
     assert!(matches!(deleting::restore(&tx, shared::ids::fresh()).await, Err(Error::NotFound("deletion"))));
     let restored = deleting::restore(&tx, deletion.id).await.unwrap();
     assert_eq!((restored.status.as_str(), restored.delete_after), ("active", None));
+    let waiting = "select count(*) from messages where kind = 'system' and state = 'scheduled'";
+    let left: i64 = tx.query_one(waiting, &[]).await.unwrap().get(0);
+    assert_eq!(left, 0, "nobody is told any more");
     // The link has done its work: it ends no later deletion.
     assert!(matches!(deleting::restore(&tx, deletion.id).await, Err(Error::NotFound("deletion"))));
     let again = deleting::schedule(&tx, id, "acme", owner).await.unwrap();
@@ -185,10 +193,11 @@ async fn an_organization_that_is_being_deleted_plans_nothing() {
     let owner = people.member("owner@users.test", Role::Owner).await;
     let sender = people.scene.sender(1, 50, 0).await;
     people.scene.running_campaign(3, &[sender], 1, 50).await;
-    let work = "select count(*) from organizations_with_work(clock_now(), now(), now())";
-    assert_eq!(people.scene.number(work, &[]).await, 1);
+    let id = people.scene.organization;
+    let work = "select count(*) from organizations_with_work(clock_now(), now(), now()) as w (id) where w.id = $1";
+    assert_eq!(people.scene.number(work, &[&id]).await, 1);
     let tx = people.tx().await;
-    deleting::schedule(&tx, people.scene.organization, "acme", owner).await.unwrap();
+    deleting::schedule(&tx, id, "acme", owner).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(people.scene.number(work, &[]).await, 0);
+    assert_eq!(people.scene.number(work, &[&id]).await, 0);
 }

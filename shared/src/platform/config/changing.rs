@@ -133,11 +133,13 @@ fn from_row(known: &Definition, row: &Row) -> Result<Setting> {
         Bounds::Duration { least, most } => (Some(least.into()), Some(most.into())),
         Bounds::Boolean | Bounds::Json { .. } | Bounds::String { .. } => (None, None),
     };
+    let value: &str = row.try_get("value")?;
     Ok(Setting {
         category: known.category.to_owned(),
         key: known.key.to_owned(),
         value_type: known.bounds.type_name().to_owned(),
-        value: read_value(&known.bounds, row.try_get("value")?)?,
+        // What somebody has written past us is shown as it is, so that it can be found and set anew.
+        value: read_value(&known.bounds, value).unwrap_or_else(|_| value.into()),
         default: read_value(&known.bounds, known.default)?,
         minimum,
         maximum,

@@ -124,7 +124,13 @@ pub const DEFINITIONS: &[Definition] = &[
         "5",
         "A campaign with this many per cent of hard bounces pauses itself.",
     ),
-    number("health", "complaint_points", (0, 10_000), "200", "Points of health that each per cent of complaints costs."),
+    number(
+        "health",
+        "complaint_points",
+        (0, 10_000),
+        "200",
+        "Points of health that each per cent of complaints costs.",
+    ),
     number(
         "health",
         "minimum_bounces",
@@ -132,7 +138,13 @@ pub const DEFINITIONS: &[Definition] = &[
         "5",
         "Hard bounces before which nothing pauses itself, together with minimum_sends.",
     ),
-    number("health", "minimum_complaints", (1, 10_000), "3", "Complaints after which fewer mails and bounces are enough."),
+    number(
+        "health",
+        "minimum_complaints",
+        (1, 10_000),
+        "3",
+        "Complaints after which fewer mails and bounces are enough.",
+    ),
     number(
         "health",
         "minimum_sends",
@@ -150,13 +162,7 @@ pub const DEFINITIONS: &[Definition] = &[
         "30 days",
         "How old the mails are at most by which senders and campaigns are judged.",
     ),
-    number(
-        "health",
-        "window_sends",
-        (10, 10_000),
-        "500",
-        "How many of the latest mails they are judged by at most.",
-    ),
+    number("health", "window_sends", (10, 10_000), "500", "How many of the latest mails they are judged by at most."),
     duration("invites", "lifetime", ("1h", "90 days"), "7 days", "How long an invite can be accepted."),
     string(
         "mail",
@@ -172,7 +178,13 @@ pub const DEFINITIONS: &[Definition] = &[
         "",
         "The address that the installation's own mails come from, on a domain that SES has verified. While it is empty they wait.",
     ),
-    string("mail", "system_sender_name", (100, StringForm::Any), "Martlet", "The name that people see beside that address."),
+    string(
+        "mail",
+        "system_sender_name",
+        (100, StringForm::Any),
+        "Martlet",
+        "The name that people see beside that address.",
+    ),
     duration(
         "organizations",
         "deletion_grace",

@@ -106,9 +106,9 @@ impl StringForm {
             Self::UrlOrEmpty => {
                 // A program in a browser may be reached without encryption on the machine that it runs on.
                 let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://localhost"));
-                let is_good = rest.is_some_and(|rest| {
-                    !rest.contains(['@', '#', '?', '"', '<', '>', '\\', ' ']) && rest.is_ascii()
-                }) && text.len() > "https://".len();
+                let is_good = rest
+                    .is_some_and(|rest| !rest.contains(['@', '#', '?', '"', '<', '>', '\\', ' ']) && rest.is_ascii())
+                    && text.len() > "https://".len();
                 (!text.is_empty() && !is_good)
                     .then(|| "value is an https URL without credentials, query and fragment, or empty".to_owned())
             }

@@ -6,16 +6,20 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::logos::RemovingStore;
 use super::{DEFAULT, Organization, check, from_row};
+use crate::delivery::system_mail::{self, Action, ActionPurpose, NewSystemMail, Template};
 use crate::platform::config;
 use crate::{Database, Error, OrganizationId, Result, Tx, UserId};
 
 /// Rows of one transaction.
 const CHUNK: i64 = 5_000;
+/// How a mail names the day, as in 8 March 2026; it is one of UTC.
+const DAY: &str = "%-d %B %Y";
 /// Where the store keeps what is an organization's; below each, its id. Mails received lie elsewhere and expire by themselves.
 const PREFIXES: [&str; 3] = ["uploads", "errors", "logos"];
 
@@ -28,12 +32,10 @@ pub struct Deletion {
     pub id: Uuid,
     /// When nothing can be restored any more.
     pub delete_after: DateTime<Utc>,
-    /// The owners, who are told.
-    pub owners: Vec<(UserId, String)>,
 }
 
-/// Begins to delete the transaction's organization, in the name of an owner who has written its slug. All sessions but those of
-/// the owner end; theirs open nothing either until it is restored.
+/// Begins to delete the transaction's organization, in the name of an owner who has written its slug, and plans a mail to each of
+/// its owners. All sessions but those of this one end; theirs open nothing either until the organization is restored.
 ///
 /// Errors: [`Error::NotFound`], [`Error::Invalid`] when the slug is another one, [`Error::Conflict`] (`default_organization`).
 pub async fn schedule(tx: &Tx, id: OrganizationId, confirmation: &str, owner: UserId) -> Result<Deletion> {
@@ -52,9 +54,19 @@ pub async fn schedule(tx: &Tx, id: OrganizationId, confirmation: &str, owner: Us
     let row = tx.query_opt(include_str!("deleting/schedule.sql"), &[&deletion, &delete_after]).await?;
     let row = row.ok_or_else(|| Error::conflict("not_active", "the organization is not active"))?;
     tx.execute(include_str!("deleting/end_sessions.sql"), &[&owner]).await?;
-    let owners = tx.query(include_str!("deleting/owners.sql"), &[]).await?;
-    let owners = owners.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<Result<_>>()?;
-    Ok(Deletion { organization: from_row(&row)?, id: deletion, delete_after, owners })
+    for owner in tx.query(include_str!("deleting/owners.sql"), &[]).await? {
+        let user: UserId = owner.try_get("user_id")?;
+        let mail = NewSystemMail {
+            template: Template::OrganizationDeleted,
+            recipient: owner.try_get("email")?,
+            variables: json!({"organization": present.name, "deleted_on": delete_after.format(DAY).to_string()}),
+            action: Some(Action { purpose: ActionPurpose::RestoreOrganization, id: deletion }),
+            dedupe_key: format!("{}{user}", mail_key(deletion)),
+            send_at: tx.now(),
+        };
+        system_mail::plan(tx, &mail).await?;
+    }
+    Ok(Deletion { organization: from_row(&row)?, id: deletion, delete_after })
 }
 
 /// The organization that a deletion is of, for whoever holds its signed link.
@@ -80,7 +92,14 @@ pub async fn find(tx: &Tx, deletion: Uuid) -> Result<Organization> {
 /// Errors: [`Error::NotFound`], also once the time of grace is over, since part of it may be gone.
 pub async fn restore(tx: &Tx, deletion: Uuid) -> Result<Organization> {
     let row = tx.query_opt(include_str!("deleting/restore.sql"), &[&deletion, &tx.now()]).await?;
-    from_row(&row.ok_or(Error::not_found("deletion"))?)
+    let organization = from_row(&row.ok_or(Error::not_found("deletion"))?)?;
+    system_mail::cancel(tx, &mail_key(deletion)).await?;
+    Ok(organization)
+}
+
+/// What the keys of all mails of a deletion begin with.
+fn mail_key(deletion: Uuid) -> String {
+    format!("organization_deleted:{deletion}:")
 }
 
 /// What one run has deleted.
