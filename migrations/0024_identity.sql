@@ -70,6 +70,9 @@ create policy app_members on users for select to martlet_app
 
 call admit_batch_role('organizations', 'martlet_identity', 'select, insert', 'id');
 call admit_batch_role('audit_log', 'martlet_identity', 'insert');
+-- What a request to a function of that role is authenticated and kept by.
+call admit_batch_role('api_keys', 'martlet_identity', 'select, update (last_used_at)');
+call admit_batch_role('idempotency_keys', 'martlet_identity', 'select, insert, update, delete');
 
 -- Where somebody is logged in, in one of their organizations: its id travels in the token, as in an API key's. Whoever leaves
 -- the organization is logged out of it.

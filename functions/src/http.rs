@@ -1,18 +1,26 @@
 //! What every HTTP route shares: who calls, what they sent, and how an answer or an error is written.
 
+pub mod access;
 pub mod answers;
 pub mod caller;
 mod idempotency;
+pub mod openapi;
 pub mod pages;
 pub mod parts;
 pub mod problem;
 mod rate_limits;
+pub mod routes;
+pub mod visitor;
 
-pub use answers::{created, shown_once};
+pub use answers::{Accepted, Created, CsvFile, Either, JsonFile, NoContent, created};
 pub use caller::Caller;
 pub use pages::{Listing, Page};
-pub use parts::{Body, Id, Parameters, given, patched};
+pub use parts::{Body, Id, JsonOrCsv, Parameters, given, patched};
 pub use problem::{ApiError, ApiResult};
+pub use routes::Routes;
+pub use visitor::Visitor;
+
+pub use crate::route;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};

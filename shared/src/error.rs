@@ -4,6 +4,7 @@
 //! that the present state forbids, [`Error::invalid`] for a field that a person can correct, and let database errors
 //! convert by `?`: they become [`Error::Unavailable`] where a retry helps and [`Error::Internal`] otherwise.
 
+use schemars::JsonSchema;
 use std::error::Error as StdError;
 
 use tokio_postgres::error::{DbError, SqlState};
@@ -31,9 +32,9 @@ pub enum Error {
     /// The credentials are missing or wrong.
     #[error("the credentials are missing or not valid")]
     Unauthorized,
-    /// The credentials do not allow it.
-    #[error("the scope {0} is needed")]
-    Forbidden(&'static str),
+    /// The credentials do not allow it: what is needed.
+    #[error("{0} is needed")]
+    Forbidden(String),
     /// The database can't be reached or asked to try again.
     #[error("the database is not available")]
     Unavailable(#[source] Box<dyn StdError + Send + Sync>),
@@ -43,7 +44,7 @@ pub enum Error {
 }
 
 /// One field that is not valid.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, JsonSchema)]
 pub struct FieldError {
     /// Name of the field as the caller wrote it.
     pub field: String,

@@ -14,6 +14,7 @@ pub mod ids;
 pub mod outreach;
 pub mod platform;
 mod sentences;
+pub mod spreadsheets;
 pub mod timestamps;
 
 pub use db::{Database, Tx};

@@ -36,6 +36,17 @@ macro_rules! sentences {
                 serializer.serialize_str(self.name())
             }
         }
+
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                let names: Vec<&str> = Self::ALL.iter().map(|code| code.name()).collect();
+                schemars::json_schema!({"type": "string", "enum": names})
+            }
+        }
     };
 }
 

@@ -1,8 +1,10 @@
 //! Organizations, people and campaigns to test with, written by the owner in few statements.
 
 use chrono::{DateTime, TimeZone as _, Utc};
-use shared::ids::{CampaignId, ContactId, DomainId, ListId, OrganizationId, SenderId, StepId};
+use shared::ids::{CampaignId, ContactId, DomainId, ListId, OrganizationId, SenderId, StepId, UserId};
 use shared::platform::api_keys;
+use shared::platform::memberships::Role;
+use shared::platform::sessions::{self, Place};
 use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 
@@ -84,6 +86,16 @@ impl Scene {
         let key = api_keys::create(&tx, organization, "test").await.unwrap();
         tx.commit().await.unwrap();
         key.text
+    }
+
+    /// The token of a session of a new member of this organization.
+    pub async fn session(&self, role: Role) -> String {
+        self.session_of(self.organization, role).await
+    }
+
+    /// The token of a session of a new member of any organization.
+    pub async fn session_of(&self, organization: OrganizationId, role: Role) -> String {
+        session(&self.db, organization, role, false).await
     }
 
     /// A sender `sender<n>@example.test` with the given daily limit and gap in seconds.
@@ -218,4 +230,18 @@ async fn organization(owner: &Client, slug: &str, domain_name: &str) -> (Organiz
         .await
         .unwrap();
     (organization, domain)
+}
+
+/// The token of a session of a new member of an organization, who may also run the installation.
+pub async fn session(db: &TestDb, organization: OrganizationId, role: Role, is_admin: bool) -> String {
+    let user = UserId::fresh();
+    let tx = db.as_role("owner").begin(organization).await.unwrap();
+    let email = format!("{user}@users.test");
+    let person = "insert into users (id, email, email_verified_at, is_admin) values ($1, $2, now(), $3)";
+    tx.execute(person, &[&user, &email, &is_admin]).await.unwrap();
+    let membership = "insert into memberships (organization_id, user_id, role) values ($1, $2, $3)";
+    tx.execute(membership, &[&organization, &user, &role.name()]).await.unwrap();
+    let (_, token) = sessions::open(&tx, organization, user, &Place::default()).await.unwrap();
+    tx.commit().await.unwrap();
+    token
 }

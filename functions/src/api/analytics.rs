@@ -1,20 +1,25 @@
 //! `/v1/analytics`: what the organization sent, and what came of it.
 
-use axum::routing::get;
 use axum::{Json, Router};
 use chrono::NaiveDate;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use shared::outreach::statistics::daily::{self, Filter, Period, Series};
 use shared::{CampaignId, Database, SenderId, StepId};
 
-use crate::http::{ApiResult, Caller, Parameters};
+use crate::http::{ApiResult, Caller, Parameters, Routes, route};
 
 /// The routes.
-pub fn router(db: Database) -> Router {
-    Router::new().route("/v1/analytics/daily", get(read_daily)).with_state(db)
+pub fn routes<R: Routes<Database>>(routes: R) -> R {
+    routes.on(route!(GET "/v1/analytics/daily"), read_daily)
 }
 
-#[derive(Deserialize)]
+/// Serves the routes.
+pub fn router(db: Database) -> Router {
+    routes(Router::new()).with_state(db)
+}
+
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct DailyQuery {
     from: Option<NaiveDate>,

@@ -8,10 +8,8 @@ mod steps;
 use std::sync::Arc;
 
 use axum::extract::{FromRef, State};
-use axum::http::{HeaderName, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, patch, post, put};
 use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::delivery::provider_account::{ProviderAccount, WatchedAccount};
@@ -24,11 +22,14 @@ use shared::outreach::statistics::daily::{self, Filter, Period, PeriodQuery, Ser
 use shared::outreach::statistics::funnel::{self, Funnel};
 use shared::outreach::statistics::{self, Statistics};
 use shared::outreach::{campaign_senders, enrollments as people};
-use shared::platform::jobs::JobQueue;
+use shared::platform::jobs::{Job, JobQueue};
 use shared::{CampaignId, Database, ListId, SenderId};
 use tokio::time::Instant;
 
-use crate::http::{ApiResult, Body, Caller, Id, Listing, Page, Parameters, given, patched};
+use crate::http::{
+    Accepted, ApiResult, Body, Caller, Created, Either, Id, Listing, NoContent, Page, Parameters, Routes, created,
+    given, patched, route,
+};
 
 /// What the routes need: the database, where a large activation waits, and the account that will send.
 #[derive(Clone)]
@@ -45,30 +46,41 @@ impl FromRef<Campaigns> for Database {
 }
 
 /// The routes.
-pub fn router(db: Database, queue: Arc<dyn JobQueue>, account: Arc<dyn ProviderAccount>) -> Router {
-    Router::new()
-        .route("/v1/campaigns", post(create).get(list))
-        .route("/v1/campaigns/{id}", get(find).patch(update).delete(remove))
-        .route("/v1/campaigns/{id}/steps", post(steps::create).get(steps::list))
-        .route("/v1/campaigns/{id}/steps/order", put(steps::reorder))
-        .route("/v1/campaigns/{id}/steps/{step_id}", patch(steps::update).delete(steps::remove))
-        .route("/v1/campaigns/{id}/settings", get(settings::find).patch(settings::update))
-        .route("/v1/campaigns/{id}/senders", get(senders::list).put(senders::replace))
-        .route("/v1/campaigns/{id}/preflight", get(check))
-        .route("/v1/campaigns/{id}/activate", post(activate))
-        .route("/v1/campaigns/{id}/pause", post(pause))
-        .route("/v1/campaigns/{id}/resume", post(resume))
-        .route("/v1/campaigns/{id}/archive", post(archive))
-        .route("/v1/campaigns/{id}/enrollments", get(enrollments::list))
-        .route("/v1/campaigns/{id}/enrollments/{enrollment_id}", delete(enrollments::remove))
-        .route("/v1/campaigns/{id}/enrollments/{enrollment_id}/why", get(enrollments::why))
-        .route("/v1/campaigns/{id}/report", get(report))
-        .route("/v1/campaigns/{id}/statistics", get(read_statistics))
-        .route("/v1/campaigns/{id}/statistics/daily", get(read_daily_statistics))
-        .with_state(Campaigns { db, queue, account: Arc::new(WatchedAccount::new(account)) })
+pub fn routes<R: Routes<Campaigns>>(routes: R) -> R {
+    routes
+        .on(route!(POST "/v1/campaigns"), create)
+        .on(route!(GET "/v1/campaigns"), list)
+        .on(route!(GET "/v1/campaigns/{id}"), find)
+        .on(route!(PATCH "/v1/campaigns/{id}"), update)
+        .on(route!(DELETE "/v1/campaigns/{id}"), remove)
+        .on(route!(POST "/v1/campaigns/{id}/steps"), steps::create)
+        .on(route!(GET "/v1/campaigns/{id}/steps"), steps::list)
+        .on(route!(PUT "/v1/campaigns/{id}/steps/order"), steps::reorder)
+        .on(route!(PATCH "/v1/campaigns/{id}/steps/{step_id}"), steps::update)
+        .on(route!(DELETE "/v1/campaigns/{id}/steps/{step_id}"), steps::remove)
+        .on(route!(GET "/v1/campaigns/{id}/settings"), settings::find)
+        .on(route!(PATCH "/v1/campaigns/{id}/settings"), settings::update)
+        .on(route!(GET "/v1/campaigns/{id}/senders"), senders::list)
+        .on(route!(PUT "/v1/campaigns/{id}/senders"), senders::replace)
+        .on(route!(GET "/v1/campaigns/{id}/preflight"), check)
+        .on(route!(POST "/v1/campaigns/{id}/activate"), activate)
+        .on(route!(POST "/v1/campaigns/{id}/pause"), pause)
+        .on(route!(POST "/v1/campaigns/{id}/resume"), resume)
+        .on(route!(POST "/v1/campaigns/{id}/archive"), archive)
+        .on(route!(GET "/v1/campaigns/{id}/enrollments"), enrollments::list)
+        .on(route!(DELETE "/v1/campaigns/{id}/enrollments/{enrollment_id}"), enrollments::remove)
+        .on(route!(GET "/v1/campaigns/{id}/enrollments/{enrollment_id}/why"), enrollments::why)
+        .on(route!(GET "/v1/campaigns/{id}/report"), report)
+        .on(route!(GET "/v1/campaigns/{id}/statistics"), read_statistics)
+        .on(route!(GET "/v1/campaigns/{id}/statistics/daily"), read_daily_statistics)
 }
 
-#[derive(Deserialize)]
+/// Serves the routes.
+pub fn router(db: Database, queue: Arc<dyn JobQueue>, account: Arc<dyn ProviderAccount>) -> Router {
+    routes(Router::new()).with_state(Campaigns { db, queue, account: Arc::new(WatchedAccount::new(account)) })
+}
+
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct NewCampaignBody {
     name: String,
@@ -82,17 +94,17 @@ struct NewCampaignBody {
 }
 
 /// Makes a draft.
-async fn create(caller: Caller, Body(body): Body<NewCampaignBody>) -> ApiResult<Response> {
+async fn create(caller: Caller, Body(body): Body<NewCampaignBody>) -> ApiResult<Created<Campaign>> {
     let NewCampaignBody { name, description, strategy, summary, cta_url, list_id, sender_ids } = body;
     let new = NewCampaign { name, description, strategy, summary, cta_url, list_id };
     let campaign = campaigns::create(&caller.tx, &new).await?;
     campaign_senders::insert(&caller.tx, campaign.id, &sender_ids).await?;
     caller.record("campaign.created", campaign.id.0, &json!({"name": campaign.name})).await?;
     caller.commit().await?;
-    Ok(created(&format!("/v1/campaigns/{}", campaign.id), &campaign))
+    Ok(created(format!("/v1/campaigns/{}", campaign.id), campaign))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct CampaignFilter {
     status: Option<String>,
@@ -107,7 +119,7 @@ async fn list(caller: Caller, listing: Listing<CampaignFilter>) -> ApiResult<Jso
     Ok(Json(page.page(rows, |campaign| campaign.id.0)))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct CampaignView {
     #[serde(flatten)]
     campaign: Campaign,
@@ -122,10 +134,11 @@ async fn find(caller: Caller, Id(id): Id<CampaignId>) -> ApiResult<Json<Campaign
     Ok(Json(CampaignView { campaign, enrollments }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct CampaignPatchBody {
     #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "String")]
     name: Option<String>,
     #[serde(default, deserialize_with = "patched")]
     description: Option<Option<String>>,
@@ -155,11 +168,11 @@ async fn update(
 }
 
 /// Deletes a draft.
-async fn remove(caller: Caller, Id(id): Id<CampaignId>) -> ApiResult<StatusCode> {
+async fn remove(caller: Caller, Id(id): Id<CampaignId>) -> ApiResult<NoContent> {
     campaigns::delete(&caller.tx, id).await?;
     caller.record("campaign.deleted", id.0, &json!({})).await?;
     caller.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 /// What stands against activating it, and what is worth knowing before.
@@ -172,19 +185,22 @@ async fn check(State(state): State<Campaigns>, caller: Caller, Id(id): Id<Campai
 }
 
 /// Enrolls the audience and lets the campaign send: at once for a small audience, by a job (202) for a large one.
-async fn activate(State(state): State<Campaigns>, caller: Caller, Id(id): Id<CampaignId>) -> ApiResult<Response> {
+async fn activate(
+    State(state): State<Campaigns>,
+    caller: Caller,
+    Id(id): Id<CampaignId>,
+) -> ApiResult<Either<Json<Campaign>, Accepted<Job>>> {
     // Before anything is locked.
     let account = state.account.state(Instant::now()).await;
     match activation::activate(&caller.tx, id, account.as_ref()).await? {
-        Activation::Done(campaign) => Ok(answer(caller, "campaign.activated", *campaign).await?.into_response()),
+        Activation::Done(campaign) => answer(caller, "campaign.activated", *campaign).await.map(Either::One),
         Activation::Running(job) => {
             let organization = caller.organization();
             caller.record("campaign.activating", id.0, &json!({"job_id": job.id})).await?;
             caller.commit().await?;
             // After the commit, so that the job is there when the hint arrives. Asking again repeats a hint that was lost.
             state.queue.enqueue(organization, job.id).await?;
-            let location = [(header::LOCATION, format!("/v1/jobs/{}", job.id))];
-            Ok((StatusCode::ACCEPTED, location, Json(job)).into_response())
+            Ok(Either::Other(Accepted { path: format!("/v1/jobs/{}", job.id), body: job }))
         }
     }
 }
@@ -207,7 +223,7 @@ async fn archive(caller: Caller, Id(id): Id<CampaignId>) -> ApiResult<Json<Campa
     answer(caller, "campaign.archived", campaign).await
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct CampaignStatistics {
     #[serde(flatten)]
     accounting: Statistics,
@@ -248,10 +264,4 @@ async fn answer(caller: Caller, action: &str, campaign: Campaign) -> ApiResult<J
     caller.record(action, campaign.id.0, &json!({"status": campaign.status})).await?;
     caller.commit().await?;
     Ok(Json(campaign))
-}
-
-/// 201 with the place of what was made.
-fn created(location: &str, what: &impl Serialize) -> Response {
-    let headers: [(HeaderName, &str); 1] = [(header::LOCATION, location)];
-    (StatusCode::CREATED, headers, Json(what)).into_response()
 }

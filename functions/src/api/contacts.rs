@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRef, State};
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
-use axum::routing::{get, post};
 use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use shared::audience::contacts::{self, Contact, ContactFields, ContactInFull, Filter};
@@ -15,7 +13,7 @@ use shared::delivery::tokens::KeyRing;
 use shared::outreach::enrollments::why::{self, ContactWhy};
 use shared::{ContactId, Database};
 
-use crate::http::{ApiResult, Body, Caller, Id, Listing, Page, created};
+use crate::http::{ApiResult, Body, Caller, Created, Id, JsonFile, Listing, NoContent, Page, Routes, created, route};
 
 /// Records of one page of an export; their bytes are bounded apart.
 const EXPORT_MAXIMUM: i64 = 1_000;
@@ -32,14 +30,21 @@ pub struct Contacts {
 }
 
 /// The routes.
+pub fn routes<R: Routes<Contacts>>(routes: R) -> R {
+    routes
+        .on(route!(GET "/v1/contacts"), list)
+        .on(route!(POST "/v1/contacts"), create)
+        .on(route!(GET "/v1/contacts/{id}"), find)
+        .on(route!(PATCH "/v1/contacts/{id}"), update)
+        .on(route!(DELETE "/v1/contacts/{id}"), delete)
+        .on(route!(GET "/v1/contacts/{id}/why"), why)
+        .on(route!(GET "/v1/contacts/{id}/export"), export)
+        .on(route!(POST "/v1/contacts/{id}/erase"), erase)
+}
+
+/// Serves the routes.
 pub fn router(contacts: Contacts) -> Router {
-    Router::new()
-        .route("/v1/contacts", get(list).post(create))
-        .route("/v1/contacts/{id}", get(find).patch(update).delete(delete))
-        .route("/v1/contacts/{id}/why", get(why))
-        .route("/v1/contacts/{id}/export", get(export))
-        .route("/v1/contacts/{id}/erase", post(erase))
-        .with_state(contacts)
+    routes(Router::new()).with_state(contacts)
 }
 
 /// The newest contacts first; filtered by `email`, `email_prefix`, `list_id` and `status`.
@@ -51,7 +56,7 @@ async fn list(caller: Caller, listing: Listing<Filter>) -> ApiResult<Json<Page<C
 }
 
 /// Makes a contact.
-async fn create(caller: Caller, Body(fields): Body<ContactFields>) -> ApiResult<impl IntoResponse> {
+async fn create(caller: Caller, Body(fields): Body<ContactFields>) -> ApiResult<Created<Contact>> {
     let contact = contacts::create(&caller.tx, fields).await?;
     caller.record("contact.created", contact.id.0, &json!({})).await?;
     caller.commit().await?;
@@ -82,15 +87,15 @@ async fn update(caller: Caller, Id(id): Id<ContactId>, Body(fields): Body<Contac
 }
 
 /// Deletes a contact and takes back what is queued for it; suppressions stay.
-async fn delete(caller: Caller, Id(id): Id<ContactId>) -> ApiResult<StatusCode> {
+async fn delete(caller: Caller, Id(id): Id<ContactId>) -> ApiResult<NoContent> {
     contacts::delete(&caller.tx, id).await?;
     caller.record("contact.deleted", id.0, &json!({})).await?;
     caller.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 /// A page of an export as the API shows it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Export {
     #[serde(flatten)]
     page: personal_data::Page,
@@ -103,18 +108,14 @@ async fn export(
     State(keys): State<Keys>,
     Id(id): Id<ContactId>,
     listing: Listing,
-) -> ApiResult<impl IntoResponse> {
+) -> ApiResult<JsonFile<Export>> {
     let (_, request) = listing.read_up_to(caller.organization(), EXPORT_MAXIMUM)?;
     let limit = usize::try_from(request.fetch - 1).unwrap_or_default();
     let page = personal_data::export(&caller.tx, &keys, id, request.before, limit).await?;
     caller.record("contact.exported", id.0, &json!({})).await?;
     caller.commit().await?;
     let next_cursor = page.more_after.and_then(|place| request.cursor(place));
-    let headers = [
-        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"contact-{id}.json\"")),
-        (header::CACHE_CONTROL, "no-store".to_owned()),
-    ];
-    Ok((headers, Json(Export { page, next_cursor })))
+    Ok(JsonFile { name: format!("contact-{id}.json"), body: Export { page, next_cursor } })
 }
 
 /// Erases a person, and keeps what is needed never to write to them again.

@@ -3,33 +3,38 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRef, State};
-use axum::http::StatusCode;
-use axum::response::IntoResponse;
-use axum::routing::{get, post};
 use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 use shared::delivery::domains::{self, Domain, DomainFields, DomainName, Identities};
 use shared::{Database, DomainId};
 
-use crate::http::{ApiResult, Body, Caller, Id, Listing, Page, created};
+use crate::http::{ApiResult, Body, Caller, Created, Id, Listing, NoContent, Page, Routes, created, route};
 
 type Provider = Arc<dyn Identities>;
 
 /// What the routes need.
 #[derive(Clone, FromRef)]
-struct Domains {
+pub struct Domains {
     db: Database,
     identities: Provider,
 }
 
 /// The routes.
+pub fn routes<R: Routes<Domains>>(routes: R) -> R {
+    routes
+        .on(route!(GET "/v1/domains"), list)
+        .on(route!(POST "/v1/domains"), create)
+        .on(route!(GET "/v1/domains/{id}"), find)
+        .on(route!(PATCH "/v1/domains/{id}"), update)
+        .on(route!(DELETE "/v1/domains/{id}"), delete)
+        .on(route!(POST "/v1/domains/{id}/verify"), verify)
+}
+
+/// Serves the routes.
 pub fn router(db: Database, identities: Provider) -> Router {
-    Router::new()
-        .route("/v1/domains", get(list).post(create))
-        .route("/v1/domains/{id}", get(find).patch(update).delete(delete))
-        .route("/v1/domains/{id}/verify", post(verify))
-        .with_state(Domains { db, identities })
+    routes(Router::new()).with_state(Domains { db, identities })
 }
 
 /// The newest domains first.
@@ -41,7 +46,7 @@ async fn list(caller: Caller, listing: Listing) -> ApiResult<Json<Page<Domain>>>
 }
 
 /// A domain to send from.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct NewDomain {
     name: String,
@@ -52,7 +57,7 @@ async fn create(
     caller: Caller,
     State(identities): State<Provider>,
     Body(new): Body<NewDomain>,
-) -> ApiResult<impl IntoResponse> {
+) -> ApiResult<Created<Domain>> {
     let domain = domains::create(&caller.tx, &*identities, &DomainName::parse(&new.name)?).await?;
     caller.record("domain.created", domain.id.0, &json!({"name": domain.name})).await?;
     caller.commit().await?;
@@ -84,9 +89,9 @@ async fn verify(caller: Caller, State(identities): State<Provider>, Id(id): Id<D
 }
 
 /// Deletes a domain that no sender uses.
-async fn delete(caller: Caller, Id(id): Id<DomainId>) -> ApiResult<StatusCode> {
+async fn delete(caller: Caller, Id(id): Id<DomainId>) -> ApiResult<NoContent> {
     domains::delete(&caller.tx, id).await?;
     caller.record("domain.deleted", id.0, &json!({})).await?;
     caller.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

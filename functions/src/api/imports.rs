@@ -5,11 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{FromRef, State};
-use axum::http::StatusCode;
-use axum::response::IntoResponse;
-use axum::routing::{get, post};
 use axum::{Json, Router};
 use chrono::{DateTime, TimeDelta, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::audience::imports::{
@@ -18,7 +16,7 @@ use shared::audience::imports::{
 };
 use shared::{Database, ImportId, ListId};
 
-use crate::http::{ApiResult, Body, Caller, Id, Listing, Page, created, shown_once};
+use crate::http::{Accepted, ApiResult, Body, Caller, Created, Id, Listing, Page, Routes, created, route};
 
 /// What the routes work with.
 #[derive(Clone, FromRef)]
@@ -32,18 +30,23 @@ pub struct Imports {
 }
 
 /// The routes.
-pub fn router(state: Imports) -> Router {
-    Router::new()
-        .route("/v1/imports", get(list).post(create))
-        .route("/v1/imports/{id}", get(find))
-        .route("/v1/imports/{id}/start", post(start))
-        .route("/v1/imports/{id}/preview", get(preview))
-        .route("/v1/imports/{id}/errors", get(list_errors))
-        .route("/v1/imports/{id}/errors/file", get(find_error_file))
-        .with_state(state)
+pub fn routes<R: Routes<Imports>>(routes: R) -> R {
+    routes
+        .on(route!(GET "/v1/imports"), list)
+        .on(route!(POST "/v1/imports"), create)
+        .on(route!(GET "/v1/imports/{id}"), find)
+        .on(route!(POST "/v1/imports/{id}/start"), start)
+        .on(route!(GET "/v1/imports/{id}/preview"), preview)
+        .on(route!(GET "/v1/imports/{id}/errors"), list_errors)
+        .on(route!(GET "/v1/imports/{id}/errors/file"), find_error_file)
 }
 
-#[derive(Deserialize)]
+/// Serves the routes.
+pub fn router(state: Imports) -> Router {
+    routes(Router::new()).with_state(state)
+}
+
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct CreateBody {
     file_name: String,
@@ -51,13 +54,13 @@ struct CreateBody {
     column_mapping: Option<BTreeMap<String, Option<String>>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct StartBody {
     column_mapping: Option<BTreeMap<String, Option<String>>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct CreatedView {
     #[serde(flatten)]
     import: Import,
@@ -65,7 +68,7 @@ struct CreatedView {
 }
 
 /// The request that uploads the file, to be sent as it is.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct UploadView {
     method: &'static str,
     url: String,
@@ -82,7 +85,7 @@ impl UploadView {
 }
 
 /// A URL that needs no key.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct DownloadView {
     url: String,
     #[serde(serialize_with = "shared::timestamps::millis")]
@@ -98,14 +101,14 @@ async fn create(
     State(state): State<Imports>,
     caller: Caller,
     Body(body): Body<CreateBody>,
-) -> ApiResult<impl IntoResponse> {
+) -> ApiResult<Created<CreatedView>> {
     let column_mapping = body.column_mapping.map(ColumnMapping::parse).transpose()?;
     let new = NewImport { file_name: body.file_name, list_id: body.list_id, column_mapping };
     let (import, put) = imports::create(&caller.tx, &*state.store, new).await?;
     let (id, upload) = (import.id, UploadView::new(put, caller.now()));
     caller.record("import.created", id.0, &json!({})).await?;
     caller.commit().await?;
-    Ok(shown_once(&["/upload"], created(format!("/v1/imports/{id}"), CreatedView { import, upload })))
+    Ok(created(format!("/v1/imports/{id}"), CreatedView { import, upload }).showing_once(&["/upload"]))
 }
 
 /// Starts an import whose file has been uploaded.
@@ -114,13 +117,13 @@ async fn start(
     caller: Caller,
     Id(id): Id<ImportId>,
     body: Option<Body<StartBody>>,
-) -> ApiResult<(StatusCode, Json<Import>)> {
+) -> ApiResult<Accepted<Import>> {
     let given = body.and_then(|Body(body)| body.column_mapping);
     let mapping = given.map(ColumnMapping::parse).transpose()?;
     caller.record("import.started", id.0, &json!({})).await?;
     let import = imports::start(&caller.tx, &*state.store, &*state.queue, id, mapping).await?;
     caller.commit().await?;
-    Ok((StatusCode::ACCEPTED, Json(import)))
+    Ok(Accepted { path: format!("/v1/imports/{id}"), body: import })
 }
 
 /// The newest imports first.

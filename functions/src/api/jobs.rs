@@ -1,15 +1,19 @@
 //! `/v1/jobs`: long work, to be polled.
 
-use axum::routing::get;
 use axum::{Json, Router};
 use shared::platform::jobs::{self, Job};
 use shared::{Database, JobId};
 
-use crate::http::{ApiResult, Caller, Id, Listing, Page};
+use crate::http::{ApiResult, Caller, Id, Listing, Page, Routes, route};
 
 /// The routes.
+pub fn routes<R: Routes<Database>>(routes: R) -> R {
+    routes.on(route!(GET "/v1/jobs"), list).on(route!(GET "/v1/jobs/{id}"), find)
+}
+
+/// Serves the routes.
 pub fn router(db: Database) -> Router {
-    Router::new().route("/v1/jobs", get(list)).route("/v1/jobs/{id}", get(find)).with_state(db)
+    routes(Router::new()).with_state(db)
 }
 
 /// The newest jobs first.

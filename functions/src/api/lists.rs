@@ -1,25 +1,31 @@
 //! `/v1/lists`: named groups of contacts.
 
-use axum::http::StatusCode;
-use axum::response::IntoResponse;
-use axum::routing::{delete as deleting, get};
 use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 use shared::audience::contacts::Contact;
 use shared::audience::lists::{self, Added, List, ListFields};
 use shared::{ContactId, Database, ListId};
 
-use crate::http::{ApiResult, Body, Caller, Id, Listing, Page, created};
+use crate::http::{ApiResult, Body, Caller, Created, Id, Listing, NoContent, Page, Routes, created, route};
 
 /// The routes.
+pub fn routes<R: Routes<Database>>(routes: R) -> R {
+    routes
+        .on(route!(GET "/v1/lists"), list)
+        .on(route!(POST "/v1/lists"), create)
+        .on(route!(GET "/v1/lists/{id}"), find)
+        .on(route!(PATCH "/v1/lists/{id}"), update)
+        .on(route!(DELETE "/v1/lists/{id}"), delete)
+        .on(route!(GET "/v1/lists/{id}/members"), members)
+        .on(route!(POST "/v1/lists/{id}/members"), add_members)
+        .on(route!(DELETE "/v1/lists/{id}/members/{contact_id}"), remove_member)
+}
+
+/// Serves the routes.
 pub fn router(db: Database) -> Router {
-    Router::new()
-        .route("/v1/lists", get(list).post(create))
-        .route("/v1/lists/{id}", get(find).patch(update).delete(delete))
-        .route("/v1/lists/{id}/members", get(members).post(add_members))
-        .route("/v1/lists/{id}/members/{contact_id}", deleting(remove_member))
-        .with_state(db)
+    routes(Router::new()).with_state(db)
 }
 
 /// The newest lists first.
@@ -31,7 +37,7 @@ async fn list(caller: Caller, listing: Listing) -> ApiResult<Json<Page<List>>> {
 }
 
 /// Makes a list.
-async fn create(caller: Caller, Body(fields): Body<ListFields>) -> ApiResult<impl IntoResponse> {
+async fn create(caller: Caller, Body(fields): Body<ListFields>) -> ApiResult<Created<List>> {
     let list = lists::create(&caller.tx, fields).await?;
     caller.record("list.created", list.id.0, &json!({})).await?;
     caller.commit().await?;
@@ -55,11 +61,11 @@ async fn update(caller: Caller, Id(id): Id<ListId>, Body(fields): Body<ListField
 }
 
 /// Deletes a list that nothing is about to use; its contacts stay.
-async fn delete(caller: Caller, Id(id): Id<ListId>) -> ApiResult<StatusCode> {
+async fn delete(caller: Caller, Id(id): Id<ListId>) -> ApiResult<NoContent> {
     lists::delete(&caller.tx, id).await?;
     caller.record("list.deleted", id.0, &json!({})).await?;
     caller.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 /// The newest members first.
@@ -71,7 +77,7 @@ async fn members(caller: Caller, Id(id): Id<ListId>, listing: Listing) -> ApiRes
 }
 
 /// The contacts to put on a list.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Members {
     contact_ids: Vec<ContactId>,
@@ -86,9 +92,9 @@ async fn add_members(caller: Caller, Id(id): Id<ListId>, Body(members): Body<Mem
 }
 
 /// Takes a contact off a list.
-async fn remove_member(caller: Caller, Id((id, contact)): Id<(ListId, ContactId)>) -> ApiResult<StatusCode> {
+async fn remove_member(caller: Caller, Id((id, contact)): Id<(ListId, ContactId)>) -> ApiResult<NoContent> {
     lists::remove_member(&caller.tx, id, contact).await?;
     caller.record("list.member_removed", id.0, &json!({"contact_id": contact})).await?;
     caller.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

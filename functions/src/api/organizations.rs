@@ -2,22 +2,30 @@
 
 mod keys;
 
-use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::json;
 use shared::platform::organizations::{self, Organization, OrganizationFields};
 use shared::{Database, OrganizationId};
 
-use crate::http::{ApiResult, Body, Caller, Id, Listing, Page};
+use crate::http::{ApiResult, Body, Caller, Id, Listing, Page, Routes, route};
 
 /// The routes.
+pub fn routes<R: Routes<Database>>(routes: R) -> R {
+    routes
+        .on(route!(GET "/v1/organizations"), list)
+        .on(route!(GET "/v1/organizations/{id}"), find)
+        .on(route!(PATCH "/v1/organizations/{id}"), update)
+        .on(route!(GET "/v1/organizations/{id}/keys"), keys::list)
+        .on(route!(POST "/v1/organizations/{id}/keys"), keys::create)
+        .on(route!(GET "/v1/organizations/{id}/keys/{key_id}"), keys::find)
+        .on(route!(PATCH "/v1/organizations/{id}/keys/{key_id}"), keys::update)
+        .on(route!(DELETE "/v1/organizations/{id}/keys/{key_id}"), keys::revoke)
+        .on(route!(POST "/v1/organizations/{id}/keys/{key_id}/rotate"), keys::rotate)
+}
+
+/// Serves the routes.
 pub fn router(db: Database) -> Router {
-    Router::new()
-        .route("/v1/organizations", get(list))
-        .route("/v1/organizations/{id}", get(find).patch(update))
-        .route("/v1/organizations/{id}/keys", get(keys::list).post(keys::create))
-        .route("/v1/organizations/{id}/keys/{key_id}", get(keys::find).patch(keys::update).delete(keys::revoke))
-        .with_state(db)
+    routes(Router::new()).with_state(db)
 }
 
 /// The organizations that the caller belongs to: a key belongs to one.

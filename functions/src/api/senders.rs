@@ -1,24 +1,29 @@
 //! `/v1/senders`: the addresses that mail goes out from.
 
-use axum::http::StatusCode;
-use axum::response::IntoResponse;
-use axum::routing::{get, post};
 use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 use shared::delivery::senders::{self, NewSender, Sender, SenderFields};
 use shared::{Database, SenderId};
 
-use crate::http::{ApiResult, Body, Caller, Id, Listing, Page, created};
+use crate::http::{ApiResult, Body, Caller, Created, Id, Listing, NoContent, Page, Routes, created, route};
 
 /// The routes.
+pub fn routes<R: Routes<Database>>(routes: R) -> R {
+    routes
+        .on(route!(GET "/v1/senders"), list)
+        .on(route!(POST "/v1/senders"), create)
+        .on(route!(GET "/v1/senders/{id}"), find)
+        .on(route!(PATCH "/v1/senders/{id}"), update)
+        .on(route!(DELETE "/v1/senders/{id}"), delete)
+        .on(route!(POST "/v1/senders/{id}/pause"), pause)
+        .on(route!(POST "/v1/senders/{id}/resume"), resume)
+}
+
+/// Serves the routes.
 pub fn router(db: Database) -> Router {
-    Router::new()
-        .route("/v1/senders", get(list).post(create))
-        .route("/v1/senders/{id}", get(find).patch(update).delete(delete))
-        .route("/v1/senders/{id}/pause", post(pause))
-        .route("/v1/senders/{id}/resume", post(resume))
-        .with_state(db)
+    routes(Router::new()).with_state(db)
 }
 
 /// The newest senders first.
@@ -30,7 +35,7 @@ async fn list(caller: Caller, listing: Listing) -> ApiResult<Json<Page<Sender>>>
 }
 
 /// Makes a sender in a domain of the organization.
-async fn create(caller: Caller, Body(new): Body<NewSender>) -> ApiResult<impl IntoResponse> {
+async fn create(caller: Caller, Body(new): Body<NewSender>) -> ApiResult<Created<Sender>> {
     let sender = senders::create(&caller.tx, new).await?;
     caller.record("sender.created", sender.id.0, &json!({})).await?;
     caller.commit().await?;
@@ -54,7 +59,7 @@ async fn update(caller: Caller, Id(id): Id<SenderId>, Body(fields): Body<SenderF
 }
 
 /// Why a sender is paused.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Pause {
     reason: Option<String>,
@@ -78,9 +83,9 @@ async fn resume(caller: Caller, Id(id): Id<SenderId>) -> ApiResult<Json<Sender>>
 }
 
 /// Deletes a sender that was never used.
-async fn delete(caller: Caller, Id(id): Id<SenderId>) -> ApiResult<StatusCode> {
+async fn delete(caller: Caller, Id(id): Id<SenderId>) -> ApiResult<NoContent> {
     senders::delete(&caller.tx, id).await?;
     caller.record("sender.deleted", id.0, &json!({})).await?;
     caller.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

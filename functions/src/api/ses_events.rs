@@ -11,11 +11,10 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
-use axum::routing::post;
 use futures_util::future::BoxFuture;
 use shared::Result;
 
-use crate::http::{ApiError, ApiResult};
+use crate::http::{ApiError, ApiResult, Routes, route};
 use crate::sns::envelopes::Kind;
 use crate::sns::{Refusal, Verifier};
 
@@ -37,9 +36,14 @@ pub struct SesEvents {
     pub queue: Arc<dyn NotificationQueue>,
 }
 
-/// The route.
+/// The routes.
+pub fn routes<R: Routes<SesEvents>>(routes: R) -> R {
+    routes.beside(route!(POST "/hooks/ses"), receive)
+}
+
+/// Serves the routes.
 pub fn router(ses_events: SesEvents) -> Router {
-    Router::new().route("/hooks/ses", post(receive)).layer(DefaultBodyLimit::max(BODY_LIMIT)).with_state(ses_events)
+    routes(Router::new()).layer(DefaultBodyLimit::max(BODY_LIMIT)).with_state(ses_events)
 }
 
 /// Takes an envelope. SNS declares it to be plain text, so that nothing is asked of its content type.

@@ -14,7 +14,6 @@ use axum::Router;
 use axum::extract::{FromRef, FromRequestParts, Path};
 use axum::http::request::Parts;
 use axum::http::{Method, header};
-use axum::routing::get;
 use lambda_http::request::RequestContext;
 use shared::delivery::messages::MessageKey;
 use shared::delivery::tokens::{BadToken, KeyRing};
@@ -23,6 +22,8 @@ use shared::{Database, Error, MessageId, OrganizationId};
 use uuid::Uuid;
 
 use pages::PageError;
+
+use crate::http::{Routes, route};
 
 /// Where browsers and previews say that they fetch ahead: the Fetch standard's field, and its forerunners.
 const PURPOSES: [&str; 4] = ["sec-purpose", "purpose", "x-purpose", "x-moz"];
@@ -37,12 +38,17 @@ pub struct Tracking {
 }
 
 /// The routes. A token takes the rest of the path: a link that something was added to is answered by a page as well.
+pub fn routes<R: Routes<Tracking>>(routes: R) -> R {
+    routes
+        .beside(route!(GET "/u/{*token}"), unsubscribing::show)
+        .beside(route!(POST "/u/{*token}"), unsubscribing::act)
+        .beside(route!(GET "/t/o/{*token}"), visits::pixel)
+        .beside(route!(GET "/t/c/{*token}"), visits::click)
+}
+
+/// Serves the routes.
 pub fn router(tracking: Tracking) -> Router {
-    Router::new()
-        .route("/u/{*token}", get(unsubscribing::show).post(unsubscribing::act))
-        .route("/t/o/{*token}", get(visits::pixel))
-        .route("/t/c/{*token}", get(visits::click))
-        .with_state(tracking)
+    routes(Router::new()).with_state(tracking)
 }
 
 /// The token of a link, whatever it is.

@@ -1,26 +1,34 @@
 //! Who calls: the one way into tenant data over HTTP.
 
-use axum::extract::{FromRef, FromRequestParts};
-use axum::http::header::AUTHORIZATION;
+use axum::extract::{FromRef, FromRequestParts, MatchedPath};
+use axum::http::HeaderName;
+use axum::http::header::{AUTHORIZATION, COOKIE};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use shared::platform::api_keys::{self, Authenticated, PresentedKey};
 use shared::platform::audit::{self, Actor};
+use shared::platform::credentials::{self, Credential, Principal, Rights};
+use shared::platform::csrf;
 use shared::platform::idempotency::{self, Attempt};
-use shared::{ApiKeyId, Database, Error, OrganizationId, Tx};
+use shared::platform::memberships::Role;
+use shared::platform::sessions;
+use shared::{ApiKeyId, Database, Error, OrganizationId, SessionId, Tx, UserId};
 use uuid::Uuid;
 
 use super::idempotency::Keyed;
+use super::openapi::{Input, Operation};
 use super::rate_limits::Noted;
-use super::{ApiError, ApiResult, RequestId};
+use super::{ApiError, ApiResult, RequestId, access};
+
+/// Where a script sends the token beside a session's cookie.
+const CSRF_TOKEN: HeaderName = HeaderName::from_static("x-csrf-token");
 
 /// An authenticated caller, and the open transaction of the request, which sees the caller's organization alone.
 pub struct Caller {
     /// The request's transaction; end it by [`Caller::commit`].
     pub tx: Tx,
-    who: Authenticated,
+    who: Principal,
     request_id: String,
     attempt: Option<Attempt>,
 }
@@ -32,10 +40,52 @@ impl Caller {
         self.who.organization
     }
 
-    /// The key that the caller has shown.
+    /// Who it is, and what they may do.
     #[must_use]
-    pub fn key(&self) -> ApiKeyId {
-        self.who.key
+    pub fn rights(&self) -> &Rights {
+        &self.who.rights
+    }
+
+    /// Who it is, for the record.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        match self.who.rights {
+            Rights::Key { id, .. } => Actor::ApiKey(id),
+            Rights::Person { user, .. } => Actor::User(user),
+        }
+    }
+
+    /// The key that the caller has shown, where it is a program.
+    #[must_use]
+    pub fn key(&self) -> Option<ApiKeyId> {
+        match self.who.rights {
+            Rights::Key { id, .. } => Some(id),
+            Rights::Person { .. } => None,
+        }
+    }
+
+    /// The person who is logged in, and where.
+    #[must_use]
+    pub fn person(&self) -> Option<(UserId, SessionId)> {
+        match self.who.rights {
+            Rights::Person { user, session, .. } => Some((user, session)),
+            Rights::Key { .. } => None,
+        }
+    }
+
+    /// What the caller is in the organization, where it is a person.
+    #[must_use]
+    pub fn role(&self) -> Option<Role> {
+        match self.who.rights {
+            Rights::Person { role, .. } => Some(role),
+            Rights::Key { .. } => None,
+        }
+    }
+
+    /// The id of the request.
+    #[must_use]
+    pub fn request_id(&self) -> &str {
+        &self.request_id
     }
 
     /// People's time of this request.
@@ -46,8 +96,7 @@ impl Caller {
 
     /// Records an act of this caller in the same transaction.
     pub async fn record(&self, action: &str, subject: Uuid, details: &Value) -> ApiResult<()> {
-        let actor = Actor::ApiKey(self.who.key);
-        Ok(audit::record(&self.tx, actor, action, subject, details, Some(&self.request_id)).await?)
+        Ok(audit::record(&self.tx, self.actor(), action, subject, details, Some(&self.request_id)).await?)
     }
 
     /// Makes the request's changes durable. In the same transaction an `Idempotency-Key` is marked as carried out.
@@ -85,15 +134,19 @@ where
     }
 }
 
-/// Errors: 401, and 429 when the key has used up its requests.
-async fn authenticate(db: &Database, parts: &Parts) -> ApiResult<(Tx, Authenticated)> {
-    let key = parts
-        .headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "))
-        .ok_or(Error::Unauthorized)?;
-    let (tx, who) = api_keys::authenticate(db, &PresentedKey::parse(key.trim())?).await?;
+impl Input for Caller {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.caller();
+    }
+}
+
+/// Errors: 401, 429 when the credentials have used up their requests, 403 where they do not allow the route.
+async fn authenticate(db: &Database, parts: &Parts) -> ApiResult<(Tx, Principal)> {
+    let credential = match bearer(parts) {
+        Some(text) => Credential::parse(text)?,
+        None => session_cookie(parts)?,
+    };
+    let (tx, who) = credentials::authenticate(db, &credential).await?;
     if let Some(noted) = parts.extensions.get::<Noted>() {
         noted.note(who.standing);
     }
@@ -101,5 +154,42 @@ async fn authenticate(db: &Database, parts: &Parts) -> ApiResult<(Tx, Authentica
         tx.rollback().await?;
         return Err(ApiError::too_many_requests());
     }
+    if let Err(error) = authorize(parts, &who.rights) {
+        tx.rollback().await?;
+        return Err(error.into());
+    }
     Ok((tx, who))
+}
+
+/// The route's row says who may call it. One without a row is for nobody.
+fn authorize(parts: &Parts, rights: &Rights) -> shared::Result<()> {
+    let path = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let route = access::matched(&parts.method, path);
+    route.ok_or_else(|| Error::internal(format!("the table of routes has no {path}")))?.check(rights)
+}
+
+fn bearer(parts: &Parts) -> Option<&str> {
+    let value = parts.headers.get(AUTHORIZATION)?.to_str().ok()?;
+    value.strip_prefix("Bearer ").map(str::trim)
+}
+
+/// The session of a browser, by its cookie. What changes something also needs the token that our own pages send beside it: the
+/// cookie alone comes with what other sites make a browser send.
+///
+/// Errors: 401 without a cookie, 403 without its token.
+fn session_cookie(parts: &Parts) -> shared::Result<Credential> {
+    let cookies = parts.headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut values = cookies
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().strip_prefix(sessions::COOKIE)?.strip_prefix('='));
+    let token = values.next().ok_or(Error::Unauthorized)?;
+    let credential = Credential::parse(token)?;
+    if !credential.is_session() || values.next().is_some() {
+        return Err(Error::Unauthorized);
+    }
+    let sent = parts.headers.get(CSRF_TOKEN).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !parts.method.is_safe() && !csrf::is_valid(token, sent) {
+        return Err(Error::Forbidden(format!("beside a session's cookie its token in {CSRF_TOKEN}")));
+    }
+    Ok(credential)
 }

@@ -5,11 +5,14 @@ use axum::http::Uri;
 use axum::http::request::Parts;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use shared::{Error, OrganizationId};
 use uuid::Uuid;
 
+use super::openapi::{Input, Operation};
 use super::{ApiError, ApiResult};
 
 /// Rows on a page unless the caller says otherwise.
@@ -36,7 +39,7 @@ pub struct Listing<F = NoFilter> {
 }
 
 /// For lists that have no filter: every parameter but the page's is refused.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NoFilter {}
 
@@ -82,6 +85,20 @@ where
     }
 }
 
+impl<F: JsonSchema> Input for Listing<F> {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.query::<F>();
+        let limit = json!({"type": "integer", "minimum": 1, "maximum": MAXIMUM_LIMIT, "default": DEFAULT_LIMIT});
+        operation.query_parameter("limit", "Rows on a page.", limit);
+        operation.query_parameter(
+            "cursor",
+            "Asks for the next page: `next_cursor` of the one before.",
+            json!({"type": "string"}),
+        );
+        operation.problem(422, "A parameter is out of its bounds.");
+    }
+}
+
 fn read<T: DeserializeOwned>(query: &str) -> ApiResult<T> {
     let uri = Uri::builder().path_and_query(format!("/?{query}")).build();
     let uri = uri.map_err(|_| ApiError::malformed("the query can't be read"))?;
@@ -89,7 +106,7 @@ fn read<T: DeserializeOwned>(query: &str) -> ApiResult<T> {
 }
 
 /// A page as the API shows it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Page<T> {
     /// The rows.
     pub data: Vec<T>,

@@ -2,18 +2,35 @@
 
 use std::str::FromStr;
 
+use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Path, Request};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use shared::Error;
 pub use shared::fields::{given, patched};
 
 use super::ApiError;
+use super::openapi::{Input, Operation, text};
 
 /// A JSON body.
 #[derive(FromRequest)]
 #[from_request(via(axum::Json), rejection(ApiError))]
 pub struct Body<T>(pub T);
+
+impl<T: JsonSchema> Input for Body<T> {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.body("application/json", Operation::read_schema::<T>());
+    }
+}
+
+impl<T: JsonSchema> Input for Option<Body<T>> {
+    fn describe(operation: &mut Operation<'_>) {
+        Body::<T>::describe(operation);
+        operation.body_is_optional();
+    }
+}
 
 /// `Option<Body<T>>`: a body that may be left out, with its content type. One that is sent must be right.
 impl<S, T> OptionalFromRequest<S> for Body<T>
@@ -29,13 +46,60 @@ where
     }
 }
 
+/// A body of JSON, or the same as CSV.
+pub enum JsonOrCsv<T> {
+    /// `application/json`.
+    Json(T),
+    /// `text/csv`, as it came.
+    Csv(Bytes),
+}
+
+impl<S, T> FromRequest<S> for JsonOrCsv<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned,
+{
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let body = Bytes::from_request(request, state).await?;
+        match media_type.as_str() {
+            "text/csv" => Ok(Self::Csv(body)),
+            "application/json" => Ok(Self::Json(axum::Json::from_bytes(&body)?.0)),
+            _ => Err(ApiError::unsupported_media_type("send the list as text/csv or application/json")),
+        }
+    }
+}
+
+impl<T: JsonSchema> Input for JsonOrCsv<T> {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.body("application/json", Operation::read_schema::<T>());
+        operation.body("text/csv", text());
+    }
+}
+
 /// The query of a route that is no list. A parameter that can't be read, and one that is not known, is refused.
 #[derive(FromRequestParts)]
 #[from_request(via(axum::extract::Query), rejection(ApiError))]
 pub struct Parameters<T>(pub T);
 
+impl<T: JsonSchema> Input for Parameters<T> {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.query::<T>();
+        operation.problem(422, "A parameter is out of its bounds.");
+    }
+}
+
 /// The ids in a path, one or a tuple. Text that is no id names nothing, so it is not found.
 pub struct Id<T>(pub T);
+
+impl<T> Input for Id<T> {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.path_ids();
+    }
+}
 
 /// Ids that a path can be read as.
 pub trait PathIds: Sized {
@@ -81,7 +145,9 @@ single_ids!(
     MessageId,
     JobId,
     OrganizationId,
-    SuppressionId
+    SessionId,
+    SuppressionId,
+    UserId
 );
 
 impl<A: FromStr, B: FromStr> PathIds for (A, B) {

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::extract::rejection::{BytesRejection, JsonRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 use shared::{Error, FieldError};
 
@@ -23,8 +24,9 @@ pub struct ApiError {
     problem: Box<Problem>,
 }
 
-#[derive(Debug, Clone, Serialize)]
-struct Problem {
+/// The document (RFC 9457).
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(super) struct Problem {
     r#type: String,
     title: &'static str,
     status: u16,
@@ -65,7 +67,7 @@ impl ApiError {
     }
 
     pub(super) fn too_many_requests() -> Self {
-        let detail = "the API key has used up its requests of this minute";
+        let detail = "all requests of this minute are used up";
         Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail)
     }
 

@@ -36,14 +36,7 @@ impl App {
 
     /// The sample as the request that API Gateway makes of it.
     pub(crate) fn sample_request(&self, name: &str, fill: &[(&str, &str)]) -> Request<Body> {
-        let path = format!("{}/../events/{name}.json", env!("CARGO_MANIFEST_DIR"));
-        let mut text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-        for (placeholder, value) in fill.iter().chain(&[("API_KEY", self.key.as_str())]) {
-            text = text.replace(&format!("${{{placeholder}}}"), value);
-        }
-        assert!(!text.contains("${"), "{name} has a placeholder that nobody filled: {text}");
-        let request = lambda_http::request::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
-        request.map(|body| Body::from(body.to_vec()))
+        filled_sample(name, &[fill, &[("API_KEY", self.key.as_str())]].concat())
     }
 
     /// Sends a request with this caller's key and an `Idempotency-Key`.
@@ -98,6 +91,18 @@ impl Answer {
     pub(crate) fn text(&self, pointer: &str) -> &str {
         self.body.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("no {pointer} in {:#}", self.body))
     }
+}
+
+/// The sample `events/<name>.json` as the request that API Gateway makes of it, with its placeholders filled in.
+pub(crate) fn filled_sample(name: &str, fill: &[(&str, &str)]) -> Request<Body> {
+    let path = format!("{}/../events/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    let mut text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    for (placeholder, value) in fill {
+        text = text.replace(&format!("${{{placeholder}}}"), value);
+    }
+    assert!(!text.contains("${"), "{name} has a placeholder that nobody filled: {text}");
+    let request = lambda_http::request::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+    request.map(|body| Body::from(body.to_vec()))
 }
 
 /// Calls a router as its binary does.

@@ -171,7 +171,7 @@ fn failing(db: Database) -> Router {
     async fn act(caller: &Caller) -> ApiResult<()> {
         caller.record("test.acted", shared::ids::fresh(), &json!({})).await
     }
-    Router::new().route("/v1/before", post(before)).route("/v1/after", post(after)).with_state(db)
+    Router::new().route("/v1/lists", post(before)).route("/v1/contacts", post(after)).with_state(db)
 }
 
 #[tokio::test]
@@ -180,12 +180,12 @@ async fn an_answer_that_is_not_final_is_not_kept_and_work_is_never_done_twice() 
     let acts = async || app.scene.number("select count(*) from audit_log", &[]).await;
     let fail = async |path: &str| app.send_under(failing(app.scene.db.app()), "one", Method::POST, path, None).await;
     for _ in 0..2 {
-        fail("/v1/before").await.expect(503);
+        fail("/v1/lists").await.expect(503);
         assert_eq!((state(&app).await, acts().await), (None, 0));
     }
-    fail("/v1/after").await.expect(500);
+    fail("/v1/contacts").await.expect(500);
     assert_eq!((state(&app).await.as_deref(), acts().await), (Some("committed"), 1));
-    assert_eq!(fail("/v1/after").await.expect(409).text("/code"), "idempotency_answer_lost");
+    assert_eq!(fail("/v1/contacts").await.expect(409).text("/code"), "idempotency_answer_lost");
     assert_eq!(acts().await, 1);
 }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod access;
 mod analytics;
 mod app;
 mod audit;
@@ -13,14 +14,16 @@ mod contacts;
 mod domains;
 mod idempotency;
 mod imports;
-mod isolation;
 mod jobs;
 mod lists;
 mod messages;
+mod openapi;
 mod organizations;
 mod rate_limits;
 mod senders;
 mod ses_events;
+mod sessions;
 mod suppressions;
 mod tracking;
 mod walk;
+mod whole;

@@ -183,6 +183,63 @@ async fn a_key_is_made_shown_once_changed_and_revoked() {
 }
 
 #[tokio::test]
+async fn a_key_gives_no_more_than_it_has() {
+    let app = App::new().await;
+    let scopes = json!(["api_keys:read", "api_keys:write", "lists:read"]);
+    let made = keys(&app, Method::POST, "", Some(json!({"name": "some", "scopes": scopes}))).await.expect(201);
+    assert_eq!(made.body["scopes"], scopes);
+    let (id, text) = (made.text("/id").to_owned(), made.text("/key").to_owned());
+    let all = keys(&app, Method::GET, "?limit=2", None).await.expect(200).text("/data/1/id").to_owned();
+    let ask = async |method: Method, path: &str, body: Option<Value>| {
+        let path = format!("/v1/organizations/{}/keys{path}", app.scene.organization);
+        app.send_as(organizations::router(app.scene.db.app()), method, &path, body, Some(&text)).await
+    };
+    ask(Method::POST, "", Some(json!({"name": "less", "scopes": ["lists:read"]}))).await.expect(201);
+    for (method, path, body) in [
+        (Method::POST, String::new(), json!({"name": "all"})),
+        (Method::POST, String::new(), json!({"name": "more", "scopes": ["lists:read", "lists:write"]})),
+        (Method::PATCH, format!("/{id}"), json!({"scopes": ["*"]})),
+        // What another one has, it does not get by another text, nor another life.
+        (Method::POST, format!("/{all}/rotate"), json!({})),
+        (Method::PATCH, format!("/{all}"), json!({"expires_at": null})),
+    ] {
+        let refused = ask(method, &path, Some(body)).await.expect(403);
+        assert_eq!(refused.text("/code"), "forbidden");
+    }
+    let kept = keys(&app, Method::GET, &format!("/{id}"), None).await.expect(200);
+    assert_eq!(kept.body["scopes"], scopes);
+}
+
+#[tokio::test]
+async fn a_rotated_key_goes_on_beside_the_new_one_until_the_overlap_is_over() {
+    let app = App::new().await;
+    let id = app.scene.organization.to_string();
+    let router = || organizations::router(app.scene.db.app());
+    let old = app.sample(router(), "organizations/keys_create", &[("ORGANIZATION_ID", &id)]).await.expect(201);
+    let fill = [("ORGANIZATION_ID", id.as_str()), ("KEY_ID", old.text("/id"))];
+    let new = app.sample(router(), "organizations/keys_rotate", &fill).await.expect(201);
+    for field in ["name", "scopes", "expires_at"] {
+        assert_eq!(new.body[field], old.body[field], "{field}");
+    }
+    assert_ne!((new.text("/id"), new.text("/key")), (old.text("/id"), old.text("/key")));
+    let both = async || [status_with(&app, old.text("/key")).await, status_with(&app, new.text("/key")).await];
+    assert_eq!(both().await, [200, 200]);
+    app.scene.db.set_clock(wednesday_morning() + chrono::Duration::seconds(3600)).await;
+    assert_eq!(both().await, [401, 200]);
+    // At once, for one that has leaked.
+    let path = format!("/{}/rotate", new.text("/id"));
+    keys(&app, Method::POST, &path, Some(json!({"overlap_seconds": 0}))).await.expect(201);
+    assert_eq!(both().await, [401, 401]);
+    for wrong in [-1, 2_592_001] {
+        let refused = keys(&app, Method::POST, &path, Some(json!({"overlap_seconds": wrong}))).await.expect(422);
+        assert_eq!(refused.text("/errors/0/field"), "overlap_seconds");
+    }
+    keys(&app, Method::DELETE, &format!("/{}", new.text("/id")), None).await.expect(200);
+    let refused = keys(&app, Method::POST, &path, None).await.expect(409);
+    assert_eq!(refused.text("/code"), "api_key_revoked");
+}
+
+#[tokio::test]
 async fn a_key_may_revoke_itself_and_is_told_so() {
     let app = App::new().await;
     let listed = keys(&app, Method::GET, "", None).await.expect(200);
@@ -214,8 +271,9 @@ async fn keys_that_are_not_valid_or_too_many_are_refused() {
     for (wrong, field) in [
         (json!({"name": " "}), "name"),
         (json!({"name": "past", "expires_at": wednesday_morning()}), "expires_at"),
-        // No scope is accepted before scopes hold anybody back.
-        (json!({"name": "scoped", "scopes": ["contacts:read"]}), "scopes"),
+        (json!({"name": "scoped", "scopes": []}), "scopes"),
+        (json!({"name": "scoped", "scopes": ["contacts:read", "contacts"]}), "scopes"),
+        (json!({"name": "scoped", "scopes": ["everything:write"]}), "scopes"),
         (json!({"name": "known", "key": "mk_live_mine"}), "key"),
     ] {
         let refused = keys(&app, Method::POST, "", Some(wrong)).await.expect(422);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::http::Method;
 use functions::api::tracking::{self, Tracking};
 use functions::api::{lists, organizations};
-use shared::platform::api_keys::{self, PresentedKey};
+use shared::platform::credentials::{self, Credential};
 
 use crate::app::{Answer, App};
 
@@ -22,7 +22,7 @@ async fn limited() -> App {
         )
         .await;
     ask(&app).await.expect(200);
-    app.scene.run("update rate_limit_windows set window_start = now() + interval '1 hour', used = 1", &[]).await;
+    app.scene.run("update request_counts set window_start = now() + interval '1 hour', used = 1", &[]).await;
     app
 }
 
@@ -74,7 +74,7 @@ async fn the_request_after_the_last_is_refused_until_the_minute_is_over() {
     assert_eq!(told(&passed), [Some(LIMIT), Some(LIMIT - 1)]);
 
     // Time passes: the minute in which the key was used up is long ago.
-    app.scene.run("update rate_limit_windows set window_start = window_start - interval '2 hours'", &[]).await;
+    app.scene.run("update request_counts set window_start = window_start - interval '2 hours'", &[]).await;
     assert_eq!(told(&ask(&app).await.expect(200)), [Some(LIMIT), Some(LIMIT - 1)]);
 }
 
@@ -85,22 +85,22 @@ async fn of_many_requests_at_once_exactly_as_many_pass_as_are_left() {
     let passed = asked.iter().filter(|answer| answer.status == 200).count();
     assert_eq!(i64::try_from(passed).unwrap(), LIMIT - 1);
     assert_eq!(asked.iter().filter(|answer| answer.status == 429).count() + passed, asked.len());
-    assert_eq!(app.scene.number("select used from rate_limit_windows", &[]).await, 1 + 3 * LIMIT);
+    assert_eq!(app.scene.number("select used from request_counts", &[]).await, 1 + 3 * LIMIT);
 }
 
 #[tokio::test]
 async fn a_request_at_work_holds_no_other_back() {
     let app = App::new().await;
-    let key = PresentedKey::parse(&app.scene.api_key().await).unwrap();
+    let key = Credential::parse(&app.scene.api_key().await).unwrap();
     let (first, second) = (app.scene.db.app(), app.scene.db.app());
-    let (at_work, _) = api_keys::authenticate(&first, &key).await.unwrap();
+    let (at_work, _) = credentials::authenticate(&first, &key).await.unwrap();
     // It would wait for ever for a row that the first has locked.
-    let (tx, who) = api_keys::authenticate(&second, &key).await.unwrap();
+    let (tx, who) = credentials::authenticate(&second, &key).await.unwrap();
     assert_eq!((who.standing.used, who.standing.remaining()), (2, 2998));
     tx.commit().await.unwrap();
     // What is counted stays counted when the work is undone.
     at_work.rollback().await.unwrap();
-    assert_eq!(app.scene.number("select used from rate_limit_windows", &[]).await, 2);
+    assert_eq!(app.scene.number("select used from request_counts", &[]).await, 2);
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn nobody_else_uses_up_what_a_key_has_and_public_routes_are_exempt() {
     let last = if wrong.pop() == Some('a') { 'q' } else { 'a' };
     wrong.push(last);
     app.send_as(router, Method::GET, "/v1/lists", None, Some(&wrong)).await.expect(401);
-    assert_eq!(app.scene.number("select sum(used)::bigint from rate_limit_windows", &[]).await, 1);
+    assert_eq!(app.scene.number("select sum(used)::bigint from request_counts", &[]).await, 1);
 
     let keys = Arc::new(testkit::key_ring());
     let public = tracking::router(Tracking { db: app.scene.db.app(), keys });

@@ -2,7 +2,7 @@
 
 use functions::adapters::aws::Aws;
 use functions::events::migrate::{self, Answer, Migrate};
-use shared::platform::api_keys::{self, PresentedKey};
+use shared::platform::credentials::{self, Credential};
 use testkit::TestDb;
 
 use crate::samples::sample;
@@ -16,7 +16,7 @@ async fn an_organization_is_made_with_a_key_that_opens_it() {
     let db = TestDb::new().await;
     let answer = migrate::handle(&migrate(&db).await, sample("migrate/create_organization", &[])).await.unwrap();
     let Answer::Organization { organization_id, api_key } = answer else { panic!("{answer:?}") };
-    let (tx, who) = api_keys::authenticate(&db.app(), &PresentedKey::parse(&api_key).unwrap()).await.unwrap();
+    let (tx, who) = credentials::authenticate(&db.app(), &Credential::parse(&api_key).unwrap()).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(who.organization, organization_id);
 
@@ -29,7 +29,7 @@ async fn a_key_for_the_default_organization_can_be_made() {
     let db = TestDb::new().await;
     let answer = migrate::handle(&migrate(&db).await, sample("migrate/create_api_key", &[])).await.unwrap();
     let Answer::Key { api_key } = answer else { panic!("{answer:?}") };
-    let (tx, who) = api_keys::authenticate(&db.app(), &PresentedKey::parse(&api_key).unwrap()).await.unwrap();
+    let (tx, who) = credentials::authenticate(&db.app(), &Credential::parse(&api_key).unwrap()).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(who.organization, shared::platform::organizations::DEFAULT);
 }

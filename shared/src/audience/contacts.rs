@@ -1,6 +1,7 @@
 //! Contacts: the people an organization may write to, one for an address.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio_postgres::Row;
@@ -19,7 +20,7 @@ pub const CUSTOM_MAXIMUM: usize = 16 * 1024;
 pub(super) const CUSTOM_KEY_MAXIMUM: usize = 64;
 
 /// Where a contact stands, over all campaigns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Nothing has been sent yet.
@@ -60,7 +61,7 @@ impl Status {
 }
 
 /// A contact as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Contact {
     /// Its id.
     pub id: ContactId,
@@ -93,7 +94,7 @@ pub struct Contact {
 }
 
 /// A contact with what is shown of one alone.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ContactInFull {
     /// The contact.
     #[serde(flatten)]
@@ -105,7 +106,7 @@ pub struct ContactInFull {
 }
 
 /// A contact's fields as a caller gives them, not checked yet: absent ones are `None`, those that are null `Some(None)`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ContactFields {
     /// The address. Needed for a new contact.
@@ -132,7 +133,7 @@ pub struct ContactFields {
 }
 
 /// Which contacts a list shows; all conditions hold together.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Filter {
     /// The whole address, in any case.

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use tokio_postgres::Row;
@@ -89,7 +90,7 @@ impl FileError {
 }
 
 /// An import as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Import {
     /// Its id.
     pub id: ImportId,
@@ -136,7 +137,7 @@ pub struct Import {
 }
 
 /// A row that could not be taken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ImportError {
     /// Line of the file on which the row starts; the file's first is 1.
     pub line: i64,

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
@@ -19,7 +20,7 @@ const DESCRIPTION_MAXIMUM: usize = 2_000;
 pub const ADD_MAXIMUM: usize = 1_000;
 
 /// A list as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct List {
     /// Its id.
     pub id: ListId,
@@ -38,7 +39,7 @@ pub struct List {
 }
 
 /// A list's fields as a caller gives them, not checked yet: absent ones are `None`, those that are null `Some(None)`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ListFields {
     /// The name. Needed for a new list.
@@ -50,7 +51,7 @@ pub struct ListFields {
 }
 
 /// What became of the contacts that were to be added.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Added {
     /// How many are on the list now and were not before.
     pub added: usize,

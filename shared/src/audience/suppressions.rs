@@ -8,6 +8,7 @@ mod importing;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -25,7 +26,7 @@ use crate::{CampaignId, ContactId, Error, MessageId, OrganizationId, Result, Sup
 const NOTE_MAXIMUM: usize = 200;
 
 /// Why an address is suppressed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// It does not exist or refuses for good.
@@ -86,7 +87,7 @@ impl Reason {
 }
 
 /// A suppression as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Suppression {
     /// Its id.
     pub id: SuppressionId,
@@ -108,7 +109,7 @@ pub struct Suppression {
 }
 
 /// How far suppressions reach.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reach {
     /// All campaigns.
@@ -118,7 +119,7 @@ pub enum Reach {
 }
 
 /// Which suppressions a list shows.
-#[derive(Debug, Default, Clone, Deserialize)]
+#[derive(Debug, Default, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Filter {
     /// For one reason.
@@ -136,7 +137,7 @@ pub struct Filter {
 }
 
 /// A suppression as a caller gives it, not checked yet.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewSuppression {
     /// The address.

@@ -3,6 +3,7 @@
 //! The same arithmetic that gives out slots ([`super::slots`]) says what binds somebody at a moment and when that ends.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::limits::{self, recipient_domain_key};
@@ -37,7 +38,7 @@ impl Constraint {
 }
 
 /// A constraint that binds at a moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Binding {
     /// Which.
     pub name: Constraint,

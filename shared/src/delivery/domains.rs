@@ -4,6 +4,7 @@ pub mod records;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_postgres::Row;
@@ -65,7 +66,7 @@ impl DomainName {
 }
 
 /// Whether mail may be sent from a domain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// The records have not been found yet.
@@ -149,7 +150,7 @@ pub trait Identities: Send + Sync {
 }
 
 /// A domain as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Domain {
     /// Its id.
     pub id: DomainId,
@@ -178,7 +179,7 @@ pub struct Domain {
 }
 
 /// The fields of a domain that can be changed, not checked yet: absent ones are `None`, those that are null `Some(None)`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DomainFields {
     /// Mails a day over all its senders, each counted on its sender's local day; null for no limit.

@@ -7,6 +7,7 @@ mod why;
 use std::net::IpAddr;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -21,7 +22,7 @@ use super::{breaker, constraints};
 use crate::{CampaignId, ContactId, EnrollmentId, Error, MessageId, OrganizationId, Result, SenderId, StepId, Tx};
 
 /// What a message is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A step of a campaign.
@@ -56,7 +57,7 @@ impl Kind {
 }
 
 /// Where a message stands. Delivery, bounces, replies and the like are events on a sent message, not states.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Planned: it has a slot and waits for its time, or waits for a new slot.
@@ -121,7 +122,7 @@ impl State {
 }
 
 /// A message and whose it is; all that a queue ever holds of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct MessageKey {
     /// Whose it is.
     #[serde(rename = "organization_id")]
@@ -132,7 +133,7 @@ pub struct MessageKey {
 }
 
 /// A message as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Message {
     /// Its id.
     pub id: MessageId,
@@ -206,7 +207,7 @@ pub struct Message {
 }
 
 /// Something reported of a message.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct MessageEvent {
     /// Its id.
     pub id: Uuid,
@@ -226,7 +227,7 @@ pub struct MessageEvent {
 }
 
 /// A message with its text, why it stands where it stands, and what was reported of it, oldest first.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct MessageWithEvents {
     /// The message.
     #[serde(flatten)]
@@ -240,7 +241,7 @@ pub struct MessageWithEvents {
 }
 
 /// Which messages a list shows; what is absent does not narrow.
-#[derive(Debug, Default, Clone, Deserialize)]
+#[derive(Debug, Default, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Filter {
     /// Of one campaign.

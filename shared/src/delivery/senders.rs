@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 use chrono_tz::Tz;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
@@ -34,7 +35,7 @@ const DEFAULT_GAP_SECONDS: i32 = 120;
 const DEFAULT_TIMEZONE: Tz = Tz::UTC;
 
 /// Whether a sender sends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// It has not been started.
@@ -71,7 +72,7 @@ impl Status {
 }
 
 /// How a sender begins.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Start {
     /// It may send at once.
@@ -84,7 +85,7 @@ pub enum Start {
 }
 
 /// A sender as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Sender {
     /// Its id.
     pub id: SenderId,
@@ -130,7 +131,7 @@ pub struct Sender {
 }
 
 /// What a sender's health was computed from: its latest mails, as many and as old as the installation's settings say.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Health {
     /// Mails.
     pub sends: i64,
@@ -146,7 +147,7 @@ pub struct Health {
 }
 
 /// A new sender as a caller gives it, not checked yet.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewSender {
     /// The address, in a domain of the organization.
@@ -168,7 +169,7 @@ pub struct NewSender {
 
 /// The fields of a sender that can be changed, not checked yet: absent ones are `None`, those that are null `Some(None)`.
 /// The address stays: people already know it, and their enrollments name its sender.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SenderFields {
     /// The name beside the address.

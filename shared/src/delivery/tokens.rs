@@ -19,6 +19,7 @@ mod address_hashes;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -66,6 +67,8 @@ enum Purpose {
     Action(ActionPurpose),
     /// No token: the hash of an address that is to be recognized and not to be known.
     ForgottenAddress,
+    /// No token: the hash of the network address that requests come from.
+    Network,
 }
 
 impl Purpose {
@@ -81,6 +84,7 @@ impl Purpose {
             Self::Action(ActionPurpose::Invite) => b"martlet invite\0",
             Self::Action(ActionPurpose::RestoreOrganization) => b"martlet restore organization\0",
             Self::ForgottenAddress => b"martlet forgotten address\0",
+            Self::Network => b"martlet network\0",
         }
     }
 }
@@ -222,6 +226,18 @@ impl KeyRing {
         }
         self.open(Purpose::Reply, head & MAX_KEY_ID, &bytes, REPLY_MAC)
             .map(|[organization, message]| (organization, message))
+    }
+
+    /// The hash of a network address under the current key, by which its requests are counted: nobody needs to know whence
+    /// they came.
+    #[must_use]
+    pub fn network_hash(&self, address: IpAddr) -> [u8; 32] {
+        // The addresses of one IPv6 network of 64 bits are one subscriber's.
+        let content = match address.to_canonical() {
+            IpAddr::V4(address) => address.octets().to_vec(),
+            IpAddr::V6(address) => address.octets()[..8].to_vec(),
+        };
+        self.keys.get(&self.current).and_then(|key| mac(key, Purpose::Network, &content)).unwrap_or_default()
     }
 
     fn link_token(&self, purpose: Purpose, ids: &[Uuid]) -> String {

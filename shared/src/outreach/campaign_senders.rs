@@ -1,6 +1,7 @@
 //! A campaign's pool of senders. At activation its people are dealt out to them ([`super::dealing`]), and each stays with one
 //! sender.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
@@ -15,7 +16,7 @@ const WEIGHT: std::ops::RangeInclusive<i32> = 1..=100;
 pub const SENDERS_LIMIT: usize = 100;
 
 /// A sender as far as a campaign is concerned.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct CampaignSender {
     /// Its id.
     pub id: SenderId,
@@ -42,7 +43,7 @@ pub struct CampaignSender {
 }
 
 /// A sender as a pool is given it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PoolMember {
     /// Which.

@@ -4,6 +4,7 @@
 //! between a change and its commit.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
@@ -24,7 +25,7 @@ const TEXT_LIMIT: usize = 10_000;
 const URL_LIMIT: usize = 2_000;
 
 /// Where a campaign stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Being written: nobody is enrolled.
@@ -71,7 +72,7 @@ impl Status {
 }
 
 /// A campaign as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Campaign {
     /// Its id.
     pub id: CampaignId,

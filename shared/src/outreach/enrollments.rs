@@ -3,6 +3,7 @@
 pub mod why;
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio_postgres::Row;
 
@@ -67,7 +68,7 @@ impl Status {
 }
 
 /// A person in a campaign as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Enrollment {
     /// Its id.
     pub id: EnrollmentId,
@@ -123,7 +124,7 @@ impl Enrollment {
 }
 
 /// How many people of a campaign are in each status.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Counts {
     /// Nothing has been sent yet.
     pub pending: i64,

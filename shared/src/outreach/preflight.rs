@@ -42,6 +42,7 @@ mod sizes;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Duration, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -76,7 +77,7 @@ const TOO_LARGE: &str = "message_too_large";
 const CUSTOM: &str = "custom.";
 
 /// What activation would find.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Preflight {
     /// What refuses the activation.
     pub errors: Vec<Finding>,
@@ -96,7 +97,7 @@ pub struct Preflight {
 }
 
 /// One thing found.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Finding {
     /// Its stable name.
     pub code: &'static str,

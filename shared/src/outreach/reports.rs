@@ -3,6 +3,7 @@
 //! Whatever is reported of its mails later changes the live numbers of [`super::statistics`] and never the report.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ use super::statistics::{self, Accounting};
 use crate::{CampaignId, Error, OrganizationId, Result, Tx};
 
 /// A campaign's report as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Report {
     /// The campaign.
     pub campaign_id: CampaignId,

@@ -5,6 +5,7 @@ mod dates;
 
 use chrono::{Duration, NaiveDate, NaiveTime};
 use chrono_tz::Tz;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use tokio_postgres::Row;
 
@@ -28,7 +29,7 @@ const MAXIMUM_LATENESS_SECONDS: std::ops::RangeInclusive<i32> = 60..=604_800;
 const JITTER_SECONDS: std::ops::RangeInclusive<i32> = 0..=14_400;
 
 /// By whose clock a campaign's window opens and closes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TimezoneMode {
     /// The campaign's, for everybody.
@@ -153,7 +154,7 @@ impl CampaignSettings {
 }
 
 /// A campaign's settings as the API shows them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Settings {
     /// When the window opens, local time of `timezone`.
     #[serde(serialize_with = "time_of_day")]

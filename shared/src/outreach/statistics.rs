@@ -12,13 +12,14 @@ pub mod daily;
 pub mod folding;
 pub mod funnel;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio_postgres::Row;
 
 use crate::{CampaignId, Result, StepId, Tx};
 
 /// A campaign's accounting.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Statistics {
     /// People enrolled.
     pub people: i64,
@@ -31,7 +32,7 @@ pub struct Statistics {
 }
 
 /// The accounting of one step.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct StepStatistics {
     /// The step.
     pub step_id: StepId,
@@ -47,7 +48,7 @@ pub struct StepStatistics {
 }
 
 /// What became of the people enrolled, and what happened to the mails that were sent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Accounting {
     /// Everybody.
     pub enrolled: i64,
@@ -82,7 +83,7 @@ pub struct Accounting {
 }
 
 /// Why people never came to a step.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct NotReached {
     /// Answered before.
     pub replied: i64,

@@ -7,6 +7,7 @@
 //! while the campaign is paused. In either way it follows the step before: one whose offset has passed goes right after it.
 
 use chrono::{DateTime, Duration, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
@@ -31,7 +32,7 @@ const DELAY_HOURS: std::ops::RangeInclusive<i32> = 0..=23;
 const START_OFFSET_MS: std::ops::RangeInclusive<i64> = 0..=63_072_000_000;
 
 /// What a step's due time counts from.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TimingKind {
     /// The end of the step before, or the activation for the first step.
@@ -63,7 +64,7 @@ impl TimingKind {
 }
 
 /// A step as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Step {
     /// Its id.
     pub id: StepId,

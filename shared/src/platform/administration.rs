@@ -8,6 +8,7 @@ pub mod organizations;
 pub mod users;
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -15,7 +16,7 @@ use uuid::Uuid;
 use crate::{Result, Tx, UserId};
 
 /// An act on the installation.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Act {
     /// Its id.
     pub id: Uuid,

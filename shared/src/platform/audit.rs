@@ -1,18 +1,22 @@
 //! The record of who changed what.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::{OrganizationId, Result, Tx};
+use crate::spreadsheets::guarded;
+use crate::{Error, OrganizationId, Result, Tx, timestamps};
 
 /// Who did it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Actor {
     /// A program or a person with an API key.
     ApiKey(crate::ApiKeyId),
+    /// A person who is logged in.
+    User(crate::UserId),
     /// Martlet itself.
     System,
     /// The person written to, for instance by an unsubscribe link.
@@ -20,9 +24,20 @@ pub enum Actor {
 }
 
 impl Actor {
+    /// Who it was, for what is not read by columns: `{"api_key_id": …}` or `{"user_id": …}`, and `{}` for nobody of ours.
+    #[must_use]
+    pub fn details(self) -> Value {
+        match self {
+            Self::ApiKey(id) => json!({"api_key_id": id}),
+            Self::User(id) => json!({"user_id": id}),
+            Self::System | Self::Contact => json!({}),
+        }
+    }
+
     fn parts(self) -> (&'static str, Option<Uuid>) {
         match self {
             Self::ApiKey(id) => ("api_key", Some(id.0)),
+            Self::User(id) => ("user", Some(id.0)),
             Self::System => ("system", None),
             Self::Contact => ("contact", None),
         }
@@ -61,7 +76,7 @@ pub async fn record_for(
 }
 
 /// A recorded act as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Act {
     /// Its id.
     pub id: Uuid,
@@ -83,7 +98,7 @@ pub struct Act {
 }
 
 /// Which acts to list; what is absent does not narrow.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Filter {
     /// Done by this key or user.
@@ -110,6 +125,31 @@ pub async fn list(tx: &Tx, filter: &Filter, before: Option<Place>, limit: i64) -
         .iter()
         .map(from_row)
         .collect()
+}
+
+/// The acts as a CSV file of its own, header included, safe to open in a spreadsheet.
+///
+/// Errors: [`Error::Internal`], which writing to memory does not give.
+pub fn to_csv(acts: &[Act]) -> Result<String> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer
+        .write_record(["created_at", "actor_kind", "actor_id", "action", "subject_id", "details", "request_id"])
+        .map_err(Error::internal)?;
+    for act in acts {
+        writer
+            .write_record([
+                timestamps::text(act.created_at),
+                act.actor_kind.clone(),
+                act.actor_id.map(|id| id.to_string()).unwrap_or_default(),
+                guarded(&act.action),
+                act.subject_id.map(|id| id.to_string()).unwrap_or_default(),
+                guarded(&act.details.to_string()),
+                guarded(act.request_id.as_deref().unwrap_or_default()),
+            ])
+            .map_err(Error::internal)?;
+    }
+    let bytes = writer.into_inner().map_err(|error| Error::internal(error.to_string()))?;
+    String::from_utf8(bytes).map_err(Error::internal)
 }
 
 fn from_row(row: &Row) -> Result<Act> {

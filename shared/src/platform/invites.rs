@@ -5,6 +5,7 @@
 //! mailed and listed the same way.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio_postgres::Row;
@@ -22,7 +23,7 @@ const OPEN_MAXIMUM: i64 = 100;
 const MAILS_MAXIMUM: i32 = 5;
 
 /// How an invite stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// It can be accepted.
@@ -36,7 +37,7 @@ pub enum Status {
 }
 
 /// An invite as the organization sees it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Invite {
     /// Its id.
     pub id: InviteId,
@@ -67,7 +68,7 @@ pub struct Invite {
 }
 
 /// Whom to invite, and as what.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewInvite {
     /// The person's address.
@@ -77,7 +78,7 @@ pub struct NewInvite {
 }
 
 /// What whoever holds the link is shown before they accept. It says nothing about accounts.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Invitation {
     /// The organization's name.
     pub organization_name: String,

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
+use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -32,12 +33,13 @@ impl JobKind {
 }
 
 /// A job as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Job {
     /// Its id.
     pub id: JobId,
     /// What it does.
     #[serde(serialize_with = "kind_name")]
+    #[schemars(with = "String")]
     pub kind: JobKind,
     /// What it works on.
     pub subject_id: Uuid,

@@ -5,13 +5,15 @@
 //! may do changes at once: a change of role and a removal end their sessions in the organization.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
+use super::sessions;
 use crate::{Error, Result, Tx, UserId};
 
 /// What somebody is in an organization. Each may do what those before it may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Sees everything but what is about credentials.
@@ -49,7 +51,7 @@ impl Role {
 }
 
 /// A member as the API shows them.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Member {
     /// The person.
     pub user_id: UserId,
@@ -107,7 +109,7 @@ pub async fn change_role(tx: &Tx, acting: Role, user: UserId, role: Role) -> Res
         ensure_another_owner(tx, user).await?;
     }
     tx.execute(include_str!("memberships/set_role.sql"), &[&user, &role.name()]).await?;
-    let sessions_ended = tx.execute(include_str!("memberships/end_sessions.sql"), &[&user]).await?;
+    let sessions_ended = sessions::end_all(tx, user, None).await?;
     Ok(Change { before: present.role, member: Member { role, ..present }, sessions_ended })
 }
 
@@ -145,7 +147,7 @@ async fn take_out(tx: &Tx, member: Member) -> Result<Change> {
     if member.role == Role::Owner {
         ensure_another_owner(tx, member.user_id).await?;
     }
-    let sessions_ended = tx.execute(include_str!("memberships/end_sessions.sql"), &[&member.user_id]).await?;
+    let sessions_ended = sessions::end_all(tx, member.user_id, None).await?;
     tx.execute(include_str!("memberships/delete.sql"), &[&member.user_id]).await?;
     Ok(Change { before: member.role, member, sessions_ended })
 }

@@ -8,6 +8,7 @@ pub mod settings;
 
 use branding::{Branding, BrandingFields};
 use chrono::{DateTime, NaiveDate, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
@@ -50,7 +51,7 @@ fn refused(error: Error, slug: &str) -> Error {
 }
 
 /// What an organization is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Any other.
@@ -102,7 +103,7 @@ fn check_slug(fields: &mut Fields, slug: &str) {
 }
 
 /// An organization as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Organization {
     /// Its id.
     pub id: OrganizationId,
@@ -138,23 +139,28 @@ pub struct Organization {
 }
 
 /// What changes; absent fields stay as they are.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OrganizationFields {
     /// The name.
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "String")]
     pub name: Option<String>,
     /// The short name, which no other organization may have.
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "String")]
     pub slug: Option<String>,
     /// What it is: `standard` or `charity`.
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "Kind")]
     pub kind: Option<Kind>,
     /// IANA time zone.
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "String")]
     pub timezone: Option<String>,
     /// Dates such as `2026-12-25`, at most 366; they take the place of all that were there.
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "Vec<String>")]
     pub holidays: Option<Vec<String>>,
     /// The postal address, null to remove it.
     #[serde(deserialize_with = "patched")]

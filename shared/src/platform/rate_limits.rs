@@ -1,16 +1,21 @@
-//! How many requests a minute an API key may make, by the plan of its organization.
+//! How many requests a minute an API key or a session may make, by the plan of its organization, and an address to the public
+//! routes.
 //!
-//! A fixed window of a minute, counted in one row a key by the statement that authenticates (`api_keys/authenticate.sql`),
-//! in a transaction of its own: requests of one key would otherwise wait for each other's work. By machine time.
+//! A fixed window of a minute, counted in one row each. For a credential the statement that authenticates does it
+//! (`credentials/authenticate.sql`), in a transaction of its own: requests of one key would otherwise wait for each other's
+//! work. By machine time.
+
+use std::net::IpAddr;
 
 use tokio_postgres::Row;
 
-use crate::{Error, Result};
+use crate::delivery::tokens::KeyRing;
+use crate::{Database, Error, Result};
 
-/// Where a key stands in its present minute, the request that asks included.
+/// Where a caller stands in its present minute, the request that asks included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
-    /// Requests a minute that the plan allows.
+    /// Requests a minute that are allowed.
     pub limit: i64,
     /// Requests of this minute.
     pub used: i64,
@@ -42,6 +47,16 @@ impl Standing {
         })?;
         Ok(Self { limit, used: row.try_get("used")?, reset: row.try_get::<_, i64>("reset_seconds")?.max(1) })
     }
+}
+
+/// Counts a request of an address to a public route. By machine time, in a transaction of its own, under nobody's tenant.
+pub async fn count_address(db: &Database, keys: &KeyRing, address: IpAddr) -> Result<Standing> {
+    let hash = keys.network_hash(address);
+    let tx = db.begin_for(&[]).await?;
+    let row = tx.query_one(include_str!("rate_limits/count_address.sql"), &[&hash.as_slice()]).await?;
+    let standing = Standing::from_row(&row)?;
+    tx.commit().await?;
+    Ok(standing)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use shared::delivery::feedback::{Event, EventKind};
 use shared::delivery::messages::MessageKey;
 use shared::delivery::messages::resolving::{self, Choice};
 use shared::delivery::sending::{self, Answer, Mail, Mailer};
+use shared::platform::audit::Actor;
 use shared::{ApiKeyId, CampaignId, EnrollmentId, Error, MessageId, SenderId};
 use testkit::scene::wednesday_morning;
 
@@ -356,7 +357,7 @@ impl Life {
                 continue;
             }
             let tx = self.stage.worker("martlet_app").begin(organization).await.unwrap();
-            match resolving::resolve_one(&tx, id, choice, ApiKeyId::fresh()).await {
+            match resolving::resolve_one(&tx, id, choice, Actor::ApiKey(ApiKeyId::fresh())).await {
                 Ok(_) => tx.commit().await.unwrap(),
                 Err(Error::Conflict { code, .. }) => assert_eq!(code, "message_not_waited_for"),
                 Err(error) => panic!("{error:?}"),

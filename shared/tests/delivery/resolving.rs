@@ -4,6 +4,7 @@ use shared::delivery::feedback::EventKind;
 use shared::delivery::messages::resolving::{self, Choice, Obstacle, Resolved, Selection};
 use shared::delivery::messages::{self, MessageKey};
 use shared::delivery::sending::Answer;
+use shared::platform::audit::Actor;
 use shared::{ApiKeyId, CampaignId, Error, MessageId};
 use testkit::scene::wednesday_morning;
 
@@ -37,7 +38,7 @@ async fn to_review(stage: &Stage) {
 
 async fn resolve(stage: &Stage, message: MessageKey, choice: Choice) -> Result<&'static str, &'static str> {
     let tx = stage.worker("martlet_app").begin(message.organization).await.unwrap();
-    match resolving::resolve_one(&tx, message.id, choice, ApiKeyId::fresh()).await {
+    match resolving::resolve_one(&tx, message.id, choice, Actor::ApiKey(ApiKeyId::fresh())).await {
         Ok(found) => {
             tx.commit().await.unwrap();
             Ok(found.why.code.name())
@@ -56,7 +57,7 @@ async fn resolve_all(
 ) -> Resolved {
     let tx = stage.worker("martlet_app").begin(stage.scene.organization).await.unwrap();
     let selection = Selection { action, message_ids, campaign_id };
-    let resolved = resolving::resolve(&tx, selection, ApiKeyId::fresh()).await.unwrap();
+    let resolved = resolving::resolve(&tx, selection, Actor::ApiKey(ApiKeyId::fresh())).await.unwrap();
     tx.commit().await.unwrap();
     resolved
 }

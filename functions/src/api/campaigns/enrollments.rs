@@ -1,7 +1,7 @@
 //! `/v1/campaigns/{id}/enrollments`: the people in the campaign.
 
 use axum::Json;
-use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 use shared::outreach::campaigns;
@@ -9,9 +9,9 @@ use shared::outreach::enrollments::why::{self, Why};
 use shared::outreach::enrollments::{self, Enrollment, Status};
 use shared::{CampaignId, ContactId, EnrollmentId};
 
-use crate::http::{ApiResult, Caller, Id, Listing, Page};
+use crate::http::{ApiResult, Caller, Id, Listing, NoContent, Page};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EnrollmentFilter {
     status: Option<String>,
@@ -32,14 +32,11 @@ pub(super) async fn list(
 }
 
 /// Takes a person out of what follows.
-pub(super) async fn remove(
-    caller: Caller,
-    Id((campaign, id)): Id<(CampaignId, EnrollmentId)>,
-) -> ApiResult<StatusCode> {
+pub(super) async fn remove(caller: Caller, Id((campaign, id)): Id<(CampaignId, EnrollmentId)>) -> ApiResult<NoContent> {
     enrollments::remove(&caller.tx, campaign, id).await?;
     caller.record("enrollment.removed", campaign.0, &json!({"enrollment_id": id})).await?;
     caller.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 /// When the person is written to next, and what holds that, or how their way ended.

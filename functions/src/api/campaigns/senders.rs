@@ -1,6 +1,7 @@
 //! `/v1/campaigns/{id}/senders`: the pool of senders.
 
 use axum::Json;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::outreach::campaign_senders::{self, CampaignSender, PoolMember};
@@ -10,7 +11,7 @@ use shared::{CampaignId, Error, SenderId};
 use crate::http::{ApiResult, Body, Caller, Id, given};
 
 /// The whole pool: it is so small that there are no pages.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Pool {
     data: Vec<CampaignSender>,
 }
@@ -24,12 +25,14 @@ pub(super) async fn list(caller: Caller, Id(campaign): Id<CampaignId>) -> ApiRes
 }
 
 /// The senders, with their weights or without.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PoolBody {
     #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Vec<SenderId>")]
     sender_ids: Option<Vec<SenderId>>,
     #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Vec<PoolMember>")]
     senders: Option<Vec<PoolMember>>,
 }
 

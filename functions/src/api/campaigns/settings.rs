@@ -1,6 +1,7 @@
 //! `/v1/campaigns/{id}/settings`: when and how fast the campaign sends, and what it tracks.
 
 use axum::Json;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 use shared::CampaignId;
@@ -15,34 +16,47 @@ pub(super) async fn find(caller: Caller, Id(campaign): Id<CampaignId>) -> ApiRes
     Ok(Json(settings))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SettingsBody {
     #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "String")]
     window_start: Option<String>,
     #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "String")]
     window_end: Option<String>,
     #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Vec<String>")]
     send_days: Option<Vec<String>>,
     #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "String")]
     timezone: Option<String>,
     #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "String")]
     timezone_mode: Option<String>,
     #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Vec<String>")]
     holidays: Option<Vec<String>>,
     #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "i32")]
     daily_limit: Option<i32>,
     #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "i32")]
     gap_seconds: Option<i32>,
     #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "i32")]
     jitter_seconds: Option<i32>,
     #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "i32")]
     maximum_lateness_seconds: Option<i32>,
     #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "bool")]
     track_opens: Option<bool>,
     #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "bool")]
     track_clicks: Option<bool>,
     #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "String")]
     sender_strategy: Option<String>,
 }
 

@@ -1,24 +1,22 @@
 //! `/v1/campaigns/{id}/steps`: the mails of the sequence.
 
 use axum::Json;
-use axum::http::StatusCode;
-use axum::response::Response;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::outreach::campaigns;
 use shared::outreach::steps::{self, NewStep, Step, StepPatch, TimingKind};
 use shared::{CampaignId, StepId};
 
-use super::created;
-use crate::http::{ApiResult, Body, Caller, Id, given, patched};
+use crate::http::{ApiResult, Body, Caller, Created, Id, NoContent, created, given, patched};
 
 /// All steps in order: a sequence has so few that there are no pages.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Sequence {
     data: Vec<Step>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewStepBody {
     name: String,
@@ -37,14 +35,14 @@ pub(super) async fn create(
     caller: Caller,
     Id(campaign): Id<CampaignId>,
     Body(body): Body<NewStepBody>,
-) -> ApiResult<Response> {
+) -> ApiResult<Created<Step>> {
     let NewStepBody { name, subject_template, body_template, timing, delay_days, delay_hours, start_offset_ms } = body;
     let timing = timing.as_deref().map(TimingKind::parse).transpose()?.unwrap_or_default();
     let new = NewStep { name, subject_template, body_template, timing, delay_days, delay_hours, start_offset_ms };
     let step = steps::create(&caller.tx, campaign, &new).await?;
     caller.record("step.created", campaign.0, &json!({"step_id": step.id, "position": step.position})).await?;
     caller.commit().await?;
-    Ok(created(&format!("/v1/campaigns/{campaign}/steps/{}", step.id), &step))
+    Ok(created(format!("/v1/campaigns/{campaign}/steps/{}", step.id), step))
 }
 
 /// The steps in order.
@@ -55,20 +53,26 @@ pub(super) async fn list(caller: Caller, Id(campaign): Id<CampaignId>) -> ApiRes
     Ok(Json(Sequence { data }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StepPatchBody {
     #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "String")]
     name: Option<String>,
     #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "String")]
     subject_template: Option<String>,
     #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "String")]
     body_template: Option<String>,
     #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "String")]
     timing: Option<String>,
     #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "i32")]
     delay_days: Option<i32>,
     #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "i32")]
     delay_hours: Option<i32>,
     #[serde(default, deserialize_with = "patched")]
     start_offset_ms: Option<Option<i64>>,
@@ -92,14 +96,14 @@ pub(super) async fn update(
 }
 
 /// Deletes a step of a draft.
-pub(super) async fn remove(caller: Caller, Id((campaign, id)): Id<(CampaignId, StepId)>) -> ApiResult<StatusCode> {
+pub(super) async fn remove(caller: Caller, Id((campaign, id)): Id<(CampaignId, StepId)>) -> ApiResult<NoContent> {
     steps::delete(&caller.tx, campaign, id).await?;
     caller.record("step.deleted", campaign.0, &json!({"step_id": id})).await?;
     caller.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OrderBody {
     step_ids: Vec<StepId>,

@@ -1,17 +1,17 @@
 //! `/v1/organizations/{id}/keys`: the API keys of the organization.
 
 use axum::Json;
-use axum::response::Response;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
-use shared::platform::api_keys::{self, ApiKey, KeyFields, NewKeyFields};
+use serde_json::{Value, json};
+use shared::platform::api_keys::{self, ApiKey, KeyFields, NewKeyFields, Rotation};
 use shared::platform::organizations;
 use shared::{ApiKeyId, OrganizationId};
 
-use crate::http::{ApiResult, Body, Caller, Id, Listing, Page, created, shown_once};
+use crate::http::{ApiResult, Body, Caller, Created, Id, Listing, Page, created};
 
 /// A key, and whether it is the one that asks.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct KeyView {
     #[serde(flatten)]
     key: ApiKey,
@@ -19,14 +19,14 @@ pub(super) struct KeyView {
 }
 
 impl KeyView {
-    fn new(key: ApiKey, current: ApiKeyId) -> Self {
-        Self { is_current: key.id == current, key }
+    fn new(key: ApiKey, current: Option<ApiKeyId>) -> Self {
+        Self { is_current: current == Some(key.id), key }
     }
 }
 
 /// A key that has just been made: this answer alone holds its text.
-#[derive(Serialize)]
-struct NewKeyView {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct NewKeyView {
     #[serde(flatten)]
     view: KeyView,
     key: String,
@@ -52,15 +52,40 @@ pub(super) async fn create(
     caller: Caller,
     Id(id): Id<OrganizationId>,
     Body(new): Body<NewKeyFields>,
-) -> ApiResult<Response> {
+) -> ApiResult<Created<NewKeyView>> {
     organizations::check(&caller.tx, id)?;
-    let (key, text) = api_keys::issue(&caller.tx, &new).await?;
-    let details = json!({"name": key.name, "prefix": key.prefix, "expires_at": key.expires_at});
-    caller.record("api_key.created", key.id.0, &details).await?;
+    let made = api_keys::issue(&caller.tx, caller.rights(), &new).await?;
+    answer(caller, id, "api_key.created", made, Value::Null).await
+}
+
+/// Makes a key like another one, which goes on beside it for a while.
+pub(super) async fn rotate(
+    caller: Caller,
+    Id((id, key)): Id<(OrganizationId, ApiKeyId)>,
+    body: Option<Body<Rotation>>,
+) -> ApiResult<Created<NewKeyView>> {
+    organizations::check(&caller.tx, id)?;
+    let rotation = body.map(|Body(rotation)| rotation).unwrap_or_default();
+    let made = api_keys::rotate(&caller.tx, caller.rights(), key, &rotation).await?;
+    answer(caller, id, "api_key.rotated", made, json!(key)).await
+}
+
+/// Records a new key, commits, and shows it with its text.
+async fn answer(
+    caller: Caller,
+    organization: OrganizationId,
+    action: &str,
+    (key, text): (ApiKey, String),
+    instead_of: Value,
+) -> ApiResult<Created<NewKeyView>> {
+    let details = json!({
+        "name": key.name, "prefix": key.prefix, "scopes": key.scopes, "expires_at": key.expires_at, "instead_of": instead_of,
+    });
+    caller.record(action, key.id.0, &details).await?;
     let view = NewKeyView { view: KeyView::new(key, caller.key()), key: text };
     caller.commit().await?;
-    let path = format!("/v1/organizations/{id}/keys/{}", view.view.key.id);
-    Ok(shown_once(&["/key"], created(path, view)))
+    let path = format!("/v1/organizations/{organization}/keys/{}", view.view.key.id);
+    Ok(created(path, view).showing_once(&["/key"]))
 }
 
 /// One key.
@@ -71,7 +96,7 @@ pub(super) async fn find(caller: Caller, Id((id, key)): Id<(OrganizationId, ApiK
     Ok(Json(view))
 }
 
-/// Changes name or expiry.
+/// Changes name, scopes or expiry.
 pub(super) async fn update(
     caller: Caller,
     Id((id, key)): Id<(OrganizationId, ApiKeyId)>,
@@ -79,7 +104,7 @@ pub(super) async fn update(
 ) -> ApiResult<Json<KeyView>> {
     organizations::check(&caller.tx, id)?;
     let details = json!({"fields": fields.names()});
-    let view = KeyView::new(api_keys::update(&caller.tx, key, fields).await?, caller.key());
+    let view = KeyView::new(api_keys::update(&caller.tx, caller.rights(), key, fields).await?, caller.key());
     caller.record("api_key.updated", key.0, &details).await?;
     caller.commit().await?;
     Ok(Json(view))

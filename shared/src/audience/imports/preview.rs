@@ -1,5 +1,6 @@
 //! What an import would make of a file, from the file's beginning.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -19,7 +20,7 @@ const ROWS: usize = 20;
 const CELL_MAXIMUM: usize = 200;
 
 /// What an import would make of a file.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct Preview {
     /// Bytes of the file.
     pub bytes_total: u64,
@@ -44,7 +45,7 @@ pub struct Preview {
 }
 
 /// A column and where it would go.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct PreviewColumn {
     /// Its header, made unique.
     pub name: String,
@@ -55,7 +56,7 @@ pub struct PreviewColumn {
 }
 
 /// A row of the file.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct PreviewRow {
     /// Line on which it starts.
     pub line: u64,
@@ -68,7 +69,7 @@ pub struct PreviewRow {
 }
 
 /// What a person should know.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Warning {
     /// Stable name.
     pub code: &'static str,

@@ -2,6 +2,7 @@
 //!
 //! The ledger keeps its rows: what was sent, when, and what came of it stay counted. Whom it was to and what it said go.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio_postgres::types::ToSql;
 
@@ -13,7 +14,7 @@ use crate::delivery::tokens::KeyRing;
 use crate::{ContactId, Result, SuppressionId, Tx};
 
 /// What was erased, as numbers.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 pub struct Erased {
     /// Who it was.
     pub contact_id: ContactId,

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio_postgres::Row;
@@ -24,7 +25,7 @@ const BYTES: usize = 3 << 20;
 const ROWS: i64 = 100;
 
 /// A table that may know the person, in the order in which they are exported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Section {
     /// The contact with custom fields and the imported row.
@@ -69,7 +70,7 @@ impl Section {
 }
 
 /// Where a page ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Place {
     contact: ContactId,
     section: Section,
@@ -79,7 +80,7 @@ pub struct Place {
 }
 
 /// A page of an export.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Page {
     /// Whom it is about.
     pub contact_id: ContactId,

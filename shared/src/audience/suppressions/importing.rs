@@ -4,13 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::exporting::{GUARD, GUARDED};
 use super::{Address, Entry, NOTE_MAXIMUM, Reason, known_campaigns, suppress};
 use crate::audience::email_address::EmailAddress;
 use crate::delivery::tokens::{AddressHash, KeyRing};
 use crate::fields::Fields;
+use crate::spreadsheets::{GUARD, GUARDED};
 use crate::{CampaignId, Error, Result, Tx};
 
 /// Lines whose fault is told; the others that are refused are counted.
@@ -65,7 +66,7 @@ enum Column {
 }
 
 /// One line as it was given, not checked yet.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Given {
     /// The address.
@@ -85,7 +86,7 @@ pub struct Given {
 pub struct Lines(Vec<(u64, Given)>);
 
 /// What is wrong with a line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LineError {
     /// The line, from 1; of an array the place in it.
     pub line: u64,
@@ -96,7 +97,7 @@ pub struct LineError {
 }
 
 /// What became of a list.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Imported {
     /// Lines that are not blank.
     pub lines: u64,

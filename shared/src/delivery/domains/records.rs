@@ -5,6 +5,7 @@
 //! record it does not report, nor DMARC: nobody is asked about those here. It goes on looking at what it has found, and says
 //! `TEMPORARY_FAILURE` when that is gone.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -12,7 +13,7 @@ use super::{DomainName, Identity, Status};
 use crate::{Error, Result};
 
 /// How it stands with a record, by what the provider has said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// The provider has found it.
@@ -30,7 +31,7 @@ pub enum State {
 }
 
 /// What a record is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
     /// The signature of the mail, and the proof that the domain is the organization's own.
@@ -42,7 +43,7 @@ pub enum Purpose {
 }
 
 /// A record to publish.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Record {
     /// The type of the DNS record.
     #[serde(rename = "type")]

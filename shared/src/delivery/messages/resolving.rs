@@ -8,8 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use uuid::Uuid;
 
 use super::{MessageKey, MessageWithEvents, OutcomeCode, State, find};
@@ -17,13 +17,14 @@ use crate::delivery::limits::{self, Slot};
 use crate::delivery::settling::{self, Ended};
 use crate::fields::Fields;
 use crate::outreach::campaigns;
-use crate::{ApiKeyId, CampaignId, Error, MessageId, Result, Tx};
+use crate::platform::audit::Actor;
+use crate::{CampaignId, Error, MessageId, Result, Tx};
 
 /// Messages that one request resolves at most: their rows are locked together.
 pub const MAXIMUM: usize = 1_000;
 
 /// What a person chooses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Choice {
     /// The person it was for goes on without it.
@@ -59,7 +60,7 @@ impl Choice {
 }
 
 /// Why a message can't be resolved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Obstacle {
     /// The organization has no such message.
@@ -91,7 +92,7 @@ impl Obstacle {
 }
 
 /// A message that was left as it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PassedOver {
     /// Which one.
     pub id: MessageId,
@@ -100,7 +101,7 @@ pub struct PassedOver {
 }
 
 /// What became of the messages of one request.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Resolved {
     /// Resolved as was chosen.
     pub resolved: Vec<MessageId>,
@@ -111,7 +112,7 @@ pub struct Resolved {
 }
 
 /// Which messages are meant, not checked yet: named ones, or all of a campaign.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Selection {
     /// What is chosen for all of them.
@@ -125,7 +126,7 @@ pub struct Selection {
 /// Resolves one message and returns it as it stands then. `by` is who chose.
 ///
 /// Errors: [`Error::NotFound`], [`Error::Conflict`] (`message_not_in_review`, `message_skipped`, `message_not_waited_for`).
-pub async fn resolve_one(tx: &Tx, id: MessageId, choice: Choice, by: ApiKeyId) -> Result<MessageWithEvents> {
+pub async fn resolve_one(tx: &Tx, id: MessageId, choice: Choice, by: Actor) -> Result<MessageWithEvents> {
     if let Some(PassedOver { code, .. }) = resolve_each(tx, &[id], choice, by).await?.passed_over.first() {
         return Err(code.error());
     }
@@ -135,7 +136,7 @@ pub async fn resolve_one(tx: &Tx, id: MessageId, choice: Choice, by: ApiKeyId) -
 /// Resolves the messages that are meant; those that can't be resolved are named and hold up no others.
 ///
 /// Errors: [`Error::Invalid`], [`Error::NotFound`] for a campaign that is not there.
-pub async fn resolve(tx: &Tx, selection: Selection, by: ApiKeyId) -> Result<Resolved> {
+pub async fn resolve(tx: &Tx, selection: Selection, by: Actor) -> Result<Resolved> {
     let Selection { action, message_ids, campaign_id } = selection;
     match (message_ids, campaign_id) {
         (Some(ids), None) => {
@@ -167,7 +168,7 @@ async fn find_in_campaign(tx: &Tx, campaign: CampaignId, choice: Choice) -> Resu
 }
 
 /// Locks in the order of locks, looks in a statement after that, and carries out what can be.
-async fn resolve_each(tx: &Tx, ids: &[MessageId], choice: Choice, by: ApiKeyId) -> Result<Resolved> {
+async fn resolve_each(tx: &Tx, ids: &[MessageId], choice: Choice, by: Actor) -> Result<Resolved> {
     let ids: Vec<MessageId> = ids.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
     tx.query(include_str!("../sending/lock_enrollments.sql"), &[&ids]).await?;
     tx.query(include_str!("../sending/lock_attempts.sql"), &[&ids]).await?;
@@ -219,12 +220,12 @@ async fn carry_out(tx: &Tx, keys: &[MessageKey], slots: &[Slot], choice: Choice)
     }
 }
 
-/// Writes the choice among the events, with the key by which it was made.
-async fn note(tx: &Tx, ids: &[MessageId], choice: Choice, by: ApiKeyId) -> Result<()> {
+/// Writes the choice among the events, with who made it.
+async fn note(tx: &Tx, ids: &[MessageId], choice: Choice, by: Actor) -> Result<()> {
     let events: Vec<Uuid> = ids.iter().map(|_| crate::ids::fresh()).collect();
     tx.execute(
         include_str!("resolving/insert_events.sql"),
-        &[&tx.organization()?, &events, &ids, &choice.event(), &tx.now(), &json!({"api_key_id": by})],
+        &[&tx.organization()?, &events, &ids, &choice.event(), &tx.now(), &by.details()],
     )
     .await?;
     Ok(())

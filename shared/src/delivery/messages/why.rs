@@ -4,6 +4,7 @@
 //! ended. The sentences name nobody and repeat nothing that the provider said.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio_postgres::Row;
 
@@ -14,7 +15,7 @@ use crate::delivery::constraints::Binding;
 use crate::sentences::sentences;
 
 /// Why a message stands where it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Why {
     /// The stable code.
     pub code: Reason,

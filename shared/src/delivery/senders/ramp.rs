@@ -5,6 +5,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio_postgres::Row;
 
@@ -13,7 +14,7 @@ use crate::platform::config;
 use crate::{Error, Result, Tx};
 
 /// How a sender's volume grows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Ramp {
     /// The sender's local day on which it began.
     pub started_on: NaiveDate,

@@ -5,6 +5,7 @@
 //! before them in the queue. An address among those that were forgotten is recognized by whoever holds the keys.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use tokio_postgres::Row;
 
@@ -107,9 +108,10 @@ impl Serialize for Code {
 }
 
 /// Something that holds the next mail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Binding {
     /// What.
+    #[schemars(with = "String")]
     pub code: Code,
     /// The same as a sentence.
     pub message: &'static str,
@@ -122,7 +124,7 @@ pub struct Binding {
 }
 
 /// How somebody's way ended, and when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Ended {
     /// How.
     pub code: Ending,
@@ -134,7 +136,7 @@ pub struct Ended {
 }
 
 /// The last step that came to nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Skipped {
     /// Its message.
     pub message_id: MessageId,
@@ -149,7 +151,7 @@ pub struct Skipped {
 }
 
 /// Why somebody has not got the next mail of a campaign yet.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Why {
     /// The person's way.
     pub enrollment_id: EnrollmentId,
@@ -180,7 +182,7 @@ pub struct Why {
 }
 
 /// A step to come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct NextStep {
     /// Its id.
     pub id: StepId,
@@ -189,7 +191,7 @@ pub struct NextStep {
 }
 
 /// Why a person has not been written to yet, in each of their campaigns.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ContactWhy {
     /// The person.
     pub contact_id: ContactId,

@@ -2,6 +2,7 @@
 
 use std::ops::AddAssign;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio_postgres::Row;
 
@@ -9,7 +10,7 @@ use crate::Result;
 
 /// Counts of messages and of events. A message counts once in the first ten, whatever was reported how often and in which
 /// order; the others count every event.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Counters {
     /// Accepted by the provider and not refused afterwards.
     pub sent: i64,
@@ -105,7 +106,7 @@ impl AddAssign for Counters {
 
 /// Ratios, 1 for all; null where there is nothing to compare with. Over a short time they may pass 1, since what happens on
 /// one day is often about a mail of the day before.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Rates {
     /// Delivered, of what was sent.
     pub delivered: Option<f64>,

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use chrono::{Datelike, Days, NaiveDate};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::counters::{Counters, Rates};
@@ -60,7 +61,7 @@ pub struct Filter {
 }
 
 /// The counts of each day.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Series {
     /// The first day.
     pub from: NaiveDate,
@@ -73,7 +74,7 @@ pub struct Series {
 }
 
 /// One day's counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Day {
     /// Which day.
     pub day: NaiveDate,
@@ -83,7 +84,7 @@ pub struct Day {
 }
 
 /// Counts with the ratios between them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Totals {
     /// The counts.
     #[serde(flatten)]
@@ -114,7 +115,7 @@ pub async fn read(tx: &Tx, period: Period, filter: Filter) -> Result<Series> {
 }
 
 /// The days asked for in a query.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PeriodQuery {
     /// The first day.

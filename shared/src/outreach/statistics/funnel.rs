@@ -1,5 +1,6 @@
 //! A campaign's funnel: how many mails of each step were sent, delivered, opened, answered, over all days.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::counters::Counters;
@@ -7,7 +8,7 @@ use super::daily::Totals;
 use crate::{CampaignId, Result, StepId, Tx};
 
 /// A campaign's counts.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Funnel {
     /// Each step, in order.
     pub steps: Vec<StepFunnel>,
@@ -16,7 +17,7 @@ pub struct Funnel {
 }
 
 /// The counts of one step.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct StepFunnel {
     /// The step.
     pub step_id: StepId,

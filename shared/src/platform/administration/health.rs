@@ -2,12 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{Result, Tx};
 
 /// What a queue holds, as far as the queue knows: its numbers are approximate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Queue {
     /// Its name in the installation, such as `send`; what could not be done waits in `send_dead_letters`.
     pub name: String,
@@ -26,7 +27,7 @@ pub trait Queues: Send + Sync {
 }
 
 /// What waits in the database. A queue does not tell the age of what it holds; the rows behind the hints do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Work {
     /// `mails` whose time has come, `unresolved` ones (unknown or in review), running `imports`, unfinished `jobs`.
     pub work: String,
@@ -37,7 +38,7 @@ pub struct Work {
 }
 
 /// The scheduler.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Scheduler {
     /// How many runs there have been.
     pub runs: i64,
@@ -50,7 +51,7 @@ pub struct Scheduler {
 }
 
 /// The breaker of a provider account.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Breaker {
     /// The account.
     pub account: String,
@@ -63,7 +64,7 @@ pub struct Breaker {
 }
 
 /// The database.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct DatabaseHealth {
     /// The number of the latest migration.
     pub schema_version: i32,
@@ -72,7 +73,7 @@ pub struct DatabaseHealth {
 }
 
 /// How the installation is.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Health {
     /// The queues; null when the service that keeps them does not answer.
     pub queues: Option<Vec<Queue>>,

@@ -1,13 +1,14 @@
 //! Organizations as administrators see them: names, plans, owners, counts.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
 use crate::{Error, OrganizationId, Result, Tx, UserId};
 
 /// An organization of the installation.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Summary {
     /// Its id.
     pub id: OrganizationId,
@@ -36,7 +37,7 @@ pub struct Summary {
 }
 
 /// A plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Plan {
     /// Free of charge.

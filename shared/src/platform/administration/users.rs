@@ -1,6 +1,7 @@
 //! People as administrators see them, and who the administrators are. There is always one who can log in.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio_postgres::Row;
 
@@ -8,7 +9,7 @@ use crate::platform::memberships::Role;
 use crate::{Error, OrganizationId, Result, Tx, UserId};
 
 /// A person with an account.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct User {
     /// Their id.
     pub id: UserId,
@@ -35,7 +36,7 @@ pub struct User {
 }
 
 /// An organization that somebody belongs to.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Belonging {
     /// The organization.
     pub organization_id: OrganizationId,

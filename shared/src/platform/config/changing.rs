@@ -1,6 +1,7 @@
 //! Changing a setting: checked, kept with what it was before, and in force for the next transaction.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use tokio_postgres::Row;
@@ -11,7 +12,7 @@ use super::values::read_value;
 use crate::{Error, Result, Tx, UserId};
 
 /// A setting as administrators see it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Setting {
     /// What it belongs to.
     pub category: String,
@@ -35,7 +36,7 @@ pub struct Setting {
 }
 
 /// What was once set.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Change {
     /// Its id.
     pub id: Uuid,

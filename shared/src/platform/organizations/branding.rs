@@ -1,5 +1,6 @@
 //! How an organization looks to the people it writes to: a name, a colour and a logo.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
@@ -13,7 +14,7 @@ const NAME_MAXIMUM: usize = 200;
 const URL_MAXIMUM: usize = 2_000;
 
 /// The look of an organization; null stands for Martlet's own.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Branding {
     /// The name that stands with the logo.
     pub name: Option<String>,
@@ -26,7 +27,7 @@ pub struct Branding {
 }
 
 /// What changes of the look; absent fields stay as they are, null takes them away.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BrandingFields {
     /// The name that stands with the logo.

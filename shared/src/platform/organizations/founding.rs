@@ -1,5 +1,6 @@
 //! Founding: another organization of somebody who belongs to one already, and who is its first owner.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Kind, NAME_MAXIMUM, check_slug, refused};
@@ -10,7 +11,7 @@ use crate::{Error, OrganizationId, Result, Tx, UserId};
 const OWNED_MAXIMUM: i32 = 20;
 
 /// An organization to be made.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewOrganization {
     /// Its name.
@@ -24,7 +25,7 @@ pub struct NewOrganization {
 }
 
 /// An organization that has just been made. What else there is of it, a session in it shows.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Founded {
     /// Its id.
     pub id: OrganizationId,

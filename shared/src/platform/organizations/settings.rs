@@ -1,5 +1,6 @@
 //! What an organization has settled for itself: how its new campaigns begin, and how much it sends in all.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -15,7 +16,7 @@ const PERSON_MAILS: std::ops::RangeInclusive<i32> = 1..=1_000;
 const PERSON_DAYS: std::ops::RangeInclusive<i32> = 1..=31;
 
 /// How many mails one person gets at most within how many days (UTC, the present one among them), over all campaigns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PersonLimit {
     /// Mails.
@@ -25,7 +26,7 @@ pub struct PersonLimit {
 }
 
 /// The settings; null stands for what Martlet does by default. Campaigns that are there keep their own.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Settings {
     /// IANA time zone of a new campaign's window; UTC by default.
@@ -43,7 +44,7 @@ pub struct Settings {
 }
 
 /// What changes; absent settings stay as they are, null brings the default back.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SettingsFields {
     /// IANA time zone of a new campaign's window.

@@ -1,0 +1,294 @@
+//! Who may do what: one table of all routes, which the router, the OpenAPI document and the tests read.
+//!
+//! A route that is not in it can't be served: [`route!`](crate::http::route) does not compile. A person needs the role that
+//! stands in its row or a higher one, a program with an API key the scope. A row without a scope is for people alone.
+
+use axum::http::Method;
+use axum::routing::MethodFilter;
+use shared::platform::credentials::Rights;
+use shared::platform::memberships::Role;
+use shared::platform::scopes::SCOPES;
+use shared::{Error, Result};
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// Everybody: the route has no caller, or its token is the right.
+    Everyone,
+    /// Whoever has at least this role in the organization, or a key with the route's scope.
+    AtLeast(Role),
+    /// Whoever runs the installation.
+    Administrator,
+}
+
+/// A row of the table.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Route {
+    /// HTTP's method.
+    pub method: &'static str,
+    /// The path with its parameters in braces.
+    pub path: &'static str,
+    /// Who may call it.
+    pub who: Who,
+    /// What a key needs; none where no key will do.
+    pub scope: Option<&'static str>,
+    /// What it does, in a sentence.
+    pub summary: &'static str,
+}
+
+impl Route {
+    /// Checks whether somebody may call the route.
+    ///
+    /// Errors: [`Error::Forbidden`], naming what is needed.
+    pub fn check(&self, rights: &Rights) -> Result<()> {
+        let needed = match (self.who, rights) {
+            (Who::Everyone, _) => return Ok(()),
+            (Who::Administrator, Rights::Person { is_admin: true, .. }) => return Ok(()),
+            (Who::Administrator, _) => "an administrator of the installation".to_owned(),
+            (Who::AtLeast(least), Rights::Person { role, .. }) if *role >= least => return Ok(()),
+            (Who::AtLeast(least), Rights::Person { .. }) => format!("the role {}", least.name()),
+            (Who::AtLeast(_), Rights::Key { scopes, .. }) => match self.scope {
+                Some(scope) if scopes.allow(scope) => return Ok(()),
+                Some(scope) => format!("the scope {scope}"),
+                None => "a session of a person".to_owned(),
+            },
+        };
+        Err(Error::Forbidden(needed))
+    }
+
+    /// The method as the router takes it.
+    pub(super) fn filter(&self) -> MethodFilter {
+        match self.method {
+            "GET" => MethodFilter::GET,
+            "POST" => MethodFilter::POST,
+            "PUT" => MethodFilter::PUT,
+            "PATCH" => MethodFilter::PATCH,
+            _ => MethodFilter::DELETE,
+        }
+    }
+}
+
+/// The row of a request, by its method and the path that the router has matched.
+pub(super) fn matched(method: &Method, path: &str) -> Option<&'static Route> {
+    // A HEAD is answered by the handler of GET.
+    let method = if method == Method::HEAD { "GET" } else { method.as_str() };
+    ROUTES.iter().find(|route| route.method == method && route.path == path)
+}
+
+/// The row of a method and a path, while compiling.
+#[must_use]
+pub const fn find(method: &str, path: &str) -> &'static Route {
+    let mut at = 0;
+    while at < ROUTES.len() {
+        if is_same(ROUTES[at].method, method) && is_same(ROUTES[at].path, path) {
+            return &ROUTES[at];
+        }
+        at += 1;
+    }
+    panic!("the table of routes (http/access.rs) has no such entry")
+}
+
+const fn is_same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut at = 0;
+    while at < one.len() && at < other.len() && one[at] == other[at] {
+        at += 1;
+    }
+    at == one.len() && at == other.len()
+}
+
+const fn row(method: &'static str, path: &'static str, who: Who, scope: &'static str, summary: &'static str) -> Route {
+    let scope = if scope.is_empty() { None } else { Some(known(scope)) };
+    Route { method, path, who, scope, summary }
+}
+
+/// A scope that keys can have, or the table does not compile.
+const fn known(scope: &'static str) -> &'static str {
+    let mut at = 0;
+    while at < SCOPES.len() {
+        if is_same(SCOPES[at], scope) {
+            return scope;
+        }
+        at += 1;
+    }
+    panic!("there is no such scope")
+}
+
+/// A row of the table of routes by its method and path, as `route!(GET "/v1/lists")`. What the table lacks does not compile.
+#[macro_export]
+macro_rules! route {
+    ($method:ident $path:literal) => {
+        const { $crate::http::access::find(stringify!($method), $path) }
+    };
+}
+
+const EVERYONE: Who = Who::Everyone;
+const VIEWER: Who = Who::AtLeast(Role::Viewer);
+const MEMBER: Who = Who::AtLeast(Role::Member);
+const ADMIN: Who = Who::AtLeast(Role::Admin);
+
+/// The table, by resource.
+#[rustfmt::skip]
+pub const ROUTES: &[Route] = &[
+    row("GET", "/v1/analytics/daily", VIEWER, "analytics:read", "The organization's counts of each day."),
+
+    row("GET", "/v1/audit", ADMIN, "audit:read", "Who did what, the newest acts first."),
+    row("GET", "/v1/audit/export", ADMIN, "audit:read", "The acts as CSV files, newest first; `x-next-cursor` asks for the next."),
+
+    row("GET", "/v1/campaigns", VIEWER, "campaigns:read", "The newest campaigns first."),
+    row("POST", "/v1/campaigns", MEMBER, "campaigns:write", "Makes a draft."),
+    row("GET", "/v1/campaigns/{id}", VIEWER, "campaigns:read", "One campaign, with how many people are in each status."),
+    row("PATCH", "/v1/campaigns/{id}", MEMBER, "campaigns:write", "Changes a draft or a paused campaign."),
+    row("DELETE", "/v1/campaigns/{id}", MEMBER, "campaigns:write", "Deletes a draft."),
+    row("POST", "/v1/campaigns/{id}/activate", MEMBER, "campaigns:write", "Enrolls the list as it is now, and begins to send."),
+    row("POST", "/v1/campaigns/{id}/archive", MEMBER, "campaigns:write", "Ends a campaign for good."),
+    row("GET", "/v1/campaigns/{id}/enrollments", VIEWER, "campaigns:read", "The people of a campaign with their state."),
+    row("DELETE", "/v1/campaigns/{id}/enrollments/{enrollment_id}", MEMBER, "campaigns:write", "Takes somebody out of a campaign."),
+    row("GET", "/v1/campaigns/{id}/enrollments/{enrollment_id}/why", VIEWER, "campaigns:read", "When somebody is written to next, and what holds that."),
+    row("POST", "/v1/campaigns/{id}/pause", MEMBER, "campaigns:write", "Pauses an active campaign."),
+    row("GET", "/v1/campaigns/{id}/preflight", VIEWER, "campaigns:read", "What activation would refuse or mention."),
+    row("GET", "/v1/campaigns/{id}/report", VIEWER, "campaigns:read", "What became of everybody when the campaign was completed."),
+    row("POST", "/v1/campaigns/{id}/resume", MEMBER, "campaigns:write", "Lets a paused campaign go on."),
+    row("GET", "/v1/campaigns/{id}/senders", VIEWER, "campaigns:read", "The pool of senders."),
+    row("PUT", "/v1/campaigns/{id}/senders", MEMBER, "campaigns:write", "Puts another pool of senders in its place."),
+    row("GET", "/v1/campaigns/{id}/settings", VIEWER, "campaigns:read", "Window, limits and tracking of a campaign."),
+    row("PATCH", "/v1/campaigns/{id}/settings", MEMBER, "campaigns:write", "Changes the settings that are given."),
+    row("GET", "/v1/campaigns/{id}/statistics", VIEWER, "campaigns:read", "What became of everybody, step by step."),
+    row("GET", "/v1/campaigns/{id}/statistics/daily", VIEWER, "campaigns:read", "The campaign's counts of each day."),
+    row("GET", "/v1/campaigns/{id}/steps", VIEWER, "campaigns:read", "The sequence in order."),
+    row("POST", "/v1/campaigns/{id}/steps", MEMBER, "campaigns:write", "Appends a step to a draft."),
+    row("PUT", "/v1/campaigns/{id}/steps/order", MEMBER, "campaigns:write", "Puts the steps of a draft into another order."),
+    row("PATCH", "/v1/campaigns/{id}/steps/{step_id}", MEMBER, "campaigns:write", "Changes a step."),
+    row("DELETE", "/v1/campaigns/{id}/steps/{step_id}", MEMBER, "campaigns:write", "Deletes a step of a draft."),
+
+    row("GET", "/v1/contacts", VIEWER, "contacts:read", "The newest contacts first."),
+    row("POST", "/v1/contacts", MEMBER, "contacts:write", "Makes a contact."),
+    row("GET", "/v1/contacts/{id}", VIEWER, "contacts:read", "One contact with its lists and its imported row."),
+    row("PATCH", "/v1/contacts/{id}", MEMBER, "contacts:write", "Changes the fields that are given."),
+    row("DELETE", "/v1/contacts/{id}", MEMBER, "contacts:write", "Deletes a contact; suppressions stay."),
+    row("POST", "/v1/contacts/{id}/erase", ADMIN, "contacts:write", "Erases a person, and keeps what is needed never to write to them again."),
+    row("GET", "/v1/contacts/{id}/export", MEMBER, "contacts:read", "Everything that is stored about a person."),
+    row("GET", "/v1/contacts/{id}/why", VIEWER, "contacts:read", "When the person is written to next, and what holds that."),
+
+    row("GET", "/v1/docs", EVERYONE, "", "This description, to be read."),
+
+    row("GET", "/v1/domains", VIEWER, "domains:read", "The newest domains first."),
+    row("POST", "/v1/domains", ADMIN, "domains:write", "Makes a domain; the answer holds the records to publish."),
+    row("GET", "/v1/domains/{id}", VIEWER, "domains:read", "One domain with its records."),
+    row("PATCH", "/v1/domains/{id}", ADMIN, "domains:write", "Changes the fields that are given."),
+    row("DELETE", "/v1/domains/{id}", ADMIN, "domains:write", "Deletes a domain that no sender uses."),
+    row("POST", "/v1/domains/{id}/verify", ADMIN, "domains:write", "Asks the provider whether the records are published."),
+
+    row("POST", "/hooks/ses", EVERYONE, "", "For Amazon SNS alone: reports of SES, signed."),
+
+    row("GET", "/v1/imports", VIEWER, "imports:read", "The newest imports first."),
+    row("POST", "/v1/imports", MEMBER, "imports:write", "Makes an import, and says where its file goes."),
+    row("GET", "/v1/imports/{id}", VIEWER, "imports:read", "One import with its progress."),
+    row("GET", "/v1/imports/{id}/errors", VIEWER, "imports:read", "The rows that could not be taken."),
+    row("GET", "/v1/imports/{id}/errors/file", VIEWER, "imports:read", "Where these rows are downloaded as CSV."),
+    row("GET", "/v1/imports/{id}/preview", VIEWER, "imports:read", "What the import would make of its file."),
+    row("POST", "/v1/imports/{id}/start", MEMBER, "imports:write", "Starts an import whose file has been uploaded."),
+
+    row("GET", "/v1/jobs", VIEWER, "jobs:read", "The newest jobs first."),
+    row("GET", "/v1/jobs/{id}", VIEWER, "jobs:read", "One job with its progress."),
+
+    row("GET", "/v1/lists", VIEWER, "lists:read", "The newest lists first."),
+    row("POST", "/v1/lists", MEMBER, "lists:write", "Makes a list."),
+    row("GET", "/v1/lists/{id}", VIEWER, "lists:read", "One list."),
+    row("PATCH", "/v1/lists/{id}", MEMBER, "lists:write", "Changes the fields that are given."),
+    row("DELETE", "/v1/lists/{id}", MEMBER, "lists:write", "Deletes a list that nothing is about to use; its contacts stay."),
+    row("GET", "/v1/lists/{id}/members", VIEWER, "lists:read", "Who is on a list, the newest first."),
+    row("POST", "/v1/lists/{id}/members", MEMBER, "lists:write", "Puts contacts on a list."),
+    row("DELETE", "/v1/lists/{id}/members/{contact_id}", MEMBER, "lists:write", "Takes a contact off a list."),
+
+    row("GET", "/v1/messages", VIEWER, "messages:read", "The ledger, the newest messages first."),
+    row("POST", "/v1/messages/resolve", MEMBER, "messages:write", "Decides about messages in review; what can't be resolved is passed over."),
+    row("GET", "/v1/messages/{id}", VIEWER, "messages:read", "One message with its text, its events and why it stands where it stands."),
+    row("POST", "/v1/messages/{id}/resolve", MEMBER, "messages:write", "Skips a message in review, or has it sent again."),
+
+    row("GET", "/v1/openapi.json", EVERYONE, "", "This description, for programs."),
+
+    row("GET", "/v1/organizations", VIEWER, "organization:read", "The organization that the credentials belong to."),
+    row("GET", "/v1/organizations/{id}", VIEWER, "organization:read", "One organization."),
+    row("PATCH", "/v1/organizations/{id}", ADMIN, "organization:write", "Changes the fields that are given."),
+    row("GET", "/v1/organizations/{id}/keys", ADMIN, "api_keys:read", "The API keys, the newest first, revoked ones too."),
+    row("POST", "/v1/organizations/{id}/keys", ADMIN, "api_keys:write", "Makes an API key; this answer alone holds its text."),
+    row("GET", "/v1/organizations/{id}/keys/{key_id}", ADMIN, "api_keys:read", "One API key."),
+    row("PATCH", "/v1/organizations/{id}/keys/{key_id}", ADMIN, "api_keys:write", "Changes name, scopes or expiry."),
+    row("DELETE", "/v1/organizations/{id}/keys/{key_id}", ADMIN, "api_keys:write", "Revokes a key for good; its row stays."),
+    row("POST", "/v1/organizations/{id}/keys/{key_id}/rotate", ADMIN, "api_keys:write", "Makes a key like this one, which goes on beside it for a while."),
+
+    row("GET", "/v1/senders", VIEWER, "senders:read", "The newest senders first."),
+    row("POST", "/v1/senders", ADMIN, "senders:write", "Makes a sender."),
+    row("GET", "/v1/senders/{id}", VIEWER, "senders:read", "One sender with its health and what it may send today."),
+    row("PATCH", "/v1/senders/{id}", ADMIN, "senders:write", "Changes the fields that are given."),
+    row("DELETE", "/v1/senders/{id}", ADMIN, "senders:write", "Deletes a sender that nothing has used."),
+    row("POST", "/v1/senders/{id}/pause", MEMBER, "senders:write", "Holds a sender back."),
+    row("POST", "/v1/senders/{id}/resume", MEMBER, "senders:write", "Lets a sender go on, or begin."),
+
+    row("GET", "/v1/suppressions", VIEWER, "suppressions:read", "Addresses that must not be written to, the newest first."),
+    row("POST", "/v1/suppressions", MEMBER, "suppressions:write", "Suppresses an address."),
+    row("GET", "/v1/suppressions/export", MEMBER, "suppressions:read", "The list as CSV files; `x-next-cursor` asks for the next."),
+    row("POST", "/v1/suppressions/import", MEMBER, "suppressions:write", "Suppresses a list of addresses, as JSON or CSV."),
+    row("GET", "/v1/suppressions/{id}", VIEWER, "suppressions:read", "One suppression."),
+    row("DELETE", "/v1/suppressions/{id}", ADMIN, "suppressions:write", "Lifts a suppression; nobody is enrolled again."),
+    row("POST", "/v1/suppressions/{id}/forget", ADMIN, "suppressions:write", "Puts a keyed hash in place of the address."),
+
+    row("GET", "/t/c/{*token}", EVERYONE, "", "A link in a mail: leads on to where it was written to lead."),
+    row("GET", "/t/o/{*token}", EVERYONE, "", "The pixel of a mail."),
+    row("GET", "/u/{*token}", EVERYONE, "", "Shows what a link unsubscribes from, and changes nothing."),
+    row("POST", "/u/{*token}", EVERYONE, "", "Unsubscribes, also by one click (RFC 8058)."),
+];
+
+#[cfg(test)]
+mod tests {
+    use shared::platform::scopes::Scopes;
+    use shared::{ApiKeyId, SessionId, UserId};
+
+    use super::*;
+
+    fn person(role: Role, is_admin: bool) -> Rights {
+        Rights::Person { user: UserId::fresh(), session: SessionId::fresh(), role, is_admin }
+    }
+
+    fn key(scope: &str) -> Rights {
+        Rights::Key { id: ApiKeyId::fresh(), scopes: Scopes::stored(vec![scope.to_owned()]) }
+    }
+
+    #[test]
+    fn each_role_may_what_the_ones_before_it_may_and_a_key_what_its_scopes_say() {
+        let of = |who, scope| Route { method: "GET", path: "/", who, scope, summary: "" };
+        for needed in Role::ALL {
+            let route = of(Who::AtLeast(needed), Some("contacts:read"));
+            for role in Role::ALL {
+                assert_eq!(
+                    route.check(&person(role, false)).is_ok(),
+                    role >= needed,
+                    "{role:?} where {needed:?} is needed"
+                );
+            }
+            assert!(route.check(&key("contacts:read")).is_ok() && route.check(&key("*")).is_ok());
+            assert!(route.check(&key("contacts:write")).is_err());
+            let route = of(Who::AtLeast(needed), None);
+            assert!(route.check(&key("*")).is_err(), "only a person may");
+        }
+        let route = of(Who::Administrator, None);
+        assert!(route.check(&person(Role::Viewer, true)).is_ok());
+        assert!(route.check(&person(Role::Owner, false)).is_err() && route.check(&key("*")).is_err());
+    }
+
+    #[test]
+    fn no_route_stands_twice_and_reading_changes_nothing() {
+        for (at, route) in ROUTES.iter().enumerate() {
+            assert!(
+                !ROUTES[..at].iter().any(|other| (other.method, other.path) == (route.method, route.path)),
+                "{route:?}"
+            );
+            let act = route.scope.and_then(|scope| scope.split_once(':')).map(|(_, act)| act);
+            let expected = if route.method == "GET" { "read" } else { "write" };
+            assert!(act.is_none_or(|act| act == expected), "{route:?}");
+            assert!(route.summary.ends_with('.') && ["GET", "POST", "PUT", "PATCH", "DELETE"].contains(&route.method));
+            assert_eq!(route.who == Who::Everyone || route.who == Who::Administrator, act.is_none(), "{route:?}");
+        }
+    }
+}

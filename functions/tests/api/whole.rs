@@ -1,0 +1,36 @@
+//! The whole API in one router, as API Gateway puts it together.
+
+use std::sync::Arc;
+
+use axum::Router;
+use functions::api::contacts::{self, Contacts};
+use functions::api::imports::{self, Imports};
+use functions::api::suppressions::{self, Suppressions};
+use functions::api::{analytics, audit, campaigns, docs, domains, jobs, lists, messages, organizations, senders};
+use testkit::{FakeAccount, FakeImportQueue, FakeObjectStore, TestDb};
+
+use crate::campaigns::Hints;
+use crate::domains::Provider;
+
+/// Every route that has a caller, with fakes of what is outside.
+pub(crate) fn router(db: &TestDb) -> Router {
+    let keys = Arc::new(testkit::key_ring());
+    let db = db.app();
+    analytics::router(db.clone())
+        .merge(audit::router(db.clone()))
+        .merge(campaigns::router(db.clone(), Arc::<Hints>::default(), Arc::<FakeAccount>::default()))
+        .merge(contacts::router(Contacts { db: db.clone(), keys: keys.clone() }))
+        .merge(docs::router())
+        .merge(domains::router(db.clone(), Arc::<Provider>::default()))
+        .merge(imports::router(Imports {
+            db: db.clone(),
+            store: Arc::<FakeObjectStore>::default(),
+            queue: Arc::<FakeImportQueue>::default(),
+        }))
+        .merge(jobs::router(db.clone()))
+        .merge(lists::router(db.clone()))
+        .merge(messages::router(db.clone()))
+        .merge(organizations::router(db.clone()))
+        .merge(senders::router(db.clone()))
+        .merge(suppressions::router(Suppressions { db, keys }))
+}

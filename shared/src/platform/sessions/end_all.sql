@@ -1,0 +1,5 @@
+update sessions
+   set ended_at = now()
+ where user_id = $1
+   and ended_at is null
+   and ($2::uuid is null or id <> $2);
