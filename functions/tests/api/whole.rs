@@ -3,20 +3,25 @@
 use std::sync::Arc;
 
 use axum::Router;
+use functions::api::admin::{self, Admin};
 use functions::api::contacts::{self, Contacts};
 use functions::api::imports::{self, Imports};
+use functions::api::logos::{self, Logos};
+use functions::api::restorations::{self, Restorations};
 use functions::api::suppressions::{self, Suppressions};
 use functions::api::{analytics, audit, campaigns, docs, domains, jobs, lists, messages, organizations, senders};
 use testkit::{FakeAccount, FakeImportQueue, FakeObjectStore, TestDb};
 
+use crate::admin::FakeQueues;
 use crate::campaigns::Hints;
 use crate::domains::Provider;
 
 /// Every route that has a caller, with fakes of what is outside.
 pub(crate) fn router(db: &TestDb) -> Router {
     let keys = Arc::new(testkit::key_ring());
-    let db = db.app();
+    let (admin_db, db) = (db.as_role("martlet_admin"), db.app());
     analytics::router(db.clone())
+        .merge(admin::router(Admin { db: admin_db, queues: Arc::new(FakeQueues) }))
         .merge(audit::router(db.clone()))
         .merge(campaigns::router(db.clone(), Arc::<Hints>::default(), Arc::<FakeAccount>::default()))
         .merge(contacts::router(Contacts { db: db.clone(), keys: keys.clone() }))
@@ -29,8 +34,10 @@ pub(crate) fn router(db: &TestDb) -> Router {
         }))
         .merge(jobs::router(db.clone()))
         .merge(lists::router(db.clone()))
+        .merge(logos::router(Logos { db: db.clone(), store: Arc::<FakeObjectStore>::default() }))
         .merge(messages::router(db.clone()))
         .merge(organizations::router(db.clone()))
+        .merge(restorations::router(Restorations { db: db.clone(), keys: keys.clone() }))
         .merge(senders::router(db.clone()))
         .merge(suppressions::router(Suppressions { db, keys }))
 }

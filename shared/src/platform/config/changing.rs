@@ -3,12 +3,13 @@
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::registry::{Bounds, Definition, definition};
 use super::values::read_value;
+use crate::platform::administration;
 use crate::{Error, Result, Tx, UserId};
 
 /// A setting as administrators see it.
@@ -97,6 +98,8 @@ pub async fn set(
         &[&crate::ids::fresh(), &category, &key, &before, &after, &changed_by, &request_id],
     )
     .await?;
+    let details = json!({"category": category, "key": key, "before": before, "after": after});
+    administration::record(tx, Some(changed_by), "setting.changed", None, &details, request_id).await?;
     from_row(known, &tx.query_one(include_str!("set.sql"), &[&category, &key, &after]).await?)
 }
 
