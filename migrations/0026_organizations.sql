@@ -24,6 +24,9 @@ alter table organizations
     add column logo_name text constraint organizations_logo_name_check check (logo_name ~ '^[0-9a-f]{32}[.](png|jpg|webp)$');
 grant update (slug, kind, status, delete_after, deletion_id, logo_name) on organizations to martlet_app;
 
+-- Whoever is disabled logs in nowhere.
+alter table users add column disabled_at timestamptz;
+
 -- Somebody who may become a member. Nothing here is secret: the link in the mail is signed over the id.
 create table invites (
     organization_id uuid not null constraint invites_organization_fkey references organizations (id) on delete cascade,
@@ -61,9 +64,24 @@ create function organization_of_invite(asked uuid) returns uuid
 as $$
     select organization_id from invites where id = asked
 $$;
-grant execute on function organization_of_invite(uuid) to martlet_identity;
+grant execute on function organization_of_invite(uuid) to martlet_identity, martlet_app;
 -- Ids are made by us and never twice; the index is what finds one without its tenant.
 create index invites_id_idx on invites (id);
+
+-- Whether somebody, who is no member yet, has confirmed that the invited address is theirs.
+create function invite_is_for(asked uuid, person uuid) returns boolean
+    language sql stable security definer
+    set search_path = pg_catalog, public, pg_temp
+as $$
+    select exists (select
+                     from invites i
+                     join users u on u.email_lower collate "C" = i.email_lower
+                    where i.id = asked
+                      and u.id = person
+                      and u.email_verified_at is not null
+                      and u.disabled_at is null)
+$$;
+grant execute on function invite_is_for(uuid, uuid) to martlet_identity, martlet_app;
 
 -- The organization of a deletion, for whoever holds the signed link that ends it.
 create function organization_of_deletion(asked uuid) returns uuid
@@ -195,8 +213,7 @@ end
 $$;
 grant execute on function delete_organization_rows(uuid, bigint, uuid) to martlet_maintenance;
 
--- Whoever is disabled logs in nowhere.
-alter table users add column disabled_at timestamptz;
+-- Who runs the installation sees who is whose, and decides who else runs it and who may log in.
 grant select (disabled_at) on users to martlet_app;
 grant select (id, email, email_lower, first_name, last_name, email_verified_at, is_admin, disabled_at, last_login_at, created_at),
       update (is_admin, disabled_at) on users to martlet_admin;

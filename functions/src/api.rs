@@ -8,6 +8,7 @@ pub mod contacts;
 pub mod docs;
 pub mod domains;
 pub mod imports;
+pub mod invites;
 pub mod jobs;
 pub mod lists;
 pub mod logos;
@@ -32,6 +33,7 @@ pub fn describe() -> Description {
     let description = docs::routes(description);
     let description = domains::routes(description);
     let description = imports::routes(description);
+    let description = invites::routes(description);
     let description = jobs::routes(description);
     let description = lists::routes(description);
     let description = logos::routes(description);

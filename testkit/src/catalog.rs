@@ -53,6 +53,7 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
     ("domain_is_taken", "yes or no: whether another organization has verified a domain"),
     ("end_sessions_of_user", "a number: ends the sessions of one person, whom an administrator disables"),
     ("found_organization", "nothing: makes an organization whose owner belongs to the one that asks"),
+    ("invite_is_for", "yes or no: whether the address of an invite is the confirmed one of somebody"),
     (
         "mail_waits_for_account",
         "yes or no: whether anybody's mail waits that the provider account could be probed with, for the scheduler",

@@ -1,9 +1,10 @@
-//! Serves `ANY /v1/organizations` and everything below it, and what organizations show to everybody: their logos, and the way
-//! back from their end.
+//! Serves `ANY /v1/organizations` and everything below it, and what organizations show to everybody: their logos, the way
+//! back from their end, and what whoever is invited does.
 
 use std::sync::Arc;
 
 use functions::adapters::object_store::S3Store;
+use functions::api::invites::{self, Invites};
 use functions::api::logos::{self, Logos};
 use functions::api::organizations;
 use functions::api::restorations::{self, Restorations};
@@ -16,6 +17,7 @@ fn main() -> Result<(), lambda_http::Error> {
         let keys = Arc::new(environment.token_keys().await?);
         Ok(organizations::router(db.clone())
             .merge(logos::router(Logos { db: db.clone(), store }))
+            .merge(invites::router(Invites { db: db.clone(), keys: keys.clone() }))
             .merge(restorations::router(Restorations { db, keys })))
     })
 }

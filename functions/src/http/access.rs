@@ -210,6 +210,9 @@ pub const ROUTES: &[Route] = &[
     row("GET", "/v1/imports/{id}/preview", VIEWER, "imports:read", "What the import would make of its file."),
     row("POST", "/v1/imports/{id}/start", MEMBER, "imports:write", "Starts an import whose file has been uploaded."),
 
+    row("POST", "/v1/invites/accept", VIEWER, "", "Joins the organization of an invite, by the link in the mail."),
+    row("POST", "/v1/invites/show", EVERYONE, "", "What an invite is to, by the link in the mail."),
+
     row("GET", "/v1/jobs", VIEWER, "jobs:read", "The newest jobs first."),
     row("GET", "/v1/jobs/{id}", VIEWER, "jobs:read", "One job with its progress."),
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::http::Method;
+use functions::api::invites::{self, Invites};
 use functions::api::organizations;
 use functions::api::restorations::{self, Restorations};
 use serde_json::{Value, json};
@@ -123,6 +124,55 @@ async fn somebody_is_invited_again_and_no_more() {
     // The address stands with the invite and in no record of an act.
     let told = "select count(*) from audit_log where details::text like '%new.colleague%'";
     assert_eq!(people.app.scene.number(told, &[]).await, 0);
+}
+
+#[tokio::test]
+async fn invites_are_single_use_and_expire_and_are_for_one_address() {
+    let people = People::new().await;
+    let (admin, _) = people.member(Role::Admin).await;
+    let (other, _) = people.app.scene.another_organization("other").await;
+    let session = people.app.scene.session_of(other, Role::Viewer).await;
+    let row = &people.app.scene.rows("select id, email from users order by id desc limit 1", &[]).await[0];
+    let (user, email): (UserId, String) = (row.get(0), row.get(1));
+    let invite = json!({"email": email, "role": "member"});
+    let made = people.send(&admin, Method::POST, "/invites", Some(invite)).await.expect(201);
+    let keys = Arc::new(testkit::key_ring());
+    let token_of =
+        |made: &Answer, purpose| keys.action_token(Action { purpose, id: made.text("/id").parse().unwrap() });
+    let token = token_of(&made, ActionPurpose::Invite);
+    let post = async |act: &str, token: &str, session: Option<&str>| {
+        let router = invites::router(Invites { db: people.app.scene.db.app(), keys: keys.clone() });
+        let body = Some(json!({"token": token}));
+        people.app.send_as(router, Method::POST, &format!("/v1/invites/{act}"), body, session).await
+    };
+    let shown = post("show", &token, None).await.expect(200);
+    assert_eq!(
+        (shown.text("/organization_name"), shown.text("/email"), shown.text("/status")),
+        ("acme", email.as_str(), "open")
+    );
+    for wrong in ["nonsense", &token_of(&made, ActionPurpose::ResetPassword)] {
+        post("show", wrong, None).await.expect(404);
+        post("accept", wrong, Some(&session)).await.expect(404);
+    }
+    // Neither nobody nor a program nor another person.
+    post("accept", &token, None).await.expect(401);
+    post("accept", &token, Some(&people.app.key)).await.expect(403);
+    let refused = post("accept", &token, Some(&admin)).await.expect(409);
+    assert_eq!(refused.text("/code"), "invite_for_another_address");
+
+    let day = chrono::Duration::days(1);
+    let now = testkit::scene::wednesday_morning();
+    people.app.scene.db.set_clock(now + day * 7).await;
+    assert_eq!(post("accept", &token, Some(&session)).await.expect(409).text("/code"), "invite_expired");
+    people.app.scene.db.set_clock(now + day * 6).await;
+    let accepted = post("accept", &token, Some(&session)).await.expect(200);
+    assert_eq!((accepted.text("/organization_id"), accepted.text("/role")), (people.organization.as_str(), "member"));
+    assert_eq!(post("accept", &token, Some(&session)).await.expect(409).text("/code"), "invite_used");
+    let joined = "select count(*) from memberships where user_id = $1";
+    assert_eq!(people.app.scene.number(joined, &[&user]).await, 2);
+    let told =
+        "select count(*) from audit_log where action = 'invite.accepted' and organization_id = $1 and actor_id = $2";
+    assert_eq!(people.app.scene.number(told, &[&people.app.scene.organization, &user]).await, 1);
 }
 
 #[tokio::test]

@@ -108,6 +108,7 @@ fn every_route_answers_401_without_credentials_except_a_list_that_only_shrinks()
         [
             "GET /v1/docs",
             "POST /hooks/ses",
+            "POST /v1/invites/show",
             "GET /logos/{id}/{name}",
             "GET /v1/openapi.json",
             "POST /v1/restorations",

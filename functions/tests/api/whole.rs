@@ -6,6 +6,7 @@ use axum::Router;
 use functions::api::admin::{self, Admin};
 use functions::api::contacts::{self, Contacts};
 use functions::api::imports::{self, Imports};
+use functions::api::invites::{self, Invites};
 use functions::api::logos::{self, Logos};
 use functions::api::restorations::{self, Restorations};
 use functions::api::suppressions::{self, Suppressions};
@@ -32,6 +33,7 @@ pub(crate) fn router(db: &TestDb) -> Router {
             store: Arc::<FakeObjectStore>::default(),
             queue: Arc::<FakeImportQueue>::default(),
         }))
+        .merge(invites::router(Invites { db: db.clone(), keys: keys.clone() }))
         .merge(jobs::router(db.clone()))
         .merge(lists::router(db.clone()))
         .merge(logos::router(Logos { db: db.clone(), store: Arc::<FakeObjectStore>::default() }))

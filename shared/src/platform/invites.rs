@@ -185,7 +185,7 @@ pub async fn revoke(tx: &Tx, id: InviteId) -> Result<Invite> {
     }
 }
 
-/// The organization of an invite whose signed link somebody holds. `db` logs in as martlet_identity.
+/// The organization of an invite whose signed link somebody holds.
 ///
 /// Errors: [`Error::NotFound`].
 pub async fn organization_of(db: &Database, id: InviteId) -> Result<OrganizationId> {
@@ -195,7 +195,7 @@ pub async fn organization_of(db: &Database, id: InviteId) -> Result<Organization
     row.try_get::<_, Option<OrganizationId>>(0)?.ok_or(Error::not_found("invite"))
 }
 
-/// What whoever holds the link of an invite is shown. `tx` sees its organization, as martlet_identity.
+/// What whoever holds the link of an invite is shown. `tx` sees its organization.
 ///
 /// Errors: [`Error::NotFound`], also while the organization is not active.
 pub async fn show(tx: &Tx, id: InviteId) -> Result<Invitation> {
@@ -204,8 +204,8 @@ pub async fn show(tx: &Tx, id: InviteId) -> Result<Invitation> {
     Ok(Invitation { organization_name: row.try_get("organization_name")?, email, role, status, expires_at })
 }
 
-/// Makes somebody a member by an invite whose signed link they hold, once. `tx` sees its organization, as martlet_identity. Whoever
-/// is a member already keeps the role that they have.
+/// Makes somebody a member by an invite whose signed link they hold, once. `tx` sees its organization. Whoever is a member
+/// already keeps the role that they have.
 ///
 /// Errors: [`Error::NotFound`], [`Error::Conflict`] (`invite_used`, `invite_revoked`, `invite_expired`, and
 /// `invite_for_another_address` unless the person's address is verified and the invited one).

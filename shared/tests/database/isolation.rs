@@ -304,7 +304,6 @@ async fn functions_across_tenants_are_closed_to_other_roles() {
             ("martlet_maintenance", "select organizations_with_expired_idempotency_keys()"),
             ("martlet_scheduler", "select oldest_unresolved_seconds()"),
             ("martlet_app", "select organization_of_deletion(gen_random_uuid())"),
-            ("martlet_identity", "select organization_of_invite(gen_random_uuid())"),
             ("martlet_maintenance", "select organizations_to_delete()"),
             ("martlet_maintenance", "select delete_organization_rows(gen_random_uuid(), 1, gen_random_uuid())"),
             ("martlet_admin", "select organizations_of_installation(null, null, null, 1)"),

@@ -1,4 +1,4 @@
-//! `/v1/organizations/{id}/invites`: who may become a member. Accepting one is a matter of the account (`api::auth`).
+//! `/v1/organizations/{id}/invites`: who may become a member. Whoever was sent one has `api::invites`.
 
 use axum::Json;
 use serde_json::json;
