@@ -1,5 +1,6 @@
 //! The HTTP routes, one module per resource.
 
+pub mod admin;
 pub mod analytics;
 pub mod audit;
 pub mod auth;
@@ -9,10 +10,13 @@ pub mod docs;
 pub mod domains;
 pub mod exports;
 pub mod imports;
+pub mod invites;
 pub mod jobs;
 pub mod lists;
+pub mod logos;
 pub mod messages;
 pub mod organizations;
+pub mod restorations;
 pub mod senders;
 pub mod ses_events;
 pub mod stripe_events;
@@ -27,7 +31,8 @@ use crate::http::openapi::Description;
 /// Describes all routes.
 #[must_use]
 pub fn describe() -> Description {
-    let description = analytics::routes(Description::default());
+    let description = admin::routes(Description::default());
+    let description = analytics::routes(description);
     let description = audit::routes(description);
     let description = auth::routes(description);
     let description = campaigns::routes(description);
@@ -36,10 +41,13 @@ pub fn describe() -> Description {
     let description = domains::routes(description);
     let description = exports::routes(description);
     let description = imports::routes(description);
+    let description = invites::routes(description);
     let description = jobs::routes(description);
     let description = lists::routes(description);
+    let description = logos::routes(description);
     let description = messages::routes(description);
     let description = organizations::routes(description);
+    let description = restorations::routes(description);
     let description = senders::routes(description);
     let description = ses_events::routes(description);
     let description = stripe_events::routes(description);

@@ -115,6 +115,8 @@ typed_ids! {
     SessionId;
     /// A person who uses Martlet.
     UserId;
+    /// Somebody who may become a member.
+    InviteId;
     /// Something told to whoever wants to know.
     WebhookEventId;
     /// A telling of it.

@@ -1,6 +1,7 @@
 //! What every organization has, whatever it does with it: itself, its people and its keys, its long work, its record of
 //! changes, its place under the limits of requests, what it is told of and what it starts elsewhere.
 
+pub mod administration;
 pub mod api_keys;
 pub mod attempts;
 pub mod audit;
@@ -11,6 +12,7 @@ pub mod exports;
 pub mod idempotency;
 pub mod identities;
 pub mod identity_providers;
+pub mod invites;
 pub mod jobs;
 pub mod lifecycle_mails;
 pub mod logins;

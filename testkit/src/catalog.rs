@@ -11,6 +11,7 @@ use tokio_postgres::types::Type;
 pub const TABLES_WITHOUT_TENANT: &[(&str, &str)] = &[
     ("address_request_counts", "requests by the hash of an address, which asks before anybody knows its tenant"),
     ("attempt_counts", "attempts to log in by keyed hashes of addresses, before anybody knows their tenant"),
+    ("admin_log", "what was done to the installation as a whole, which only its administrators read"),
     ("identities", "how identity providers call people, who may belong to several organizations"),
     ("ledger_runs", "one row about the database as a whole, of which the scheduler counts and the sender reads"),
     ("oidc_logins", "logins under way, before anybody knows whose they are"),
@@ -25,15 +26,18 @@ pub const TABLES_WITHOUT_TENANT: &[(&str, &str)] = &[
     ),
     ("refinery_schema_history", "the migrator's own record, which no run-time role may read"),
     ("stripe_events_waiting", "what Stripe tells of customers of whom nobody knows yet whose they are"),
-    ("system_config", "settings of the whole installation, which only the owner writes"),
+    ("system_config", "settings of the whole installation, which its administrators write"),
+    ("system_config_history", "what those settings were before, which only administrators read"),
     ("user_tokens", "what people may do once who were sent a token; only whoever logs them in sees them"),
     ("users", "people, who may belong to several organizations; row-level security shows each its own"),
 ];
 
 /// Indexes of tenant tables that do not begin with the tenant, and why.
 pub const INDEXES_WITHOUT_TENANT: &[(&str, &str)] = &[
+    ("invites_id_idx", "whoever holds the link of an invite knows no tenant"),
     ("memberships_user_idx", "a login asks for the organizations of one person"),
     ("sessions_of_user_idx", "a person asks for their sessions in all of their organizations"),
+    ("organizations_deletion_key", "whoever holds the link that ends a deletion is logged in nowhere"),
     (
         "organizations_slug_key",
         "the short name is an organization's name to the world; only the owner and a sign-up insert organizations",
@@ -47,15 +51,32 @@ pub const INDEXES_WITHOUT_TENANT: &[(&str, &str)] = &[
 /// Functions that run with the owner's rights and so see every tenant, and what they tell.
 pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
     ("begin_trial", "the status of the caller's own trial; whether its person had one elsewhere follows from it"),
+    (
+        "administer_organization",
+        "sets plan or status of one organization, for the installation's administrators, and records it there",
+    ),
+    (
+        "delete_organization_rows",
+        "a number: deletes rows of an organization whose time of grace is over, for maintenance, and of no other",
+    ),
     ("cancel_system_mails", "how many of the installation's own mails were taken back, for whoever planned them"),
     (
         "end_sessions_of_user",
         "how many sessions of one person have ended in all of their organizations, for themselves",
     ),
     ("domain_is_taken", "yes or no: whether another organization has verified a domain"),
+    ("end_sessions_of_user", "a number: ends the sessions of one person, whom an administrator disables"),
+    ("found_organization", "nothing: makes an organization whose owner belongs to the one that asks"),
+    ("invite_is_for", "yes or no: whether the address of an invite is the confirmed one of somebody"),
     (
         "mail_waits_for_account",
         "yes or no: whether anybody's mail waits that the provider account could be probed with, for the scheduler",
+    ),
+    ("organization_of_deletion", "the organization of one deletion, for whoever holds the signed link that ends it"),
+    ("organization_of_invite", "the organization of one invite, for whoever holds its signed link"),
+    (
+        "organizations_of_installation",
+        "what the installation's administrators see of organizations: names, plans, owners and counts",
     ),
     (
         "organization_of_stripe_customer",
@@ -73,6 +94,7 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
         "organizations_with_webhook_events_before",
         "ids of organizations, for maintenance, which has no other way to know its tenants",
     ),
+    ("organizations_to_delete", "ids of organizations, for maintenance, which has no other way to know its tenants"),
     ("organizations_to_examine", "ids of organizations, for maintenance, which has no other way to know its tenants"),
     ("organizations_with_deltas", "ids of organizations, for maintenance, which has no other way to know its tenants"),
     (
@@ -93,6 +115,9 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
     ("oldest_unresolved_seconds", "one number: for how long the oldest mail has waited for its outcome, for an alarm"),
     ("organizations_to_hold", "ids of organizations, for the scheduler, after the database was restored"),
     ("organizations_with_work", "ids of organizations, for the scheduler, which has no other way to know its tenants"),
+    ("refuse_disabled_users", "nothing: refuses the session of somebody whom an administrator has disabled"),
+    ("schema_version", "one number: how far the database has been migrated"),
+    ("waiting_work", "numbers: how much waits and for how long, over all organizations"),
 ];
 
 /// What the rules speak about: tables, policies, privileges and the like as named sub-queries before each of them.

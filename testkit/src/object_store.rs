@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use shared::audience::imports::{ImportQueue, ObjectHead, ObjectStore, PresignedPut};
+use shared::platform::organizations::logos::RemovingStore;
 use shared::{Error, ImportId, OrganizationId, Result};
 
 /// Objects by key.
@@ -130,6 +131,21 @@ impl ObjectStore for FakeObjectStore {
     fn put<'a>(&'a self, key: &'a str, body: Vec<u8>) -> BoxFuture<'a, Result<()>> {
         self.upload(key, body);
         Box::pin(async { Ok(()) })
+    }
+}
+
+impl RemovingStore for FakeObjectStore {
+    fn remove<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<()>> {
+        FakeObjectStore::remove(self, key);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn remove_under<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<usize>> {
+        let mut objects = self.objects.lock().unwrap();
+        // Few at a time, so that nobody takes the first answer for all of them.
+        let keys: Vec<String> = objects.keys().filter(|key| key.starts_with(prefix)).take(2).cloned().collect();
+        objects.retain(|key, _| !keys.contains(key));
+        Box::pin(async move { Ok(keys.len()) })
     }
 }
 

@@ -9,11 +9,12 @@ use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, Delete, ObjectIdentifier};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use futures_util::future::BoxFuture;
 use shared::audience::imports::{ObjectHead, ObjectStore, PresignedPut};
 use shared::platform::exports::ArchiveStore;
+use shared::platform::organizations::logos::RemovingStore;
 use shared::{Error, Result};
 
 use super::aws::Aws;
@@ -165,6 +166,40 @@ impl ArchiveStore for S3Store {
             let request = self.client.get_object().bucket(&self.bucket).key(key).response_content_type(ZIP);
             let request = request.response_content_disposition(format!("attachment; filename=\"{file_name}\""));
             Ok(Some(request.presigned(config).await.map_err(Error::internal)?.uri().to_owned()))
+        })
+    }
+}
+
+impl RemovingStore for S3Store {
+    fn remove<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let request = self.client.delete_object().bucket(&self.bucket).key(key);
+            request.send().await.map_err(failed)?;
+            Ok(())
+        })
+    }
+
+    fn remove_under<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<usize>> {
+        Box::pin(async move {
+            let listed = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).send().await;
+            let listed = listed.map_err(failed)?;
+            let mut objects = Vec::new();
+            for object in listed.contents() {
+                let named = ObjectIdentifier::builder().set_key(object.key().map(str::to_owned)).build();
+                objects.push(named.map_err(Error::internal)?);
+            }
+            let count = objects.len();
+            if count > 0 {
+                let objects =
+                    Delete::builder().set_objects(Some(objects)).quiet(true).build().map_err(Error::internal)?;
+                let answer = self.client.delete_objects().bucket(&self.bucket).delete(objects).send().await;
+                // Quietly only what could not be taken away is told.
+                if let Some(error) = answer.map_err(failed)?.errors().first() {
+                    let code = error.code().unwrap_or("an object").to_owned();
+                    return Err(Error::Unavailable(format!("the store keeps an object: {code}").into()));
+                }
+            }
+            Ok(count)
         })
     }
 }

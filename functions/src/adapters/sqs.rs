@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
 use futures_util::future::{BoxFuture, try_join_all};
 use serde::Serialize;
 use shared::audience::imports::ImportQueue;
 use shared::db::Stage;
 use shared::delivery::scheduling::{Hint, SendQueue};
+use shared::platform::administration::health::{Queue, Queues};
 use shared::platform::jobs::JobQueue;
 use shared::platform::webhooks::dispatching::WebhookQueue;
 use shared::{Error, ImportId, JobId, OrganizationId, Result};
@@ -176,5 +177,54 @@ impl SendQueue for SqsSendQueue {
             let taken = try_join_all(hints.chunks(BATCH).map(|batch| self.send_batch(batch))).await?;
             Ok(taken.into_iter().sum())
         })
+    }
+}
+
+/// What the queues of the installation hold.
+pub struct SqsDepths {
+    client: aws_sdk_sqs::Client,
+    /// Names and addresses.
+    queues: Vec<(String, String)>,
+}
+
+impl SqsDepths {
+    /// The queues of a text such as `send=https://…,send_dead_letters=https://…`.
+    ///
+    /// Errors: [`Error::Internal`] for a text of another form.
+    pub fn new(aws: &Aws, queues: &str) -> Result<Self> {
+        let pair = |pair: &str| {
+            let (name, url) = pair.split_once('=')?;
+            Some((name.trim().to_owned(), url.trim().to_owned()))
+        };
+        let queues: Option<Vec<_>> = queues.split(',').map(pair).collect();
+        let queues = queues.ok_or_else(|| Error::internal("the queues are not written as name=url,name=url"))?;
+        Ok(Self { client: aws_sdk_sqs::Client::new(&aws.config), queues })
+    }
+
+    async fn depth(&self, name: &str, url: &str) -> Result<Queue> {
+        let [waiting, in_flight, delayed] = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+            QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+        ];
+        let asked = Some(vec![waiting.clone(), in_flight.clone(), delayed.clone()]);
+        let answer = self.client.get_queue_attributes().queue_url(url).set_attribute_names(asked).send().await;
+        let answer = answer.map_err(|error| Error::Unavailable(Box::new(error)))?;
+        let number = |attribute: &QueueAttributeName| -> Result<i64> {
+            let text = answer.attributes().and_then(|attributes| attributes.get(attribute));
+            text.ok_or_else(|| Error::internal("a queue does not tell what it holds"))?.parse().map_err(Error::internal)
+        };
+        Ok(Queue {
+            name: name.to_owned(),
+            waiting: number(&waiting)?,
+            in_flight: number(&in_flight)?,
+            delayed: number(&delayed)?,
+        })
+    }
+}
+
+impl Queues for SqsDepths {
+    fn depths(&self) -> BoxFuture<'_, Result<Vec<Queue>>> {
+        Box::pin(try_join_all(self.queues.iter().map(|(name, url)| self.depth(name, url))))
     }
 }

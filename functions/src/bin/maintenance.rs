@@ -1,7 +1,17 @@
 //! Invoked every hour by EventBridge: keeps the house.
 
-use functions::events::maintenance;
+use std::sync::Arc;
+
+use functions::adapters::object_store::S3Store;
+use functions::environment::required;
+use functions::events::maintenance::{self, Maintenance};
 
 fn main() -> Result<(), lambda_runtime::Error> {
-    functions::serve::events(async |environment| environment.database().await, maintenance::handle)
+    functions::serve::events(
+        async |environment| {
+            let store = Arc::new(S3Store::new(&environment.aws, required("UPLOADS_BUCKET")?));
+            Ok(Maintenance { db: environment.database().await?, store })
+        },
+        maintenance::handle,
+    )
 }

@@ -1,12 +1,15 @@
 //! Every hour: what nobody waits for and nobody else does. A step that fails keeps no other from its work, and the next
 //! run takes it up again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use shared::delivery::examining::{self, Examined};
 use shared::outreach::statistics::folding::{self, Folded};
 use shared::platform::idempotency::sweeping::{self, Swept};
+use shared::platform::organizations::deleting::{self, Deleted};
+use shared::platform::organizations::logos::RemovingStore;
 use shared::platform::webhooks;
 use shared::{Database, Result};
 use tokio::time::Instant;
@@ -15,6 +18,14 @@ use tokio::time::Instant;
 const LONGEST_RUN: Duration = Duration::from_secs(240);
 /// What folding leaves to the steps after it, however much there is to fold.
 const LONGEST_FOLDING: Duration = Duration::from_secs(180);
+
+/// What the function holds while it is warm.
+pub struct Maintenance {
+    /// As martlet_maintenance.
+    pub db: Database,
+    /// Where the files of organizations lie.
+    pub store: Arc<dyn RemovingStore>,
+}
 
 /// What a run has done.
 #[derive(Debug, Serialize)]
@@ -27,15 +38,19 @@ pub struct Run {
     pub swept: Swept,
     /// What was swept of what had been told elsewhere.
     pub told: webhooks::sweeping::Swept,
+    /// What was deleted of organizations whose time of grace is over.
+    pub deleted: Deleted,
 }
 
-/// Runs once, logged in as martlet_maintenance. What the event says does not matter.
-pub async fn handle(db: &Database, _event: serde_json::Value) -> Result<Run> {
+/// Runs once. What the event says does not matter.
+pub async fn handle(Maintenance { db, store }: &Maintenance, _event: serde_json::Value) -> Result<Run> {
     let begin = Instant::now();
     let folded = folding::fold(db, begin + LONGEST_FOLDING).await;
     let examined = examining::examine(db, begin + LONGEST_RUN).await;
     let swept = sweeping::sweep(db, begin + LONGEST_RUN).await;
     let told = webhooks::sweeping::sweep(db, begin + LONGEST_RUN).await;
-    tracing::info!(?folded, ?examined, ?swept, ?told, "the run is over");
-    Ok(Run { folded: folded?, examined: examined?, swept: swept?, told: told? })
+    // The longest work, for which nobody waits, has what is left of the time.
+    let deleted = deleting::finish(db, store.as_ref(), begin + LONGEST_RUN).await;
+    tracing::info!(?folded, ?examined, ?swept, ?told, ?deleted, "the run is over");
+    Ok(Run { folded: folded?, examined: examined?, swept: swept?, told: told?, deleted: deleted? })
 }

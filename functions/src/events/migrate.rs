@@ -5,8 +5,9 @@
 use serde::{Deserialize, Serialize};
 use shared::db::Config;
 use shared::db::migrations;
+use shared::platform::administration::users;
 use shared::platform::{api_keys, organizations};
-use shared::{Database, OrganizationId, Result};
+use shared::{Database, OrganizationId, Result, UserId};
 
 use crate::adapters::aws::Aws;
 use crate::adapters::secrets;
@@ -41,6 +42,11 @@ pub enum Request {
         /// What it is for.
         name: String,
     },
+    /// Let somebody run the installation who has signed up and confirmed their address: the first one has no other maker.
+    MakeAdministrator {
+        /// Their address.
+        email: String,
+    },
 }
 
 /// What was done.
@@ -69,6 +75,11 @@ pub enum Answer {
         /// Shown here and never again.
         api_key: String,
     },
+    /// An administrator.
+    Administrator {
+        /// The person.
+        user_id: UserId,
+    },
 }
 
 /// Does one thing.
@@ -88,6 +99,12 @@ pub async fn handle(migrate: &Migrate, request: Request) -> Result<Answer> {
             let key = api_keys::create(&tx, organization_id, &name).await?;
             tx.commit().await?;
             Ok(Answer::Key { api_key: key.text })
+        }
+        Request::MakeAdministrator { email } => {
+            let tx = Database::new(&migrate.owner)?.begin(organizations::DEFAULT).await?;
+            let user = users::make_administrator(&tx, &email).await?;
+            tx.commit().await?;
+            Ok(Answer::Administrator { user_id: user.id })
         }
     }
 }

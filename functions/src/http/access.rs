@@ -127,10 +127,30 @@ const VIEWER: Who = Who::AtLeast(Role::Viewer);
 const MEMBER: Who = Who::AtLeast(Role::Member);
 const ADMIN: Who = Who::AtLeast(Role::Admin);
 const OWNER: Who = Who::AtLeast(Role::Owner);
+const ADMINISTRATOR: Who = Who::Administrator;
 
 /// The table, by resource.
 #[rustfmt::skip]
 pub const ROUTES: &[Route] = &[
+    row("GET", "/v1/admin/config", ADMINISTRATOR, "", "Every setting of the installation."),
+    row("GET", "/v1/admin/config/{category}/{key}", ADMINISTRATOR, "", "One setting with its bounds."),
+    row("PUT", "/v1/admin/config/{category}/{key}", ADMINISTRATOR, "", "Sets a setting; it counts from the next transaction on."),
+    row("GET", "/v1/admin/config/{category}/{key}/history", ADMINISTRATOR, "", "What a setting was before, who changed it, and when."),
+    row("GET", "/v1/admin/health", ADMINISTRATOR, "", "What waits and for how long, the scheduler, the breaker, the database."),
+    row("GET", "/v1/admin/log", ADMINISTRATOR, "", "What was done to the installation, the newest acts first."),
+    row("GET", "/v1/admin/organizations", ADMINISTRATOR, "", "The organizations of the installation, the newest first."),
+    row("GET", "/v1/admin/organizations/{id}", ADMINISTRATOR, "", "One organization: its plan, its owners, how much it has sent."),
+    row("PATCH", "/v1/admin/organizations/{id}", ADMINISTRATOR, "", "Sets the plan of an organization."),
+    row("POST", "/v1/admin/organizations/{id}/resume", ADMINISTRATOR, "", "Lets a suspended organization go on."),
+    row("POST", "/v1/admin/organizations/{id}/suspend", ADMINISTRATOR, "", "Stops an organization: nothing is sent, nobody is let in."),
+    row("POST", "/v1/admin/test-mails", ADMINISTRATOR, "", "Plans a mail by which to see whether mail goes."),
+    row("GET", "/v1/admin/users", ADMINISTRATOR, "", "The people with an account, the newest first."),
+    row("GET", "/v1/admin/users/{id}", ADMINISTRATOR, "", "One person, and where they belong."),
+    row("POST", "/v1/admin/users/{id}/demote", ADMINISTRATOR, "", "Takes somebody's right to run the installation."),
+    row("POST", "/v1/admin/users/{id}/disable", ADMINISTRATOR, "", "Keeps somebody from logging in, and ends their sessions."),
+    row("POST", "/v1/admin/users/{id}/enable", ADMINISTRATOR, "", "Lets somebody log in again."),
+    row("POST", "/v1/admin/users/{id}/promote", ADMINISTRATOR, "", "Makes somebody an administrator of the installation."),
+
     row("GET", "/v1/analytics/daily", VIEWER, "analytics:read", "The organization's counts of each day."),
 
     row("GET", "/v1/audit", ADMIN, "audit:read", "Who did what, the newest acts first."),
@@ -209,6 +229,9 @@ pub const ROUTES: &[Route] = &[
     row("GET", "/v1/imports/{id}/preview", VIEWER, "imports:read", "What the import would make of its file."),
     row("POST", "/v1/imports/{id}/start", MEMBER, "imports:write", "Starts an import whose file has been uploaded."),
 
+    row("POST", "/v1/invites/accept", VIEWER, "", "Joins the organization of an invite, by the link in the mail."),
+    row("POST", "/v1/invites/show", EVERYONE, "", "What an invite is to, by the link in the mail."),
+
     row("GET", "/v1/jobs", VIEWER, "jobs:read", "The newest jobs first."),
     row("GET", "/v1/jobs/{id}", VIEWER, "jobs:read", "One job with its progress."),
 
@@ -221,6 +244,8 @@ pub const ROUTES: &[Route] = &[
     row("POST", "/v1/lists/{id}/members", MEMBER, "lists:write", "Puts contacts on a list."),
     row("DELETE", "/v1/lists/{id}/members/{contact_id}", MEMBER, "lists:write", "Takes a contact off a list."),
 
+    row("GET", "/logos/{id}/{name}", EVERYONE, "", "The logo of an organization."),
+
     row("GET", "/v1/messages", VIEWER, "messages:read", "The ledger, the newest messages first."),
     row("POST", "/v1/messages/resolve", MEMBER, "messages:write", "Decides about messages in review; what can't be resolved is passed over."),
     row("GET", "/v1/messages/{id}", VIEWER, "messages:read", "One message with its text, its events and why it stands where it stands."),
@@ -232,10 +257,17 @@ pub const ROUTES: &[Route] = &[
     row("GET", "/v1/openapi.json", EVERYONE, "", "This description, for programs."),
 
     row("GET", "/v1/organizations", VIEWER, "organization:read", "The organization that the credentials belong to."),
+    row("POST", "/v1/organizations", VIEWER, "", "Makes another organization, whose owner is the caller."),
     row("GET", "/v1/organizations/{id}", VIEWER, "organization:read", "One organization."),
     row("PATCH", "/v1/organizations/{id}", ADMIN, "organization:write", "Changes the fields that are given."),
     row("POST", "/v1/organizations/{id}/exports", OWNER, "", "Writes all data of the organization into an archive."),
     row("GET", "/v1/organizations/{id}/exports/{job_id}", OWNER, "", "One export with its progress, and the link to its archive."),
+    row("POST", "/v1/organizations/{id}/delete", OWNER, "", "Begins to delete the organization; a mailed link brings it back for a time."),
+    row("GET", "/v1/organizations/{id}/invites", ADMIN, "members:read", "The invites, the newest first, ended ones too."),
+    row("POST", "/v1/organizations/{id}/invites", ADMIN, "", "Invites somebody by mail."),
+    row("GET", "/v1/organizations/{id}/invites/{invite_id}", ADMIN, "members:read", "One invite."),
+    row("DELETE", "/v1/organizations/{id}/invites/{invite_id}", ADMIN, "", "Takes an invite back; its row stays."),
+    row("POST", "/v1/organizations/{id}/invites/{invite_id}/resend", ADMIN, "", "Sends an invite once more, for the whole time again."),
     row("GET", "/v1/organizations/{id}/keys", ADMIN, "api_keys:read", "The API keys, the newest first, revoked ones too."),
     row("POST", "/v1/organizations/{id}/keys", ADMIN, "api_keys:write", "Makes an API key; this answer alone holds its text."),
     row("GET", "/v1/organizations/{id}/keys/{key_id}", ADMIN, "api_keys:read", "One API key."),
@@ -243,6 +275,16 @@ pub const ROUTES: &[Route] = &[
     row("DELETE", "/v1/organizations/{id}/keys/{key_id}", ADMIN, "api_keys:write", "Revokes a key for good; its row stays."),
     row("POST", "/v1/organizations/{id}/keys/{key_id}/rotate", ADMIN, "api_keys:write", "Makes a key like this one, which goes on beside it for a while."),
     row("GET", "/v1/organizations/{id}/usage", VIEWER, "organization:read", "What is used of each limit of the plan, and of the month."),
+    row("POST", "/v1/organizations/{id}/leave", VIEWER, "", "Lets the caller leave the organization."),
+    row("POST", "/v1/organizations/{id}/logo", ADMIN, "organization:write", "Says where the file of a logo is put."),
+    row("PUT", "/v1/organizations/{id}/logo", ADMIN, "organization:write", "Makes the file that was put there the logo."),
+    row("DELETE", "/v1/organizations/{id}/logo", ADMIN, "organization:write", "Takes the logo away."),
+    row("GET", "/v1/organizations/{id}/members", VIEWER, "members:read", "Who belongs to the organization, and as what."),
+    row("GET", "/v1/organizations/{id}/members/{user_id}", VIEWER, "members:read", "One member."),
+    row("PATCH", "/v1/organizations/{id}/members/{user_id}", ADMIN, "", "Gives a member another role; their sessions end."),
+    row("DELETE", "/v1/organizations/{id}/members/{user_id}", ADMIN, "", "Takes a member out of the organization."),
+
+    row("POST", "/v1/restorations", EVERYONE, "", "Brings an organization back that is being deleted, by the link in the mail."),
 
     row("GET", "/v1/senders", VIEWER, "senders:read", "The newest senders first."),
     row("POST", "/v1/senders", ADMIN, "senders:write", "Makes a sender."),

@@ -83,6 +83,20 @@ impl Caller {
         }
     }
 
+    /// The person who is logged in, for a route that is for people alone.
+    ///
+    /// Errors: 403 for a program.
+    pub fn needed_person(&self) -> ApiResult<(UserId, SessionId)> {
+        Ok(self.person().ok_or_else(|| Error::Forbidden("a session of a person".to_owned()))?)
+    }
+
+    /// What that person is in the organization.
+    ///
+    /// Errors: 403 for a program.
+    pub fn needed_role(&self) -> ApiResult<Role> {
+        Ok(self.role().ok_or_else(|| Error::Forbidden("a session of a person".to_owned()))?)
+    }
+
     /// The id of the request.
     #[must_use]
     pub fn request_id(&self) -> &str {

@@ -97,7 +97,11 @@ impl World {
 
     /// The placeholders of the samples and the ids of the rows that everything.sql makes.
     async fn ids(&self, organization: OrganizationId) -> Vec<(&'static str, String)> {
-        let mut ids = vec![("ORGANIZATION_ID", organization.to_string())];
+        let mut ids = vec![
+            ("ORGANIZATION_ID", organization.to_string()),
+            // As everything.sql calls it.
+            ("ORGANIZATION_SLUG", format!("o-{organization}")),
+        ];
         for (placeholder, row) in PLACEHOLDERS {
             let sql = format!("select md5('{organization} {row}')::uuid::text");
             ids.push((placeholder, self.owner.query_typed(&sql, &[]).await.unwrap()[0].get(0)));
@@ -156,6 +160,7 @@ const PLACEHOLDERS: &[(&str, &str)] = &[
     ("ENDPOINT_ID", "endpoint"),
     ("ENROLLMENT_ID", "enrollment"),
     ("IMPORT_ID", "import"),
+    ("INVITE_ID", "invite"),
     ("JOB_ID", "job"),
     ("KEY_ID", "key"),
     ("LIST_ID", "list"),
@@ -167,6 +172,8 @@ const PLACEHOLDERS: &[(&str, &str)] = &[
     ("STEP_ID", "step"),
     ("SUPPRESSION_ID", "suppression"),
     ("WORKFLOW_ID", "endpoint"),
+    ("UPLOAD_ID", "upload"),
+    ("USER_ID", "user"),
 ];
 
 #[test]

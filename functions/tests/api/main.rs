@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod access;
+mod admin;
 mod analytics;
 mod app;
 mod audit;
@@ -19,6 +20,8 @@ mod idempotency;
 mod imports;
 mod jobs;
 mod lists;
+mod logos;
+mod members;
 mod messages;
 mod openapi;
 mod organizations;

@@ -45,7 +45,10 @@ async fn an_organization_sees_and_changes_itself() {
     assert_eq!(found.body["settings"]["campaign_daily_limit"], 200);
     let look = json!({"branding": {"logo_url": null}, "settings": {"campaign_daily_limit": null}});
     let changed = app.send(router.clone(), Method::PATCH, &path_of(&id), Some(look)).await.expect(200);
-    assert_eq!(changed.body["branding"], json!({"name": "Acme", "colour": "#1a7f5a", "logo_url": null}));
+    assert_eq!(
+        changed.body["branding"],
+        json!({"name": "Acme", "colour": "#1a7f5a", "logo_url": null, "logo_path": null})
+    );
     let settings = json!({
         "campaign_timezone": "Europe/Berlin", "campaign_daily_limit": null, "campaign_gap_seconds": null,
         "daily_limit": 5000, "recipient_domain_hourly_limit": 300, "person_limit": {"mails": 3, "days": 7},
@@ -59,7 +62,7 @@ async fn an_organization_sees_and_changes_itself() {
     assert_eq!(kept, [&json!(null), &json!(null), &json!(300)]);
     let plain = json!({"branding": null, "settings": null, "holidays": []});
     let changed = app.send(router.clone(), Method::PATCH, &path_of(&id), Some(plain)).await.expect(200);
-    assert_eq!(changed.body["branding"], json!({"name": null, "colour": null, "logo_url": null}));
+    assert_eq!(changed.body["branding"], json!({"name": null, "colour": null, "logo_url": null, "logo_path": null}));
     assert_eq!(changed.body["holidays"], json!([]));
 
     let path = path_of(&id);
@@ -108,7 +111,7 @@ async fn what_is_not_valid_is_named_and_nothing_else_can_be_set() {
         let body = json!({"settings": {"person_limit": half}});
         app.send(router.clone(), Method::PATCH, &path, Some(body)).await.expect(422);
     }
-    for field in ["id", "plan_type", "status", "slug"] {
+    for field in ["id", "plan_type", "status", "delete_after"] {
         let body = json!({field: "free"});
         app.send(router.clone(), Method::PATCH, &path, Some(body)).await.expect(422);
     }

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use axum::Router;
+use functions::api::admin::{self, Admin};
 use functions::api::auth;
 use functions::api::contacts::{self, Contacts};
 use functions::api::exports::{self, Exports};
 use functions::api::imports::{self, Imports};
+use functions::api::invites::{self, Invites};
+use functions::api::logos::{self, Logos};
+use functions::api::restorations::{self, Restorations};
 use functions::api::suppressions::{self, Suppressions};
 use functions::api::{
     analytics, audit, campaigns, docs, domains, jobs, lists, messages, organizations, senders, subscriptions, webhooks,
@@ -14,6 +18,7 @@ use functions::api::{
 };
 use testkit::{FakeAccount, FakeArchiveStore, FakeImportQueue, FakeObjectStore, TestDb};
 
+use crate::admin::FakeQueues;
 use crate::campaigns::Hints;
 use crate::domains::Provider;
 
@@ -21,8 +26,9 @@ use crate::domains::Provider;
 pub(crate) fn router(db: &TestDb) -> Router {
     let keys = Arc::new(testkit::key_ring());
     let accounts = crate::auth::state(db);
-    let db = db.app();
+    let (admin_db, db) = (db.as_role("martlet_admin"), db.app());
     analytics::router(db.clone())
+        .merge(admin::router(Admin { db: admin_db, queues: Arc::new(FakeQueues) }))
         .merge(audit::router(db.clone()))
         .merge(auth::router(accounts))
         .merge(campaigns::router(db.clone(), Arc::<Hints>::default(), Arc::<FakeAccount>::default()))
@@ -39,10 +45,13 @@ pub(crate) fn router(db: &TestDb) -> Router {
             store: Arc::<FakeObjectStore>::default(),
             queue: Arc::<FakeImportQueue>::default(),
         }))
+        .merge(invites::router(Invites { db: db.clone(), keys: keys.clone() }))
         .merge(jobs::router(db.clone()))
         .merge(lists::router(db.clone()))
+        .merge(logos::router(Logos { db: db.clone(), store: Arc::<FakeObjectStore>::default() }))
         .merge(messages::router(db.clone()))
         .merge(organizations::router(db.clone()))
+        .merge(restorations::router(Restorations { db: db.clone(), keys: keys.clone() }))
         .merge(senders::router(db.clone()))
         .merge(subscriptions::router(db.clone()))
         .merge(suppressions::router(Suppressions { db: db.clone(), keys }))

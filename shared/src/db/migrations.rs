@@ -44,6 +44,7 @@ migrations![
     "0023_restoration",
     "0024_identity",
     "0025_auth",
+    "0026_organizations",
     "0027_webhooks",
     "0028_subscriptions",
 ];
@@ -59,6 +60,7 @@ pub const RUN_TIME_ROLES: &[&str] = &[
     "martlet_identity",
     "martlet_billing",
     "martlet_dispatcher",
+    "martlet_admin",
 ];
 
 /// Two migrators wait for each other on this advisory lock.

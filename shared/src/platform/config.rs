@@ -1,7 +1,20 @@
-//! Settings of the whole installation, read in the transaction that needs them.
+//! Settings of the whole installation: typed, known by name, and changed while everything runs.
+//!
+//! They are read in the transaction that needs them, with its other statements or in them: what an administrator has set counts for
+//! the next transaction of every function. Nothing keeps a setting between two events, so nothing needs to be told of a change.
+
+mod changing;
+mod registry;
+mod values;
+
+pub use self::changing::{Change, Setting, find, history, list, set};
+pub use self::registry::{Bounds, DEFINITIONS, Definition, StringForm, definition};
+pub use self::values::{parse_duration, read_value};
 
 use std::collections::HashMap;
 use std::time::Duration;
+
+use serde::de::DeserializeOwned;
 
 use crate::{Error, Result, Tx};
 
@@ -24,13 +37,23 @@ impl Settings {
         self.text(key)?.parse().map_err(|_| self.broken(key))
     }
 
+    /// Yes or no.
+    pub fn boolean(&self, key: &str) -> Result<bool> {
+        self.text(key)?.parse().map_err(|_| self.broken(key))
+    }
+
     /// A duration such as `2 days`, `2s`, `60m` or `24h`.
     pub fn duration(&self, key: &str) -> Result<Duration> {
         parse_duration(self.text(key)?).ok_or_else(|| self.broken(key))
     }
 
-    /// A value of JSON.
-    pub fn json(&self, key: &str) -> Result<serde_json::Value> {
+    /// A text; empty where nothing is set.
+    pub fn string(&self, key: &str) -> Result<&str> {
+        self.text(key)
+    }
+
+    /// A value of any shape, in JSON.
+    pub fn json<T: DeserializeOwned>(&self, key: &str) -> Result<T> {
         serde_json::from_str(self.text(key)?).map_err(|_| self.broken(key))
     }
 
@@ -40,38 +63,5 @@ impl Settings {
 
     fn broken(&self, key: &str) -> Error {
         Error::internal(format!("system_config {}.{key} is missing or can't be read", self.category))
-    }
-}
-
-/// Reads a number and a unit: s, m, h, d or the unit's name in full.
-#[must_use]
-pub fn parse_duration(text: &str) -> Option<Duration> {
-    let text = text.trim();
-    let digits = text.find(|c: char| !c.is_ascii_digit())?;
-    let amount: u64 = text[..digits].parse().ok()?;
-    let seconds = match text[digits..].trim() {
-        "s" | "second" | "seconds" => 1,
-        "m" | "minute" | "minutes" => 60,
-        "h" | "hour" | "hours" => 3_600,
-        "d" | "day" | "days" => 86_400,
-        _ => return None,
-    };
-    amount.checked_mul(seconds).map(Duration::from_secs)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_read_in_every_form_that_the_documents_use() {
-        let seconds = |text| parse_duration(text).map(|duration| duration.as_secs());
-        assert_eq!(seconds("2 days"), Some(172_800));
-        assert_eq!(seconds("2s"), Some(2));
-        assert_eq!(seconds("60m"), Some(3_600));
-        assert_eq!(seconds("24h"), Some(86_400));
-        for broken in ["", "2", "days", "-2s", "2 weeks", "99999999999999999999s", "18446744073709551615d"] {
-            assert_eq!(seconds(broken), None, "{broken}");
-        }
     }
 }

@@ -1,9 +1,16 @@
 //! Memberships: who belongs to an organization, and as what.
+//!
+//! Whoever may manage members at all manages everybody who is no owner, other admins included: an organization whose owner is
+//! away can still part with an admin. Only an owner makes or unmakes owners, and there is always one. What somebody
+//! may do changes at once: a change of role and a removal end their sessions in the organization.
 
+use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio_postgres::Row;
 
-use crate::{Error, Result};
+use super::sessions;
+use crate::{Error, Result, Tx, UserId};
 
 /// What somebody is in an organization. Each may do what those before it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -41,4 +48,125 @@ impl Role {
         let known = Self::ALL.into_iter().find(|role| role.name() == name);
         known.ok_or_else(|| Error::internal(format!("a membership has the role {name}")))
     }
+}
+
+/// A member as the API shows them.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Member {
+    /// The person.
+    pub user_id: UserId,
+    /// Their address.
+    pub email: String,
+    /// Their first name.
+    pub first_name: Option<String>,
+    /// Their last name.
+    pub last_name: Option<String>,
+    /// What they are here.
+    pub role: Role,
+    /// When they last logged in, in whichever organization.
+    #[serde(serialize_with = "crate::timestamps::millis_or_null")]
+    pub last_login_at: Option<DateTime<Utc>>,
+    /// When they became a member.
+    #[serde(serialize_with = "crate::timestamps::millis")]
+    pub created_at: DateTime<Utc>,
+}
+
+/// What a change of role, or a removal, has done.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// The member, as they are now or were at last.
+    pub member: Member,
+    /// What they were before.
+    pub before: Role,
+    /// How many of their sessions in the organization it has ended.
+    pub sessions_ended: u64,
+}
+
+/// The members, those who have used Martlet for the shortest time first, at most `limit`, beyond `before`.
+pub async fn list(tx: &Tx, before: Option<UserId>, limit: i64) -> Result<Vec<Member>> {
+    tx.query(include_str!("memberships/list.sql"), &[&before, &limit]).await?.iter().map(from_row).collect()
+}
+
+/// One member.
+///
+/// Errors: [`Error::NotFound`].
+pub async fn find(tx: &Tx, user: UserId) -> Result<Member> {
+    let row = tx.query_opt(include_str!("memberships/find.sql"), &[&user]).await?;
+    from_row(&row.ok_or(Error::not_found("member"))?)
+}
+
+/// Gives a member another role, in the name of somebody who is `acting`. To give the present one changes nothing.
+///
+/// Errors: [`Error::NotFound`], [`Error::Conflict`] (`owner_needed` where only an owner may, `last_owner`).
+pub async fn change_role(tx: &Tx, acting: Role, user: UserId, role: Role) -> Result<Change> {
+    tx.query_one(include_str!("memberships/hold_still.sql"), &[]).await?;
+    let present = find(tx, user).await?;
+    if present.role == role {
+        return Ok(Change { before: role, member: present, sessions_ended: 0 });
+    }
+    ensure_may_manage(acting, present.role.max(role))?;
+    if present.role == Role::Owner {
+        ensure_another_owner(tx, user).await?;
+    }
+    tx.execute(include_str!("memberships/set_role.sql"), &[&user, &role.name()]).await?;
+    let sessions_ended = sessions::end_all(tx, user, None).await?;
+    Ok(Change { before: present.role, member: Member { role, ..present }, sessions_ended })
+}
+
+/// Takes a member out of the organization, in the name of somebody who is `acting`. What they have made stays.
+///
+/// Errors: as [`change_role`].
+pub async fn remove(tx: &Tx, acting: Role, user: UserId) -> Result<Change> {
+    tx.query_one(include_str!("memberships/hold_still.sql"), &[]).await?;
+    let present = find(tx, user).await?;
+    ensure_may_manage(acting, present.role)?;
+    take_out(tx, present).await
+}
+
+/// Lets a member go who wants to.
+///
+/// Errors: [`Error::NotFound`], [`Error::Conflict`] (`last_owner`).
+pub async fn leave(tx: &Tx, user: UserId) -> Result<Change> {
+    tx.query_one(include_str!("memberships/hold_still.sql"), &[]).await?;
+    let present = find(tx, user).await?;
+    take_out(tx, present).await
+}
+
+/// Whether somebody who is `acting` may make, change or take out a member with this role.
+///
+/// Errors: [`Error::Conflict`] (`owner_needed`).
+pub fn ensure_may_manage(acting: Role, role: Role) -> Result<()> {
+    if role == Role::Owner && acting < Role::Owner {
+        return Err(Error::conflict("owner_needed", "only an owner makes, changes or removes owners"));
+    }
+    Ok(())
+}
+
+/// `tx` holds the organization still, so that of two owners who go at once the second finds nobody left.
+async fn take_out(tx: &Tx, member: Member) -> Result<Change> {
+    if member.role == Role::Owner {
+        ensure_another_owner(tx, member.user_id).await?;
+    }
+    let sessions_ended = sessions::end_all(tx, member.user_id, None).await?;
+    tx.execute(include_str!("memberships/delete.sql"), &[&member.user_id]).await?;
+    Ok(Change { before: member.role, member, sessions_ended })
+}
+
+async fn ensure_another_owner(tx: &Tx, user: UserId) -> Result<()> {
+    if tx.query_one(include_str!("memberships/has_another_owner.sql"), &[&user]).await?.try_get(0)? {
+        return Ok(());
+    }
+    Err(Error::conflict("last_owner", "an organization has an owner; make somebody else an owner first"))
+}
+
+fn from_row(row: &Row) -> Result<Member> {
+    Ok(Member {
+        user_id: row.try_get("user_id")?,
+        email: row.try_get("email")?,
+        first_name: row.try_get("first_name")?,
+        last_name: row.try_get("last_name")?,
+        role: Role::stored(row.try_get("role")?)?,
+        last_login_at: row.try_get("last_login_at")?,
+        created_at: row.try_get("created_at")?,
+    })
 }

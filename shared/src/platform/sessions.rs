@@ -8,7 +8,8 @@ use serde::Serialize;
 use tokio_postgres::Row;
 
 use super::credentials::{Kind, mint};
-use crate::{OrganizationId, Result, SessionId, Tx, UserId};
+use crate::error::violated_constraint;
+use crate::{Error, OrganizationId, Result, SessionId, Tx, UserId};
 
 /// The cookie that holds a session's token in a browser. The prefix makes browsers refuse it unless it is Secure, for this
 /// host alone and for all paths (RFC 6265bis, 4.1.3.2).
@@ -50,17 +51,23 @@ pub struct Session {
 
 /// Opens a session of a member in the given organization, and returns it with its token, which exists nowhere else.
 /// `tx` sees the organization.
+///
+/// Errors: [`Error::Unauthorized`] for somebody whom an administrator has disabled.
 pub async fn open(tx: &Tx, organization: OrganizationId, user: UserId, place: &Place) -> Result<(Session, String)> {
     let minted = mint(Kind::Session, organization)?;
     let user_agent: Option<String> =
         place.user_agent.as_deref().map(|text| text.replace('\0', "").chars().take(USER_AGENT_MAXIMUM).collect());
-    let row = tx
+    let inserted = tx
         .query_one(
             include_str!("sessions/insert.sql"),
             &[&organization, &SessionId::fresh(), &user, &minted.hash.as_slice(), &user_agent, &place.address],
         )
-        .await?;
-    Ok((from_row(&row)?, minted.text))
+        .await;
+    match inserted {
+        Ok(row) => Ok((from_row(&row)?, minted.text)),
+        Err(error) if violated_constraint(&error) == Some("sessions_user_check") => Err(Error::Unauthorized),
+        Err(error) => Err(error),
+    }
 }
 
 /// The open sessions of a person in the organizations that `tx` sees, the latest first.

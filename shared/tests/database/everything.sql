@@ -92,3 +92,6 @@ insert into workflows (organization_id, id, name) values ('${ORGANIZATION}', md5
 insert into workflow_runs (organization_id, id, workflow_id, workflow_name, execution_id, trigger_source, event_id, started_at)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} run')::uuid, md5('${ORGANIZATION} endpoint')::uuid, 'Flow', 'first', 'manual',
         md5('${ORGANIZATION} webhook event')::uuid, now());
+insert into invites (organization_id, id, email, role, invited_by, expires_at)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} invite')::uuid, 'Invited@people.test', 'member',
+        md5('${ORGANIZATION} user')::uuid, now() + interval '7 days');

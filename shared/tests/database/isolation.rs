@@ -303,6 +303,17 @@ async fn functions_across_tenants_are_closed_to_other_roles() {
             ("martlet_maintenance", "select organizations_with_deltas()"),
             ("martlet_maintenance", "select organizations_with_expired_idempotency_keys()"),
             ("martlet_scheduler", "select oldest_unresolved_seconds()"),
+            ("martlet_app", "select organization_of_deletion(gen_random_uuid())"),
+            ("martlet_maintenance", "select organizations_to_delete()"),
+            ("martlet_maintenance", "select delete_organization_rows(gen_random_uuid(), 1, gen_random_uuid())"),
+            ("martlet_admin", "select organizations_of_installation(null, null, null, 1)"),
+            (
+                "martlet_admin",
+                "select administer_organization(gen_random_uuid(), 'pro', null, gen_random_uuid(), gen_random_uuid(), null)",
+            ),
+            ("martlet_admin", "select end_sessions_of_user(gen_random_uuid())"),
+            ("martlet_admin", "select schema_version()"),
+            ("martlet_admin", "select waiting_work()"),
             ("", "call protect_tenant_table('system_config', 'select')"),
             ("", "call admit_batch_role('contacts', 'martlet_app', 'select')"),
         ] {

@@ -4,6 +4,7 @@
 
 mod catalog;
 mod checklist;
+mod deleting;
 mod everything;
 mod isolation;
 mod migrations;

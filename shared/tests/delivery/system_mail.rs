@@ -6,6 +6,7 @@ use shared::MessageId;
 use shared::delivery::messages::{self, MessageKey};
 use shared::delivery::sending::Answer;
 use shared::delivery::system_mail::{self, Action, ActionPurpose, NewSystemMail, Template};
+use shared::platform::audit::Actor;
 use shared::platform::organizations;
 use testkit::scene::wednesday_morning;
 
@@ -200,7 +201,8 @@ async fn each_answer_has_its_outcome_in_the_same_ledger() {
     let by = shared::ApiKeyId::fresh();
     let db = stage.worker("martlet_app");
     let tx = db.begin(organizations::DEFAULT).await.unwrap();
-    let resolved = messages::resolving::resolve_one(&tx, keys[1].id, messages::resolving::Choice::Resend, by).await;
+    let resolved =
+        messages::resolving::resolve_one(&tx, keys[1].id, messages::resolving::Choice::Resend, Actor::ApiKey(by)).await;
     assert_eq!(serde_json::to_value(resolved.unwrap().why).unwrap()["code"], "resent");
     tx.commit().await.unwrap();
     stage.mailer.always_answer(keys[1].id, Answer::Accepted("again".to_owned()));

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
+use super::logos;
 use crate::Result;
 use crate::fields::{Fields, patched};
 
@@ -21,6 +22,8 @@ pub struct Branding {
     pub colour: Option<String>,
     /// Where the logo is, by https.
     pub logo_url: Option<String>,
+    /// Where the logo is that was uploaded, as a path below the API's address. It is set and removed by itself.
+    pub logo_path: Option<String>,
 }
 
 /// What changes of the look; absent fields stay as they are, null takes them away.
@@ -44,14 +47,16 @@ impl Branding {
             name: row.try_get("brand_name")?,
             colour: row.try_get("brand_colour")?,
             logo_url: row.try_get("brand_logo_url")?,
+            logo_path: logos::path_from_row(row)?,
         })
     }
 
     /// With the changes: `None` changes nothing, `Some(None)` takes the whole look away.
     pub(super) fn with(self, changes: Option<Option<BrandingFields>>, fields: &mut Fields) -> Self {
         let Some(changes) = changes else { return self };
-        let Some(changes) = changes else { return Self::default() };
+        let Some(changes) = changes else { return Self { logo_path: self.logo_path, ..Self::default() } };
         Self {
+            logo_path: self.logo_path,
             name: match changes.name {
                 Some(name) => fields.line("branding.name", name.as_deref(), NAME_MAXIMUM),
                 None => self.name,
@@ -132,6 +137,7 @@ mod tests {
             name: Some("Acme".into()),
             colour: Some("#112233".into()),
             logo_url: Some("https://example.test/logo.png".into()),
+            logo_path: Some("/logos/1/a.png".into()),
         };
         let with = |json: &str| {
             let mut fields = Fields::default();
@@ -140,7 +146,7 @@ mod tests {
             fields.finish().map(|()| changed)
         };
         assert_eq!(with("{}").unwrap(), present);
-        assert_eq!(with("null").unwrap(), Branding::default());
+        assert_eq!(with("null").unwrap(), Branding { logo_path: present.logo_path.clone(), ..Branding::default() });
         let changed = with(r##"{"colour": "#AABBCC", "logo_url": null}"##).unwrap();
         assert_eq!(changed, Branding { colour: Some("#aabbcc".into()), logo_url: None, ..present.clone() });
         for bad in

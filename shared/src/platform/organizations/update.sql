@@ -6,6 +6,8 @@ update organizations
        brand_name = $6,
        brand_colour = $7,
        brand_logo_url = $8,
-       holidays = $9
+       holidays = $9,
+       slug = $10,
+       kind = $11
  where id = $1
 returning *;

@@ -194,7 +194,7 @@ async fn settle(tx: &Tx, organization: OrganizationId, before: &Row) -> Result<(
 
 /// The plan that a price pays for; `None`, and an error in the log, for one that the settings don't have.
 async fn plan_of(tx: &Tx, price: &str) -> Result<Option<String>> {
-    let prices = config::read(tx, "stripe").await?.json("prices")?;
+    let prices: Value = config::read(tx, "stripe").await?.json("prices")?;
     let plan = prices.get(price).and_then(Value::as_str).filter(|plan| PLANS.contains(plan));
     if plan.is_none() {
         tracing::error!(price, "system_config stripe.prices names no plan for a price that somebody pays");

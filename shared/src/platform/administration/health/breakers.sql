@@ -1,0 +1,3 @@
+select name, breaker, reason, failures
+  from provider_accounts
+ order by name;

@@ -1,0 +1,6 @@
+select *
+  from admin_log
+ where $1::uuid is null
+    or id < $1
+ order by id desc
+ limit $2;

@@ -1,0 +1,1 @@
+select * from administer_organization($1, $2, $3, $4, $5, $6);

@@ -1,0 +1,1 @@
+select * from organizations_of_installation($1, $2, $3, $4);

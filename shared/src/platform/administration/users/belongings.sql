@@ -1,0 +1,1 @@
+select organization_id, slug, name, role from organizations_of_user($1);

@@ -1,0 +1,1 @@
+select end_sessions_of_user($1);

@@ -1,0 +1,3 @@
+select id, email, first_name, last_name, email_verified_at, is_admin, disabled_at, last_login_at, created_at
+  from users
+ where id = $1;

@@ -1,0 +1,3 @@
+select *
+  from system_config
+ order by category, key;

@@ -1,0 +1,244 @@
+//! Every setting there is: what it is for, what it may be, and what it is at first. A migration writes each of them with this default
+//! and this description; a test holds the two to be the same.
+
+use serde_json::Value;
+
+/// A setting.
+#[derive(Debug, Clone, Copy)]
+pub struct Definition {
+    /// What it belongs to.
+    pub category: &'static str,
+    /// Its name there.
+    pub key: &'static str,
+    /// What it may be.
+    pub bounds: Bounds,
+    /// What it is at first, as the database keeps it.
+    pub default: &'static str,
+    /// What it is for.
+    pub description: &'static str,
+}
+
+/// What a setting may be.
+#[derive(Debug, Clone, Copy)]
+pub enum Bounds {
+    /// A whole number.
+    Number {
+        /// The smallest.
+        least: i64,
+        /// The largest.
+        most: i64,
+    },
+    /// Yes or no.
+    Boolean,
+    /// A duration; its bounds are written as it is.
+    Duration {
+        /// The shortest.
+        least: &'static str,
+        /// The longest.
+        most: &'static str,
+    },
+    /// JSON of some shape.
+    Json {
+        /// Says what is wrong with a value.
+        check: fn(&Value) -> Result<(), &'static str>,
+    },
+    /// One line of text.
+    String {
+        /// Characters at most.
+        most: usize,
+        /// What it has to be.
+        form: StringForm,
+    },
+}
+
+/// What a text has to be.
+#[derive(Debug, Clone, Copy)]
+pub enum StringForm {
+    /// Any line.
+    Any,
+    /// One of these.
+    OneOf(&'static [&'static str]),
+    /// The address of a mailbox, or nothing.
+    EmailOrEmpty,
+    /// An https URL that others are put behind, or nothing.
+    UrlOrEmpty,
+}
+
+impl Bounds {
+    /// The name of the type, as the column `value_type` has it.
+    #[must_use]
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Number { .. } => "number",
+            Self::Boolean => "boolean",
+            Self::Duration { .. } => "duration",
+            Self::Json { .. } => "json",
+            Self::String { .. } => "string",
+        }
+    }
+}
+
+/// The setting of this name.
+#[must_use]
+pub fn definition(category: &str, key: &str) -> Option<&'static Definition> {
+    DEFINITIONS.iter().find(|definition| definition.category == category && definition.key == key)
+}
+
+const fn number(
+    category: &'static str,
+    key: &'static str,
+    (least, most): (i64, i64),
+    default: &'static str,
+    description: &'static str,
+) -> Definition {
+    Definition { category, key, bounds: Bounds::Number { least, most }, default, description }
+}
+
+const fn duration(
+    category: &'static str,
+    key: &'static str,
+    (least, most): (&'static str, &'static str),
+    default: &'static str,
+    description: &'static str,
+) -> Definition {
+    Definition { category, key, bounds: Bounds::Duration { least, most }, default, description }
+}
+
+const fn string(
+    category: &'static str,
+    key: &'static str,
+    (most, form): (usize, StringForm),
+    default: &'static str,
+    description: &'static str,
+) -> Definition {
+    Definition { category, key, bounds: Bounds::String { most, form }, default, description }
+}
+
+/// Every setting, in the order of their names.
+pub const DEFINITIONS: &[Definition] = &[
+    number("health", "bounce_points", (0, 100), "10", "Points of health that each per cent of hard bounces costs."),
+    number(
+        "health",
+        "campaign_bounce_percent",
+        (1, 100),
+        "5",
+        "A campaign with this many per cent of hard bounces pauses itself.",
+    ),
+    number(
+        "health",
+        "complaint_points",
+        (0, 10_000),
+        "200",
+        "Points of health that each per cent of complaints costs.",
+    ),
+    number(
+        "health",
+        "minimum_bounces",
+        (1, 10_000),
+        "5",
+        "Hard bounces before which nothing pauses itself, together with minimum_sends.",
+    ),
+    number(
+        "health",
+        "minimum_complaints",
+        (1, 10_000),
+        "3",
+        "Complaints after which fewer mails and bounces are enough.",
+    ),
+    number(
+        "health",
+        "minimum_sends",
+        (1, 10_000),
+        "100",
+        "Mails before which nothing pauses itself, together with minimum_bounces.",
+    ),
+    number("health", "reply_points", (0, 100), "1", "Points of health that each per cent of replies gives."),
+    number("health", "reply_points_maximum", (0, 100), "10", "Points of health that replies give at most."),
+    number("health", "sender_pause_below", (0, 100), "50", "A sender whose health is below this pauses itself."),
+    duration(
+        "health",
+        "window",
+        ("1 day", "365 days"),
+        "30 days",
+        "How old the mails are at most by which senders and campaigns are judged.",
+    ),
+    number("health", "window_sends", (10, 10_000), "500", "How many of the latest mails they are judged by at most."),
+    duration("invites", "lifetime", ("1h", "90 days"), "7 days", "How long an invite can be accepted."),
+    string(
+        "mail",
+        "console_url",
+        (500, StringForm::UrlOrEmpty),
+        "",
+        "Where the links of the installation's own mails lead; while it is empty, to the public address of this installation.",
+    ),
+    string(
+        "mail",
+        "system_sender",
+        (254, StringForm::EmailOrEmpty),
+        "",
+        "The address that the installation's own mails come from, on a domain that SES has verified. While it is empty they wait.",
+    ),
+    string(
+        "mail",
+        "system_sender_name",
+        (100, StringForm::Any),
+        "Martlet",
+        "The name that people see beside that address.",
+    ),
+    duration(
+        "organizations",
+        "deletion_grace",
+        ("1h", "365 days"),
+        "30 days",
+        "How long an organization that is being deleted can be restored.",
+    ),
+    number(
+        "outreach",
+        "activation_inline_limit",
+        (0, 10_000),
+        "500",
+        "Audiences up to this size are enrolled in the request; larger ones by a job.",
+    ),
+    number("ramp", "days", (1, 365), "30", "Days after which such a sender may send up to its daily limit."),
+    number("ramp", "start", (1, 100_000), "5", "Mails on the first day of a sender that begins to send."),
+    number("rate_limits", "basic", (1, 1_000_000), "300", "Requests a minute of one API key on the plan basic."),
+    number(
+        "rate_limits",
+        "enterprise",
+        (1, 1_000_000),
+        "3000",
+        "Requests a minute of one API key on the plan enterprise.",
+    ),
+    number("rate_limits", "free", (1, 1_000_000), "60", "Requests a minute of one API key on the plan free."),
+    number("rate_limits", "pro", (1, 1_000_000), "600", "Requests a minute of one API key on the plan pro."),
+    number(
+        "rate_limits",
+        "public",
+        (1, 1_000_000),
+        "100",
+        "Requests a minute of one address to the public routes of the API.",
+    ),
+    number(
+        "sending",
+        "breaker_failures",
+        (1, 1_000),
+        "5",
+        "Answers without a known outcome in a row after which the provider account's breaker opens.",
+    ),
+    duration(
+        "sending",
+        "breaker_pause",
+        ("1s", "1 day"),
+        "60s",
+        "How long an open breaker waits before it lets a single probe through.",
+    ),
+    duration(
+        "sending",
+        "unknown_grace",
+        ("1m", "7 days"),
+        "30m",
+        "How long a send whose outcome is unknown waits for a provider event before a person is asked.",
+    ),
+    duration("sessions", "idle", ("1m", "90 days"), "7 days", "How long a session lasts that nobody uses."),
+    duration("sessions", "lifetime", ("1m", "365 days"), "30 days", "How long a session lasts at most."),
+];

@@ -1,0 +1,3 @@
+select *
+  from invites
+ where id = $1;

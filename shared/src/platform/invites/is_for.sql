@@ -1,0 +1,1 @@
+select invite_is_for($1, $2);

@@ -1,0 +1,1 @@
+select organization_of_invite($1);

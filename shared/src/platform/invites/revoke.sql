@@ -1,0 +1,4 @@
+update invites
+   set revoked_at = $2
+ where id = $1
+returning *;

@@ -1,0 +1,1 @@
+select exists (select from memberships where role = 'owner' and user_id <> $1);

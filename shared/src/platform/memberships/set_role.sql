@@ -1,0 +1,3 @@
+update memberships
+   set role = $2
+ where user_id = $1;

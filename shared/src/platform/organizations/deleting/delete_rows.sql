@@ -1,0 +1,1 @@
+select delete_organization_rows($1, $2, $3);

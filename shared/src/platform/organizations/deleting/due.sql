@@ -1,0 +1,1 @@
+select organizations_to_delete();

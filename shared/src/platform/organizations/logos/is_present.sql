@@ -1,0 +1,4 @@
+select
+  from organizations
+ where logo_name = $1
+   and status = 'active';
