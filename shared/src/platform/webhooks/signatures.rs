@@ -122,7 +122,7 @@ mod tests {
         let secret = Secret::fresh().unwrap();
         let theirs = standardwebhooks::Webhook::new(&secret.text()).unwrap();
         let signature = theirs.sign("msg_1", 1_700_000_000, BODY).unwrap();
-        assert_eq!(sign(&[secret.clone()], "msg_1", 1_700_000_000, BODY), signature);
+        assert_eq!(sign(from_ref(&secret), "msg_1", 1_700_000_000, BODY), signature);
         let signed = Signed { id: "msg_1", timestamp: "1700000000", signature: &signature };
         assert_eq!(verify(&[secret], signed, BODY, 1_700_000_001), Ok(()));
     }
