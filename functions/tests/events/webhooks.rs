@@ -231,7 +231,7 @@ fn serve_tls(name: &str) -> (SocketAddr, String) {
             let mut stream = rustls::Stream::new(&mut tls, &mut stream);
             let mut bytes = Vec::new();
             let mut part = [0; 4_096];
-            while !whole(&bytes).is_some_and(|(end, _)| bytes.len() >= end) {
+            while whole(&bytes).is_none_or(|(end, _)| bytes.len() < end) {
                 match stream.read(&mut part) {
                     Ok(count) if count > 0 => bytes.extend_from_slice(&part[..count]),
                     // Whoever does not trust us goes away.
