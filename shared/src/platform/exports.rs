@@ -87,45 +87,41 @@ impl Table {
     }
 }
 
-macro_rules! tables {
-    ($($name:literal $format:ident),+ $(,)?) => {
-        /// The tables of the archive, in its order.
-        pub const TABLES: &[Table] = &[$(
-            Table { name: $name, format: Format::$format, page: include_str!(concat!("exports/", $name, ".sql")) },
-        )+];
-    };
+const fn table(name: &'static str, format: Format, page: &'static str) -> Table {
+    Table { name, format, page }
 }
 
-tables![
-    "organizations" Json,
-    "onboarding" Json,
-    "lifecycle_mails" Csv,
-    "subscriptions" Json,
-    "stripe_subscriptions" Csv,
-    "memberships" Csv,
-    "api_keys" Csv,
-    "contacts" Csv,
-    "suppressions" Csv,
-    "lists" Csv,
-    "list_members" Csv,
-    "import_batches" Json,
-    "import_errors" Csv,
-    "domains" Json,
-    "senders" Csv,
-    "sender_health" Csv,
-    "campaigns" Json,
-    "campaign_settings" Json,
-    "campaign_senders" Csv,
-    "steps" Json,
-    "enrollments" Csv,
-    "messages" Json,
-    "message_events" Json,
-    "tracked_links" Csv,
-    "replies" Json,
-    "campaign_reports" Json,
-    "daily_stats" Csv,
-    "jobs" Csv,
-    "audit_log" Json,
+/// The tables of the archive, in its order.
+pub const TABLES: &[Table] = &[
+    table("organizations", Format::Json, include_str!("exports/organizations.sql")),
+    table("onboarding", Format::Json, include_str!("exports/onboarding.sql")),
+    table("lifecycle_mails", Format::Csv, include_str!("exports/lifecycle_mails.sql")),
+    table("subscriptions", Format::Json, include_str!("exports/subscriptions.sql")),
+    table("stripe_subscriptions", Format::Csv, include_str!("exports/stripe_subscriptions.sql")),
+    table("memberships", Format::Csv, include_str!("exports/memberships.sql")),
+    table("api_keys", Format::Csv, include_str!("exports/api_keys.sql")),
+    table("contacts", Format::Csv, include_str!("exports/contacts.sql")),
+    table("suppressions", Format::Csv, include_str!("exports/suppressions.sql")),
+    table("lists", Format::Csv, include_str!("exports/lists.sql")),
+    table("list_members", Format::Csv, include_str!("exports/list_members.sql")),
+    table("import_batches", Format::Json, include_str!("exports/import_batches.sql")),
+    table("import_errors", Format::Csv, include_str!("exports/import_errors.sql")),
+    table("domains", Format::Json, include_str!("exports/domains.sql")),
+    table("senders", Format::Csv, include_str!("exports/senders.sql")),
+    table("sender_health", Format::Csv, include_str!("exports/sender_health.sql")),
+    table("campaigns", Format::Json, include_str!("exports/campaigns.sql")),
+    table("campaign_settings", Format::Json, include_str!("exports/campaign_settings.sql")),
+    table("campaign_senders", Format::Csv, include_str!("exports/campaign_senders.sql")),
+    table("steps", Format::Json, include_str!("exports/steps.sql")),
+    table("enrollments", Format::Csv, include_str!("exports/enrollments.sql")),
+    table("messages", Format::Json, include_str!("exports/messages.sql")),
+    table("message_events", Format::Json, include_str!("exports/message_events.sql")),
+    table("tracked_links", Format::Csv, include_str!("exports/tracked_links.sql")),
+    table("replies", Format::Json, include_str!("exports/replies.sql")),
+    table("campaign_reports", Format::Json, include_str!("exports/campaign_reports.sql")),
+    table("daily_stats", Format::Csv, include_str!("exports/daily_stats.sql")),
+    table("jobs", Format::Csv, include_str!("exports/jobs.sql")),
+    table("audit_log", Format::Json, include_str!("exports/audit_log.sql")),
 ];
 
 /// Tenant tables that are in no archive, and why.
