@@ -14,7 +14,7 @@ pub mod visitor;
 
 pub use answers::{Accepted, Created, CsvFile, Either, JsonFile, NoContent, created};
 pub use caller::Caller;
-pub use pages::{Listing, Page};
+pub use pages::{Listing, NoFilter, Page};
 pub use parts::{Body, Id, JsonOrCsv, Parameters, given, patched};
 pub use problem::{ApiError, ApiResult};
 pub use routes::Routes;

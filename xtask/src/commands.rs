@@ -1,6 +1,7 @@
 //! One module per command.
 
 pub(crate) mod bench;
+pub(crate) mod conformance;
 pub(crate) mod deploy;
 pub(crate) mod doctor;
 pub(crate) mod down;

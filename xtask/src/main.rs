@@ -60,6 +60,13 @@ enum Command {
         /// What its placeholders are filled with, as MESSAGE_ID=01…
         values: Vec<commands::invoke::Value>,
     },
+    /// Hold the running API to its own description, once as each role
+    Conformance {
+        #[command(flatten)]
+        options: commands::conformance::Options,
+        #[command(flatten)]
+        database: Database,
+    },
     /// Measure how far the hot paths are from what bounds them
     Bench {
         /// What to measure; everything unless given
@@ -178,6 +185,9 @@ async fn run(command: Command) -> Result<ExitCode> {
         }
         Command::Invoke { function, event, values } => {
             commands::invoke::invoke(&places, &function, &event, &values).await
+        }
+        Command::Conformance { options, database } => {
+            commands::conformance::conformance(&places, database.login()?, &options).await
         }
         Command::Bench { paths, rows, rounds, json } => {
             commands::bench::bench(&places, &commands::bench::Options { paths, rows, rounds, json }).await

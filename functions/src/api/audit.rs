@@ -29,8 +29,8 @@ async fn list(caller: Caller, listing: Listing<Filter>) -> ApiResult<Json<Page<A
 }
 
 /// The acts as CSV files, newest first: `x-next-cursor` asks for the next.
-async fn export(caller: Caller, listing: Listing<Filter>) -> ApiResult<CsvFile> {
-    let (filter, page) = listing.read_up_to(caller.organization(), EXPORT_MAXIMUM)?;
+async fn export(caller: Caller, listing: Listing<Filter, EXPORT_MAXIMUM>) -> ApiResult<CsvFile> {
+    let (filter, page) = listing.read(caller.organization())?;
     let rows = audit::list(&caller.tx, &filter, page.before, page.fetch).await?;
     caller.record("audit.exported", caller.organization().0, &json!({})).await?;
     caller.commit().await?;

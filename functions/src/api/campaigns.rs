@@ -160,9 +160,9 @@ async fn update(
 ) -> ApiResult<Json<Campaign>> {
     let CampaignPatchBody { name, description, strategy, summary, cta_url, list_id } = body;
     let patch = CampaignPatch { name, description, strategy, summary, cta_url, list_id };
-    let details = json!({"fields": patch.names()});
+    let before = campaigns::find(&caller.tx, id).await?;
     let campaign = campaigns::update(&caller.tx, id, patch).await?;
-    caller.record("campaign.updated", id.0, &details).await?;
+    caller.record_change("campaign.updated", id.0, &before, &campaign).await?;
     caller.commit().await?;
     Ok(Json(campaign))
 }

@@ -13,7 +13,9 @@ use shared::delivery::tokens::KeyRing;
 use shared::outreach::enrollments::why::{self, ContactWhy};
 use shared::{ContactId, Database};
 
-use crate::http::{ApiResult, Body, Caller, Created, Id, JsonFile, Listing, NoContent, Page, Routes, created, route};
+use crate::http::{
+    ApiResult, Body, Caller, Created, Id, JsonFile, Listing, NoContent, NoFilter, Page, Routes, created, route,
+};
 
 /// Records of one page of an export; their bytes are bounded apart.
 const EXPORT_MAXIMUM: i64 = 1_000;
@@ -107,9 +109,9 @@ async fn export(
     caller: Caller,
     State(keys): State<Keys>,
     Id(id): Id<ContactId>,
-    listing: Listing,
+    listing: Listing<NoFilter, EXPORT_MAXIMUM>,
 ) -> ApiResult<JsonFile<Export>> {
-    let (_, request) = listing.read_up_to(caller.organization(), EXPORT_MAXIMUM)?;
+    let (_, request) = listing.read(caller.organization())?;
     let limit = usize::try_from(request.fetch - 1).unwrap_or_default();
     let page = personal_data::export(&caller.tx, &keys, id, request.before, limit).await?;
     caller.record("contact.exported", id.0, &json!({})).await?;

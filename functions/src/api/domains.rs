@@ -73,9 +73,9 @@ async fn find(caller: Caller, Id(id): Id<DomainId>) -> ApiResult<Json<Domain>> {
 
 /// Changes the fields that are given.
 async fn update(caller: Caller, Id(id): Id<DomainId>, Body(fields): Body<DomainFields>) -> ApiResult<Json<Domain>> {
-    let details = json!({"fields": fields.names()});
+    let before = domains::find(&caller.tx, id).await?;
     let domain = domains::update(&caller.tx, id, fields).await?;
-    caller.record("domain.updated", id.0, &details).await?;
+    caller.record_change("domain.updated", id.0, &before, &domain).await?;
     caller.commit().await?;
     Ok(Json(domain))
 }

@@ -53,9 +53,9 @@ async fn find(caller: Caller, Id(id): Id<ListId>) -> ApiResult<Json<List>> {
 
 /// Changes the fields that are given.
 async fn update(caller: Caller, Id(id): Id<ListId>, Body(fields): Body<ListFields>) -> ApiResult<Json<List>> {
-    let details = json!({"fields": fields.names()});
+    let before = lists::find(&caller.tx, id).await?;
     let list = lists::update(&caller.tx, id, fields).await?;
-    caller.record("list.updated", id.0, &details).await?;
+    caller.record_change("list.updated", id.0, &before, &list).await?;
     caller.commit().await?;
     Ok(Json(list))
 }

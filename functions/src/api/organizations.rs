@@ -3,7 +3,6 @@
 mod keys;
 
 use axum::{Json, Router};
-use serde_json::json;
 use shared::platform::organizations::{self, Organization, OrganizationFields};
 use shared::{Database, OrganizationId};
 
@@ -49,9 +48,9 @@ async fn update(
     Id(id): Id<OrganizationId>,
     Body(fields): Body<OrganizationFields>,
 ) -> ApiResult<Json<Organization>> {
-    let details = json!({"fields": fields.names()});
+    let before = organizations::find(&caller.tx, id).await?;
     let organization = organizations::update(&caller.tx, id, fields).await?;
-    caller.record("organization.updated", id.0, &details).await?;
+    caller.record_change("organization.updated", id.0, &before, &organization).await?;
     caller.commit().await?;
     Ok(Json(organization))
 }

@@ -51,9 +51,9 @@ async fn find(caller: Caller, Id(id): Id<SenderId>) -> ApiResult<Json<Sender>> {
 
 /// Changes the fields that are given.
 async fn update(caller: Caller, Id(id): Id<SenderId>, Body(fields): Body<SenderFields>) -> ApiResult<Json<Sender>> {
-    let details = json!({"fields": fields.names()});
+    let before = senders::find(&caller.tx, id).await?;
     let sender = senders::update(&caller.tx, id, fields).await?;
-    caller.record("sender.updated", id.0, &details).await?;
+    caller.record_change("sender.updated", id.0, &before, &sender).await?;
     caller.commit().await?;
     Ok(Json(sender))
 }

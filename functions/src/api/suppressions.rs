@@ -136,8 +136,12 @@ async fn import(caller: Caller, State(keys): State<Keys>, body: JsonOrCsv<Entrie
 }
 
 /// The list as CSV files, newest first: `x-next-cursor` asks for the next.
-async fn export(caller: Caller, State(keys): State<Keys>, listing: Listing<Filter>) -> ApiResult<CsvFile> {
-    let (filter, page) = listing.read_up_to(caller.organization(), EXPORT_MAXIMUM)?;
+async fn export(
+    caller: Caller,
+    State(keys): State<Keys>,
+    listing: Listing<Filter, EXPORT_MAXIMUM>,
+) -> ApiResult<CsvFile> {
+    let (filter, page) = listing.read(caller.organization())?;
     let rows = suppressions::list(&caller.tx, &keys, &filter, page.before.map(SuppressionId), page.fetch).await?;
     caller.record("suppressions.exported", caller.organization().0, &json!({})).await?;
     caller.commit().await?;

@@ -6,6 +6,7 @@ use axum::http::header::{AUTHORIZATION, COOKIE};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use serde_json::Value;
 use shared::platform::audit::{self, Actor};
 use shared::platform::credentials::{self, Credential, Principal, Rights};
@@ -97,6 +98,17 @@ impl Caller {
     /// Records an act of this caller in the same transaction.
     pub async fn record(&self, action: &str, subject: Uuid, details: &Value) -> ApiResult<()> {
         Ok(audit::record(&self.tx, self.actor(), action, subject, details, Some(&self.request_id)).await?)
+    }
+
+    /// Records a change of something, with the fields that differ as they were and as they are.
+    pub async fn record_change<T: Serialize>(
+        &self,
+        action: &str,
+        subject: Uuid,
+        before: &T,
+        after: &T,
+    ) -> ApiResult<()> {
+        self.record(action, subject, &audit::change(before, after)?).await
     }
 
     /// Makes the request's changes durable. In the same transaction an `Idempotency-Key` is marked as carried out.

@@ -31,7 +31,10 @@ struct PageQuery {
 ///
 /// `limit` and `cursor` are taken out before the filter is read, so that the filter can refuse what it does not know:
 /// flattening both into one structure would lose the numbers' types.
-pub struct Listing<F = NoFilter> {
+///
+/// A page has up to `MAXIMUM` rows. Who names no limit gets 20, or as many as there may be where that is another number: a
+/// file is fetched in as few parts as can be.
+pub struct Listing<F = NoFilter, const MAXIMUM: i64 = MAXIMUM_LIMIT> {
     /// Everything but the page.
     pub filter: F,
     page: PageQuery,
@@ -43,29 +46,20 @@ pub struct Listing<F = NoFilter> {
 #[serde(deny_unknown_fields)]
 pub struct NoFilter {}
 
-impl<F> Listing<F> {
+impl<F, const MAXIMUM: i64> Listing<F, MAXIMUM> {
+    /// Rows of a page whose caller names no limit.
+    const USUAL: i64 = if MAXIMUM == MAXIMUM_LIMIT { DEFAULT_LIMIT } else { MAXIMUM };
+
     /// Checks limit and cursor.
     ///
-    /// Errors: 400 or 422 for a limit outside 1 to 100 or a cursor of another tenant, another filter or nobody.
+    /// Errors: 400 or 422 for a limit outside 1 to the maximum or a cursor of another tenant, another filter or nobody.
     pub fn read<K: DeserializeOwned>(self, organization: OrganizationId) -> ApiResult<(F, Request<K>)> {
-        let page = self.page.read(organization, &self.filter_text, DEFAULT_LIMIT, MAXIMUM_LIMIT)?;
-        Ok((self.filter, page))
-    }
-
-    /// The same for pages of up to `maximum` rows, which is also what a caller gets who names no limit.
-    ///
-    /// Errors: as above, for a limit outside 1 to `maximum`.
-    pub fn read_up_to<K: DeserializeOwned>(
-        self,
-        organization: OrganizationId,
-        maximum: i64,
-    ) -> ApiResult<(F, Request<K>)> {
-        let page = self.page.read(organization, &self.filter_text, maximum, maximum)?;
+        let page = self.page.read(organization, &self.filter_text, Self::USUAL, MAXIMUM)?;
         Ok((self.filter, page))
     }
 }
 
-impl<S, F> FromRequestParts<S> for Listing<F>
+impl<S, F, const MAXIMUM: i64> FromRequestParts<S> for Listing<F, MAXIMUM>
 where
     S: Send + Sync,
     F: DeserializeOwned,
@@ -85,10 +79,10 @@ where
     }
 }
 
-impl<F: JsonSchema> Input for Listing<F> {
+impl<F: JsonSchema, const MAXIMUM: i64> Input for Listing<F, MAXIMUM> {
     fn describe(operation: &mut Operation<'_>) {
         operation.query::<F>();
-        let limit = json!({"type": "integer", "minimum": 1, "maximum": MAXIMUM_LIMIT, "default": DEFAULT_LIMIT});
+        let limit = json!({"type": "integer", "minimum": 1, "maximum": MAXIMUM, "default": Self::USUAL});
         operation.query_parameter("limit", "Rows on a page.", limit);
         operation.query_parameter(
             "cursor",

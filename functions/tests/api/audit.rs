@@ -37,7 +37,20 @@ async fn an_act_is_told_with_actor_subject_fields_and_request() {
     let act = &listed.body["data"][0];
     assert_eq!((act["actor_kind"].as_str(), act["actor_id"].as_str()), (Some("api_key"), key[0].get(0)));
     assert_eq!((act["action"].as_str(), act["subject_id"].as_str()), (Some("organization.updated"), Some(id.as_str())));
-    assert_eq!(act["details"], json!({"fields": ["timezone", "holidays", "postal_address", "branding", "settings"]}));
+    let (before, after) = (&act["details"]["before"], &act["details"]["after"]);
+    assert_eq!((&before["timezone"], &after["timezone"]), (&json!("UTC"), &json!("Europe/Berlin")));
+    assert_eq!(
+        (&before["postal_address"], &after["postal_address"]),
+        (&json!("1 Test Street, Berlin"), &changed.body["postal_address"])
+    );
+    for named in [before, after] {
+        let names: Vec<&String> = named.as_object().unwrap().keys().collect();
+        assert_eq!(
+            names,
+            ["branding", "holidays", "postal_address", "settings", "timezone"],
+            "what differs, and no more"
+        );
+    }
     assert_eq!(act["request_id"].as_str(), changed.headers["x-request-id"].to_str().ok());
     assert_eq!(act["created_at"].as_str().map(str::len), Some("2026-03-04T10:00:00.000Z".len()));
 }
@@ -69,4 +82,22 @@ async fn acts_are_listed_newest_first_in_pages_and_narrowed() {
         app.send(router(), Method::GET, &format!("/v1/audit?{bad}"), None).await.expect(400);
     }
     app.send(router(), Method::POST, "/v1/audit", Some(json!({}))).await.expect(405);
+}
+
+#[tokio::test]
+async fn the_record_is_exported_as_csv_that_a_spreadsheet_does_not_compute() {
+    let app = App::new().await;
+    app.scene.run("insert into audit_log (organization_id, id, actor_kind, action, request_id) values ($1, gen_random_uuid(), 'system', '=1+1', '@sum')", &[&app.scene.organization]).await;
+    act(&app, 1).await;
+    let router = || audit::router(app.scene.db.app());
+    let first = app.send(router(), Method::GET, "/v1/audit/export?limit=1", None).await.expect(200);
+    assert_eq!(first.headers["content-type"], "text/csv; charset=utf-8");
+    let next = first.headers["x-next-cursor"].to_str().unwrap().to_owned();
+    let second =
+        app.send(router(), Method::GET, &format!("/v1/audit/export?limit=100&cursor={next}"), None).await.expect(200);
+    assert!(second.headers.get("x-next-cursor").is_none());
+    let text = format!("{}{}", first.body.as_str().unwrap(), second.body.as_str().unwrap());
+    assert!(text.starts_with("created_at,actor_kind,actor_id,action,subject_id,details,request_id\n"), "{text}");
+    assert!(text.contains(",'=1+1,") && text.contains(",'@sum\n") && text.contains("act.1"), "{text}");
+    assert_eq!(app.scene.number("select count(*) from audit_log where action = 'audit.exported'", &[]).await, 2);
 }

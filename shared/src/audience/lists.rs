@@ -177,13 +177,6 @@ fn name_taken() -> Error {
 }
 
 impl ListFields {
-    /// The names of the fields that are given.
-    #[must_use]
-    pub fn names(&self) -> Vec<&'static str> {
-        let given = [("name", self.name.is_some()), ("description", self.description.is_some())];
-        given.into_iter().filter_map(|(name, is_given)| is_given.then_some(name)).collect()
-    }
-
     fn check(self) -> Result<(Option<String>, Option<Option<String>>)> {
         let mut fields = Fields::default();
         let name = self.name.map(|name| fields.required_line("name", &name.unwrap_or_default(), NAME_MAXIMUM));

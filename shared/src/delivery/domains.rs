@@ -187,14 +187,6 @@ pub struct DomainFields {
     pub daily_limit: Option<Option<i32>>,
 }
 
-impl DomainFields {
-    /// The names of the fields that are given.
-    #[must_use]
-    pub fn names(&self) -> Vec<&'static str> {
-        self.daily_limit.is_some().then_some("daily_limit").into_iter().collect()
-    }
-}
-
 /// Makes a domain, pending until it is verified.
 ///
 /// Errors: [`Error::Conflict`] (`domain_exists`, or `domain_taken` when another organization has verified it),

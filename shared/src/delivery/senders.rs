@@ -389,19 +389,6 @@ struct Checked {
 }
 
 impl SenderFields {
-    /// The names of the fields that are given.
-    #[must_use]
-    pub fn names(&self) -> Vec<&'static str> {
-        let given = [
-            ("display_name", self.display_name.is_some()),
-            ("signature", self.signature.is_some()),
-            ("timezone", self.timezone.is_some()),
-            ("daily_limit", self.daily_limit.is_some()),
-            ("gap_seconds", self.gap_seconds.is_some()),
-        ];
-        given.into_iter().filter_map(|(name, is_given)| is_given.then_some(name)).collect()
-    }
-
     fn check(self, fields: &mut Fields) -> Checked {
         let display_name =
             self.display_name.map(|name| fields.line("display_name", name.as_deref(), DISPLAY_NAME_MAXIMUM));

@@ -148,24 +148,6 @@ pub struct CampaignPatch {
     pub list_id: Option<Option<ListId>>,
 }
 
-impl CampaignPatch {
-    /// The names of the fields that are given.
-    #[must_use]
-    pub fn names(&self) -> Vec<&'static str> {
-        [
-            ("name", self.name.is_some()),
-            ("description", self.description.is_some()),
-            ("strategy", self.strategy.is_some()),
-            ("summary", self.summary.is_some()),
-            ("cta_url", self.cta_url.is_some()),
-            ("list_id", self.list_id.is_some()),
-        ]
-        .into_iter()
-        .filter_map(|(name, is_given)| is_given.then_some(name))
-        .collect()
-    }
-}
-
 impl Campaign {
     fn from_row(row: &Row) -> Result<Self> {
         Ok(Self {

@@ -132,25 +132,6 @@ pub struct StepPatch {
     pub start_offset_ms: Option<Option<i64>>,
 }
 
-impl StepPatch {
-    /// The names of the fields that are given.
-    #[must_use]
-    pub fn names(&self) -> Vec<&'static str> {
-        [
-            ("name", self.name.is_some()),
-            ("subject_template", self.subject_template.is_some()),
-            ("body_template", self.body_template.is_some()),
-            ("timing", self.timing.is_some()),
-            ("delay_days", self.delay_days.is_some()),
-            ("delay_hours", self.delay_hours.is_some()),
-            ("start_offset_ms", self.start_offset_ms.is_some()),
-        ]
-        .into_iter()
-        .filter_map(|(name, is_given)| is_given.then_some(name))
-        .collect()
-    }
-}
-
 impl Step {
     fn from_row(row: &Row) -> Result<Self> {
         Ok(Self {

@@ -88,17 +88,6 @@ pub struct KeyFields {
     pub expires_at: Option<Option<DateTime<Utc>>>,
 }
 
-impl KeyFields {
-    /// The names of the fields that are given.
-    #[must_use]
-    pub fn names(&self) -> Vec<&'static str> {
-        [("name", self.name.is_some()), ("scopes", self.scopes.is_some()), ("expires_at", self.expires_at.is_some())]
-            .into_iter()
-            .filter_map(|(name, is_given)| is_given.then_some(name))
-            .collect()
-    }
-}
-
 /// How a key is to be rotated.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

@@ -44,6 +44,44 @@ impl Actor {
     }
 }
 
+/// Characters of a text that the record keeps: enough to tell what it was.
+const TEXT_MAXIMUM: usize = 200;
+
+/// What a change was: `{"before": {…}, "after": {…}}` with the fields that differ, of a thing as the API shows it. Longer texts
+/// are cut. Nothing that is about a person written to is told so: contacts' changes are recorded by the names of the fields.
+///
+/// Errors: [`Error::Internal`] for what is no JSON object.
+pub fn change<T: Serialize>(before: &T, after: &T) -> Result<Value> {
+    let fields = |of: &T| match serde_json::to_value(of).map_err(Error::internal)? {
+        Value::Object(fields) => Ok(fields),
+        _ => Err(Error::internal("what is recorded has no fields")),
+    };
+    let (mut before, mut after) = (fields(before)?, fields(after)?);
+    before.remove("updated_at");
+    after.remove("updated_at");
+    let same: Vec<String> =
+        before.iter().filter(|(name, value)| after.get(*name) == Some(value)).map(|(name, _)| name.clone()).collect();
+    for fields in [&mut before, &mut after] {
+        fields.retain(|name, _| !same.contains(name));
+        fields.values_mut().for_each(shorten);
+    }
+    Ok(json!({"before": before, "after": after}))
+}
+
+fn shorten(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Some((end, _)) = text.char_indices().nth(TEXT_MAXIMUM) {
+                text.truncate(end);
+                text.push('…');
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(shorten),
+        Value::Object(fields) => fields.values_mut().for_each(shorten),
+        _ => {}
+    }
+}
+
 /// Records an act in the transaction that does it. `details` holds no secret and no mail body.
 pub async fn record(
     tx: &Tx,
@@ -163,4 +201,21 @@ fn from_row(row: &Row) -> Result<Act> {
         request_id: row.try_get("request_id")?,
         created_at: row.try_get("created_at")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_tells_what_differs_and_cuts_what_is_long() {
+        let before = json!({"id": 1, "name": "Old", "note": null, "sizes": [1, 2], "updated_at": "then"});
+        let long = "é".repeat(TEXT_MAXIMUM + 1);
+        let after = json!({"id": 1, "name": "New", "note": long, "sizes": [1, 2], "updated_at": "now"});
+        let cut = format!("{}…", "é".repeat(TEXT_MAXIMUM));
+        let expected = json!({"before": {"name": "Old", "note": null}, "after": {"name": "New", "note": cut}});
+        assert_eq!(change(&before, &after).unwrap(), expected);
+        assert_eq!(change(&before, &before).unwrap(), json!({"before": {}, "after": {}}));
+        change(&json!([1]), &json!([2])).unwrap_err();
+    }
 }

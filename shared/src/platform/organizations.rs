@@ -100,24 +100,6 @@ pub struct OrganizationFields {
     pub settings: Option<Option<SettingsFields>>,
 }
 
-impl OrganizationFields {
-    /// The names of the fields that are given.
-    #[must_use]
-    pub fn names(&self) -> Vec<&'static str> {
-        [
-            ("name", self.name.is_some()),
-            ("timezone", self.timezone.is_some()),
-            ("holidays", self.holidays.is_some()),
-            ("postal_address", self.postal_address.is_some()),
-            ("branding", self.branding.is_some()),
-            ("settings", self.settings.is_some()),
-        ]
-        .into_iter()
-        .filter_map(|(name, is_given)| is_given.then_some(name))
-        .collect()
-    }
-}
-
 /// The organization of this transaction.
 pub async fn current(tx: &Tx) -> Result<Organization> {
     from_row(&tx.query_one(include_str!("organizations/current.sql"), &[]).await?)

@@ -43,7 +43,7 @@ async fn describe(state: &State, database: &str) {
 }
 
 /// Where the API is reached without its name, on a system that does not resolve it.
-async fn address_without_name(api_url: &str, emulator_url: &str) -> Option<String> {
+pub(crate) async fn address_without_name(api_url: &str, emulator_url: &str) -> Option<String> {
     let host = api_url.split_once("://")?.1;
     if tokio::net::lookup_host(host).await.is_ok() {
         return None;

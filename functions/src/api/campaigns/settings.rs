@@ -3,7 +3,6 @@
 use axum::Json;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
 use shared::CampaignId;
 use shared::outreach::settings::{self, Settings, SettingsPatch};
 
@@ -82,8 +81,9 @@ pub(super) async fn update(
         track_clicks: body.track_clicks,
         sender_strategy: body.sender_strategy,
     };
+    let before = settings::show(&caller.tx, campaign).await?;
     let settings = settings::update(&caller.tx, campaign, patch).await?;
-    caller.record("campaign.settings_changed", campaign.0, &json!(settings)).await?;
+    caller.record_change("campaign.settings_changed", campaign.0, &before, &settings).await?;
     caller.commit().await?;
     Ok(Json(settings))
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::outreach::campaigns;
 use shared::outreach::steps::{self, NewStep, Step, StepPatch, TimingKind};
+use shared::platform::audit;
 use shared::{CampaignId, StepId};
 
 use crate::http::{ApiResult, Body, Caller, Created, Id, NoContent, created, given, patched};
@@ -88,9 +89,11 @@ pub(super) async fn update(
         body;
     let timing = timing.as_deref().map(TimingKind::parse).transpose()?;
     let patch = StepPatch { name, subject_template, body_template, timing, delay_days, delay_hours, start_offset_ms };
-    let fields = patch.names();
+    let before = steps::find(&caller.tx, campaign, id).await?;
     let step = steps::update(&caller.tx, campaign, id, patch).await?;
-    caller.record("step.updated", campaign.0, &json!({"step_id": id, "fields": fields})).await?;
+    let mut details = audit::change(&before, &step)?;
+    details["step_id"] = json!(id);
+    caller.record("step.updated", campaign.0, &details).await?;
     caller.commit().await?;
     Ok(Json(step))
 }

@@ -103,9 +103,10 @@ pub(super) async fn update(
     Body(fields): Body<KeyFields>,
 ) -> ApiResult<Json<KeyView>> {
     organizations::check(&caller.tx, id)?;
-    let details = json!({"fields": fields.names()});
-    let view = KeyView::new(api_keys::update(&caller.tx, caller.rights(), key, fields).await?, caller.key());
-    caller.record("api_key.updated", key.0, &details).await?;
+    let before = api_keys::find(&caller.tx, key).await?;
+    let after = api_keys::update(&caller.tx, caller.rights(), key, fields).await?;
+    caller.record_change("api_key.updated", key.0, &before, &after).await?;
+    let view = KeyView::new(after, caller.key());
     caller.commit().await?;
     Ok(Json(view))
 }
