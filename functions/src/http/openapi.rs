@@ -234,6 +234,9 @@ impl<S> Routes<S> for Description {
             operation.problem(409, "The present state or an `Idempotency-Key` forbids it; `code` says why.");
             operation.parameters.push(json!({"$ref": "#/components/parameters/IdempotencyKey"}));
         }
+        if route.who != Who::Everyone && route.path.contains('{') {
+            operation.problem(409, "The present state forbids it; `code` says why.");
+        }
         operation.problem(500, "The request failed for a reason on our side.");
         let described = written(route, std::any::type_name::<H>(), operation);
         let path = route.path.replace("{*", "{");

@@ -90,7 +90,7 @@ pub(crate) async fn conformance(places: &Places, database: Option<Login>, option
 
 /// A new organization with a row in every table.
 async fn fill(places: &Places, client: &Client) -> Result<Uuid> {
-    let organization = Uuid::new_v4();
+    let organization = fresh();
     let rows = places.checkout().join("shared/tests/database/everything.sql");
     let rows = std::fs::read_to_string(&rows).with_context(|| format!("can't read {}", rows.display()))?;
     client.batch_execute(&rows.replace("${ORGANIZATION}", &organization.to_string())).await?;
@@ -103,7 +103,7 @@ async fn log_in(client: &Client, organization: Uuid, role: &str) -> Result<Strin
     getrandom::fill(&mut secret).map_err(|error| anyhow::anyhow!("{error}"))?;
     let bytes = [organization.as_bytes().as_slice(), &secret].concat();
     let hash = Sha256::digest(&bytes).to_vec();
-    let user = Uuid::new_v4();
+    let user = fresh();
     let (membership, is_admin) = if role == "administrator" { ("owner", true) } else { (role, false) };
     client
         .query_typed(
@@ -144,4 +144,13 @@ async fn write_config(places: &Places, client: &Client, organization: Uuid, conf
         name(path, parameter, &id)?;
     }
     std::fs::write(config, text).with_context(|| format!("can't write {}", config.display()))
+}
+
+/// An id that nobody has.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what is made here is of no release; the ids of the product are not at hand"
+)]
+fn fresh() -> Uuid {
+    Uuid::new_v4()
 }

@@ -116,6 +116,41 @@ const fn string(
 
 /// Every setting, in the order of their names.
 pub const DEFINITIONS: &[Definition] = &[
+    duration(
+        "email",
+        "onboarding_reminder_delay",
+        ("1m", "30 days"),
+        "2 hours",
+        "How long after the sign-up somebody is reminded who has not completed their onboarding.",
+    ),
+    duration(
+        "email",
+        "trial_day_2_delay",
+        ("1m", "365 days"),
+        "2 days",
+        "How long after the trial's beginning its first mail is sent.",
+    ),
+    duration(
+        "email",
+        "trial_day_5_delay",
+        ("1m", "365 days"),
+        "5 days",
+        "How long after the trial's beginning its second mail is sent.",
+    ),
+    duration(
+        "email",
+        "trial_expiry_delay",
+        ("1m", "365 days"),
+        "7 days",
+        "How long after the trial's beginning the mail about its end is sent, at the end at the earliest.",
+    ),
+    duration(
+        "email",
+        "welcome_delay",
+        ("0s", "30 days"),
+        "10 minutes",
+        "How long after the sign-up the welcome is sent.",
+    ),
     number("health", "bounce_points", (0, 100), "10", "Points of health that each per cent of hard bounces costs."),
     number(
         "health",
@@ -164,6 +199,30 @@ pub const DEFINITIONS: &[Definition] = &[
     ),
     number("health", "window_sends", (10, 10_000), "500", "How many of the latest mails they are judged by at most."),
     duration("invites", "lifetime", ("1h", "90 days"), "7 days", "How long an invite can be accepted."),
+    number(
+        "login",
+        "failures_of_account",
+        (1, 100_000),
+        "100",
+        "The same of one account from all addresses; an address that the account was logged in from before is let in nevertheless.",
+    ),
+    number(
+        "login",
+        "failures_of_account_and_address",
+        (1, 1_000),
+        "5",
+        "Failed attempts to log in to one account from one address in a window, after which that address waits.",
+    ),
+    number("login", "failures_of_address", (1, 100_000), "50", "The same of one address with all accounts."),
+    number(
+        "login",
+        "mails_of_account",
+        (1, 100),
+        "3",
+        "Mails with a link that one address is sent in an hour because somebody asks for them.",
+    ),
+    number("login", "sign_ups_of_address", (1, 100_000), "10", "Sign-ups of one address in an hour."),
+    duration("login", "window", ("1m", "1 day"), "15m", "How long failed attempts to log in are counted together."),
     string(
         "mail",
         "console_url",
@@ -185,6 +244,13 @@ pub const DEFINITIONS: &[Definition] = &[
         "Martlet",
         "The name that people see beside that address.",
     ),
+    Definition {
+        category: "oidc",
+        key: "providers",
+        bounds: Bounds::Json { check: a_list },
+        default: "[]",
+        description: "Identity providers (OpenID Connect), each an object with name, issuer, client_id and, unless the client is public, secret_arn.",
+    },
     duration(
         "organizations",
         "deletion_grace",
@@ -241,4 +307,47 @@ pub const DEFINITIONS: &[Definition] = &[
     ),
     duration("sessions", "idle", ("1m", "90 days"), "7 days", "How long a session lasts that nobody uses."),
     duration("sessions", "lifetime", ("1m", "365 days"), "30 days", "How long a session lasts at most."),
+    Definition {
+        category: "stripe",
+        key: "prices",
+        bounds: Bounds::Json { check: plans_by_price },
+        default: "{}",
+        description: "Which plan a price of Stripe pays for, as {\"price_1\": \"basic\", \"price_2\": \"pro\"}.",
+    },
+    duration("trial", "length", ("1 day", "365 days"), "7 days", "How long a trial lasts."),
+    string(
+        "trial",
+        "plan",
+        (20, StringForm::OneOf(&["basic", "pro", "enterprise"])),
+        "pro",
+        "The plan that a trial lends: basic, pro or enterprise.",
+    ),
+    duration(
+        "webhooks",
+        "disable_after",
+        ("1h", "90 days"),
+        "5 days",
+        "How long every attempt to reach a webhook endpoint may fail before it is disabled and its owners are told.",
+    ),
+    duration(
+        "webhooks",
+        "keep_for",
+        ("1 day", "365 days"),
+        "30 days",
+        "How long webhook events and their deliveries are kept.",
+    ),
 ];
+/// Identity providers: each has at least name, issuer and client.
+fn a_list(value: &Value) -> Result<(), &'static str> {
+    let is_text = |one: &Value, field: &str| one.get(field).is_some_and(Value::is_string);
+    let is_good = |one: &Value| ["name", "issuer", "client_id"].iter().all(|field| is_text(one, field));
+    let is_list = value.as_array().is_some_and(|all| all.iter().all(is_good));
+    if is_list { Ok(()) } else { Err("value is a list of objects with name, issuer and client_id") }
+}
+
+/// Prices with the plans that they pay for.
+fn plans_by_price(value: &Value) -> Result<(), &'static str> {
+    let is_plan = |plan: &Value| plan.as_str().is_some_and(|plan| ["basic", "pro", "enterprise"].contains(&plan));
+    let is_map = value.as_object().is_some_and(|prices| prices.values().all(is_plan));
+    if is_map { Ok(()) } else { Err("value is an object of prices with basic, pro or enterprise") }
+}
