@@ -93,7 +93,7 @@ $$;
 grant execute on function organization_of_deletion(uuid) to martlet_app;
 
 -- Another organization of somebody who has one: its founder is its owner. Only those who belong to the organization that asks
--- are made owners by it. Its plan is the free one, whatever the table's default. False for whoever owns as many as anybody may.
+-- are made owners by it. Its plan is the free one, whatever the table's default, and binds it. False for whoever owns as many as anybody may.
 create function found_organization(
     new_id uuid, new_slug text, new_name text, new_kind text, zone text, founder uuid, most integer, act uuid, request text)
     returns boolean
@@ -111,8 +111,8 @@ begin
     if (select count(*) from memberships where user_id = founder and role = 'owner') >= most then
         return false;
     end if;
-    insert into organizations (id, slug, name, kind, plan_type, timezone)
-    values (new_id, new_slug, new_name, new_kind, 'free', zone);
+    insert into organizations (id, slug, name, kind, plan_type, has_plan_limits, timezone)
+    values (new_id, new_slug, new_name, new_kind, 'free', true, zone);
     insert into memberships (organization_id, user_id, role) values (new_id, founder, 'owner');
     insert into audit_log (organization_id, id, actor_kind, actor_id, action, subject_id, details, request_id)
     values (new_id, act, 'user', founder, 'organization.created', new_id,

@@ -230,6 +230,8 @@ as $$
      order by u.id
 $$;
 grant execute on function owner_addresses(uuid) to martlet_dispatcher;
+grant execute on function plan_system_mail(uuid, text, text, jsonb, text, uuid, text, timestamptz, timestamptz)
+    to martlet_dispatcher;
 
 insert into system_config (category, key, value_type, value, description) values
     ('webhooks', 'disable_after', 'duration', '5 days',

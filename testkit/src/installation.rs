@@ -18,6 +18,8 @@ pub const SEND_QUEUE: &str = "send";
 pub const IMPORT_QUEUE: &str = "import";
 /// The queue of jobs.
 pub const JOB_QUEUE: &str = "job";
+/// The queue of what is told elsewhere.
+pub const WEBHOOK_QUEUE: &str = "webhook";
 
 const TOKEN_SECRET: &str = "arn:aws:secretsmanager:eu-central-1:000000000000:secret:tokens";
 /// A machine under heavy load starts a function slowly. Nothing waits for this unless something hangs.
@@ -55,6 +57,7 @@ impl<'a> Installation<'a> {
             .variable("SEND_QUEUE_URL", self.aws.queue_url(SEND_QUEUE))
             .variable("IMPORT_QUEUE_URL", self.aws.queue_url(IMPORT_QUEUE))
             .variable("JOB_QUEUE_URL", self.aws.queue_url(JOB_QUEUE))
+            .variable("WEBHOOK_QUEUE_URL", self.aws.queue_url(WEBHOOK_QUEUE))
             .variable("UPLOADS_BUCKET", BUCKET)
             .variable("SES_CONFIGURATION_SET", "driver")
             .variable("REPLY_DOMAIN", "reply.example.test")
@@ -75,6 +78,9 @@ fn role(function: &str) -> &'static str {
         "inbound" => "martlet_inbound",
         "auth" => "martlet_identity",
         "dispatcher" => "martlet_dispatcher",
+        "admin" => "martlet_admin",
+        "maintenance" => "martlet_maintenance",
+        "stripe_events" => "martlet_billing",
         "migrate" => "owner",
         _ => "martlet_app",
     }

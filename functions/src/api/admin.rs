@@ -80,7 +80,7 @@ async fn record(caller: &Caller, action: &str, subject: Option<Uuid>, details: &
 /// How the installation is. The queues are asked too; that they do not answer is part of the answer.
 async fn examine(caller: Caller, State(queues): State<Arc<dyn Queues>>) -> ApiResult<Json<Health>> {
     let depths = queues.depths().await.inspect_err(|error| {
-        tracing::warn!(error = shared::error::describe(error), "the queues do not tell what they hold")
+        tracing::warn!(error = shared::error::describe(error), "the queues do not tell what they hold");
     });
     let health = health::examine(&caller.tx, depths.ok()).await?;
     caller.commit().await?;

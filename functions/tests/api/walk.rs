@@ -8,7 +8,7 @@ use axum::Router;
 use functions::api::imports::Imports;
 use functions::api::logos::Logos;
 use functions::api::{
-    campaigns, domains, imports, lists, logos, messages, organizations, senders, webhooks, workflows,
+    campaigns, domains, imports, lists, logos, messages, organizations, senders, subscriptions, webhooks, workflows,
 };
 use functions::http::access::ROUTES;
 use serde_json::Value;
@@ -23,6 +23,7 @@ use crate::domains::Provider;
 /// In an order in which each may follow the one before. A sample that changes something and stands nowhere here fails.
 const WALK: &[&str] = &[
     "organizations/update",
+    "onboarding/update",
     "organizations/logo_create",
     "organizations/logo_set",
     "organizations/logo_remove",
@@ -129,6 +130,7 @@ impl Walk {
                 Arc::<Hints>::default() as Arc<dyn JobQueue>,
                 Arc::<FakeAccount>::default(),
             ))
+            .merge(subscriptions::router(db.clone()))
             .merge(webhooks::router(crate::webhooks::webhooks(db.clone())))
             .merge(workflows::router(crate::webhooks::webhooks(db.clone())))
             .merge(logos::router(Logos { db: db.clone(), store: self.store.clone() }))

@@ -99,6 +99,7 @@ pub const TABLES: &[Table] = &[
     table("subscriptions", Format::Json, include_str!("exports/subscriptions.sql")),
     table("stripe_subscriptions", Format::Csv, include_str!("exports/stripe_subscriptions.sql")),
     table("memberships", Format::Csv, include_str!("exports/memberships.sql")),
+    table("invites", Format::Csv, include_str!("exports/invites.sql")),
     table("api_keys", Format::Csv, include_str!("exports/api_keys.sql")),
     table("contacts", Format::Csv, include_str!("exports/contacts.sql")),
     table("suppressions", Format::Csv, include_str!("exports/suppressions.sql")),
@@ -120,6 +121,11 @@ pub const TABLES: &[Table] = &[
     table("replies", Format::Json, include_str!("exports/replies.sql")),
     table("campaign_reports", Format::Json, include_str!("exports/campaign_reports.sql")),
     table("daily_stats", Format::Csv, include_str!("exports/daily_stats.sql")),
+    table("webhook_endpoints", Format::Json, include_str!("exports/webhook_endpoints.sql")),
+    table("webhook_events", Format::Json, include_str!("exports/webhook_events.sql")),
+    table("webhook_deliveries", Format::Json, include_str!("exports/webhook_deliveries.sql")),
+    table("workflows", Format::Csv, include_str!("exports/workflows.sql")),
+    table("workflow_runs", Format::Json, include_str!("exports/workflow_runs.sql")),
     table("jobs", Format::Csv, include_str!("exports/jobs.sql")),
     table("audit_log", Format::Json, include_str!("exports/audit_log.sql")),
 ];
@@ -138,6 +144,7 @@ pub const LEFT_OUT: &[(&str, &str)] = &[
         "system_mails",
         "the installation's own mails, which are in the ledger of one organization and are no organization's",
     ),
+    ("webhook_secrets", "what deliveries are signed with: secrets"),
 ];
 
 /// How far an archive has come.

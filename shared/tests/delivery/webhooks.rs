@@ -13,6 +13,7 @@ use shared::delivery::sending::Answer as MailAnswer;
 use shared::delivery::tracking;
 use shared::delivery::unsubscribing::Wish;
 use shared::outreach::{activation, campaigns};
+use shared::platform::memberships::Role;
 use shared::platform::webhooks::deliveries::{self, Filter, State};
 use shared::platform::webhooks::dispatching::{self, Answer, Dispatched, Dispatcher, Failure, Post, Poster};
 use shared::platform::webhooks::endpoints::{self, DisabledReason, EndpointFields, NewEndpoint, Status};
@@ -383,6 +384,9 @@ async fn what_is_not_taken_is_tried_again_for_a_day_under_the_same_id() {
 #[tokio::test]
 async fn a_redirect_is_no_answer_and_410_is_the_last() {
     let stage = Stage::new().await;
+    for role in [Role::Owner, Role::Admin] {
+        stage.scene.session(role).await;
+    }
     let told = Told::new(&stage).await;
     sent(&stage).await;
     let poster = FakePoster::answering(Ok(302), "");
@@ -402,6 +406,11 @@ async fn a_redirect_is_no_answer_and_410_is_the_last() {
     tx.commit().await.unwrap();
     let acts = "select count(*) from audit_log where action = 'webhook_endpoint.disabled' and actor_kind = 'system'";
     assert_eq!(stage.scene.number(acts, &[]).await, 1);
+    let told_owners = "select count(*) from system_mails s join memberships m on m.role = 'owner' join users u on u.id = m.user_id
+                        join messages g on g.organization_id = s.organization_id and g.id = s.message_id and g.recipient = u.email
+                        where s.template = 'webhook_disabled'";
+    let every_mail = "select count(*) from system_mails where template = 'webhook_disabled'";
+    assert_eq!((stage.scene.number(told_owners, &[]).await, stage.scene.number(every_mail, &[]).await), (1, 1));
     // And nothing more is written for it.
     stage.apply(&[stage.event(key, EventKind::Complained).await]).await;
     assert!(!events(&stage).await.contains_key("message.complained"));

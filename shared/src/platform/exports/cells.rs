@@ -38,7 +38,7 @@ pub(super) fn write_header(file: &mut Vec<u8>, columns: &[String]) -> Result<()>
 
 fn write_line<'a>(file: &mut Vec<u8>, cells: impl Iterator<Item = &'a str>) -> Result<()> {
     let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(file);
-    writer.write_record(cells.map(|cell| guarded(cell))).map_err(Error::internal)?;
+    writer.write_record(cells.map(guarded)).map_err(Error::internal)?;
     writer.flush().map_err(Error::internal)
 }
 

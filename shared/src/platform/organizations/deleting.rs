@@ -21,7 +21,7 @@ const CHUNK: i64 = 5_000;
 /// How a mail names the day, as in 8 March 2026; it is one of UTC.
 const DAY: &str = "%-d %B %Y";
 /// Where the store keeps what is an organization's; below each, its id. Mails received lie elsewhere and expire by themselves.
-const PREFIXES: [&str; 3] = ["uploads", "errors", "logos"];
+const PREFIXES: [&str; 4] = ["uploads", "errors", "exports", "logos"];
 
 /// A deletion that has begun.
 #[derive(Debug, Clone)]

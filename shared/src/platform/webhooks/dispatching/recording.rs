@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{Answer, Claimed, Dispatched};
 use crate::db::Params;
+use crate::delivery::system_mail::{self, NewSystemMail, Template};
 use crate::platform::audit::{self, Actor};
 use crate::platform::config;
 use crate::platform::webhooks::deliveries::State;
@@ -100,11 +101,24 @@ async fn follow(
     Ok(has_taken && !has_failed && row.try_get("is_enabled")?)
 }
 
-/// Cancels what waits for an endpoint that is told nothing any more, and says so to whoever reads the record.
+/// Cancels what waits for an endpoint that is told nothing any more, and says so to the owners and to whoever reads the record.
 async fn disable(tx: &Tx, organization: OrganizationId, endpoint: WebhookEndpointId, reason: &str) -> Result<()> {
     tx.execute(include_str!("../endpoints/cancel_deliveries.sql"), &[&organization, &endpoint]).await?;
     let details = json!({ "reason": reason });
     audit::record_for(tx, organization, Actor::System, "webhook_endpoint.disabled", endpoint.0, &details, None).await?;
+    let act = crate::ids::fresh();
+    for owner in tx.query(include_str!("recording/owners.sql"), &[&organization, &endpoint]).await? {
+        let recipient: String = owner.try_get("email")?;
+        let mail = NewSystemMail {
+            template: Template::WebhookDisabled,
+            variables: json!({"organization": owner.try_get::<_, String>("organization")?, "url": owner.try_get::<_, String>("url")?}),
+            action: None,
+            dedupe_key: format!("webhook_disabled:{act}:{recipient}"),
+            recipient,
+            send_at: tx.now(),
+        };
+        system_mail::plan(tx, &mail).await?;
+    }
     tracing::warn!(%organization, %endpoint, reason, "a webhook endpoint is disabled");
     Ok(())
 }
