@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use super::{Aws, send};
+use crate::local::emulator::CODE_BUCKET;
 
 /// The outputs of a deployed template, by their keys.
 pub(crate) type Outputs = BTreeMap<String, String>;
@@ -28,9 +29,12 @@ impl Aws {
         template: &str,
         parameters: &[(&str, &str)],
     ) -> Result<Outputs> {
+        // CloudFormation takes 51,200 bytes in a request, and what is larger from a bucket.
+        let template_url = format!("{}/{CODE_BUCKET}/template.yaml", self.endpoint);
+        self.http.put(&template_url).body(template.to_owned()).send().await?.error_for_status()?;
         let mut fields = vec![
             ("StackName".to_owned(), name),
-            ("TemplateBody".to_owned(), template),
+            ("TemplateURL".to_owned(), template_url.as_str()),
             ("Capabilities.member.1".to_owned(), "CAPABILITY_IAM"),
             ("Capabilities.member.2".to_owned(), "CAPABILITY_AUTO_EXPAND"),
         ];
