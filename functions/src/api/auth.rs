@@ -115,7 +115,7 @@ impl Output for Redeemed {
 
 /// What a route answers to too many attempts.
 fn attempts(operation: &mut Operation<'_>) {
-    operation.problem(429, "There were too many attempts; `Retry-After` says when to come back.");
+    operation.problem(429, "There were too many attempts or requests; `Retry-After` says when to come back.");
 }
 
 /// Where somebody logs in.

@@ -43,6 +43,7 @@ pub fn router(state: Logos) -> Router {
 
 /// Where the file goes.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "LogoUpload")]
 struct UploadView {
     upload_id: Uuid,
     upload: PutView,

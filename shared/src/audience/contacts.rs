@@ -22,6 +22,7 @@ pub(super) const CUSTOM_KEY_MAXIMUM: usize = 64;
 /// Where a contact stands, over all campaigns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "ContactStatus")]
 pub enum Status {
     /// Nothing has been sent yet.
     Active,

@@ -28,6 +28,7 @@ const NOTE_MAXIMUM: usize = 200;
 /// Why an address is suppressed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "SuppressionReason")]
 pub enum Reason {
     /// It does not exist or refuses for good.
     HardBounce,

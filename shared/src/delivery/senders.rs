@@ -40,6 +40,7 @@ const DEFAULT_TIMEZONE: Tz = Tz::UTC;
 /// Whether a sender sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "SenderStatus")]
 pub enum Status {
     /// It has not been started.
     Pending,
@@ -135,6 +136,7 @@ pub struct Sender {
 
 /// What a sender's health was computed from: its latest mails, as many and as old as the installation's settings say.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "SenderHealth")]
 pub struct Health {
     /// Mails.
     pub sends: i64,

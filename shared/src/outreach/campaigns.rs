@@ -30,6 +30,7 @@ const URL_LIMIT: usize = 2_000;
 /// Where a campaign stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "CampaignStatus")]
 pub enum Status {
     /// Being written: nobody is enrolled.
     Draft,

@@ -25,6 +25,7 @@ const MAILS_MAXIMUM: i32 = 5;
 /// How an invite stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "InviteStatus")]
 pub enum Status {
     /// It can be accepted.
     Open,

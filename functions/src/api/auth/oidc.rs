@@ -18,6 +18,7 @@ const RETURN_PATH: &str = "/login/callback";
 
 /// The providers there are.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "IdentityProviders")]
 pub(super) struct Names {
     /// By their names.
     data: Vec<Name>,
@@ -25,6 +26,7 @@ pub(super) struct Names {
 
 /// A provider.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "IdentityProvider")]
 pub(super) struct Name {
     /// What it is called here.
     name: String,

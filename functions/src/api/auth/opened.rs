@@ -22,6 +22,7 @@ const MAX_AGE: u32 = 30 * 86_400;
 
 /// Whoever is logged in, and their session.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "OpenedSession")]
 pub(super) struct Answer {
     /// Who.
     user_id: UserId,

@@ -74,6 +74,7 @@ pub struct DatabaseHealth {
 
 /// How the installation is.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "InstallationHealth")]
 pub struct Health {
     /// The queues; null when the service that keeps them does not answer.
     pub queues: Option<Vec<Queue>>,
