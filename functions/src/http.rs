@@ -12,7 +12,7 @@ mod rate_limits;
 pub mod routes;
 pub mod visitor;
 
-pub use answers::{Accepted, Created, CsvFile, Either, JsonFile, NoContent, created};
+pub use answers::{Accepted, Created, CsvFile, Either, JsonFile, Linked, NoContent, created};
 pub use caller::Caller;
 pub use pages::{Listing, NoFilter, Page};
 pub use parts::{Body, Id, JsonOrCsv, Parameters, given, patched};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::{FromRef, State};
-use axum::{Json, Router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -12,7 +12,7 @@ use shared::platform::audit::{self, Actor};
 use shared::platform::organizations::deleting;
 use shared::{Database, Error, OrganizationId};
 
-use crate::http::{ApiResult, Body, Routes, Visitor, route};
+use crate::http::{ApiResult, Body, Linked, Routes, Visitor, route};
 
 /// What the routes work with.
 #[derive(Clone, FromRef)]
@@ -53,7 +53,7 @@ async fn create(
     visitor: Visitor,
     State(state): State<Restorations>,
     Body(body): Body<CreateBody>,
-) -> ApiResult<Json<RestoredView>> {
+) -> ApiResult<Linked<RestoredView>> {
     let opened = state.keys.open_action_token(ActionPurpose::RestoreOrganization, &body.token);
     let deletion = opened.map_err(|_| Error::not_found("deletion"))?;
     let organization = deleting::organization_of(&state.db, deletion).await?;
@@ -63,5 +63,5 @@ async fn create(
     let request_id = Some(visitor.request_id.as_str());
     audit::record(&tx, Actor::System, "organization.restored", organization.0, &details, request_id).await?;
     tx.commit().await?;
-    Ok(Json(RestoredView { organization_id: organization, name: restored.name, slug: restored.slug }))
+    Ok(Linked(RestoredView { organization_id: organization, name: restored.name, slug: restored.slug }))
 }

@@ -112,18 +112,23 @@ pub struct ContactInFull {
 pub struct ContactFields {
     /// The address. Needed for a new contact.
     #[serde(deserialize_with = "patched")]
+    #[schemars(email)]
     pub email: Option<Option<String>>,
     /// The whole name.
     #[serde(deserialize_with = "patched")]
+    #[schemars(length(max = LINE_MAXIMUM))]
     pub name: Option<Option<String>>,
     /// Given name.
     #[serde(deserialize_with = "patched")]
+    #[schemars(length(max = LINE_MAXIMUM))]
     pub first_name: Option<Option<String>>,
     /// Family name.
     #[serde(deserialize_with = "patched")]
+    #[schemars(length(max = LINE_MAXIMUM))]
     pub last_name: Option<Option<String>>,
     /// Where the person works.
     #[serde(deserialize_with = "patched")]
+    #[schemars(length(max = LINE_MAXIMUM))]
     pub company: Option<Option<String>>,
     /// IANA time zone.
     #[serde(deserialize_with = "patched")]

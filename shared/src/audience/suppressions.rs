@@ -142,6 +142,7 @@ pub struct Filter {
 #[serde(deny_unknown_fields)]
 pub struct NewSuppression {
     /// The address.
+    #[schemars(email)]
     pub email: String,
     /// The campaign that it is about; absent for all of them.
     pub campaign_id: Option<CampaignId>,
@@ -149,6 +150,7 @@ pub struct NewSuppression {
     #[serde(default)]
     pub reason: Reason,
     /// What the organization notes.
+    #[schemars(length(max = NOTE_MAXIMUM))]
     pub note: Option<String>,
 }
 
