@@ -89,25 +89,35 @@ pub(crate) struct Options {
     pub(crate) short: bool,
 }
 
+impl Options {
+    /// What the tests run: as every role, what covers the description.
+    pub(crate) const SHORT: Self = Self { role: None, examples: 0, seed: 1, short: true };
+}
+
 /// Runs it against the stack that runs, or one of this command's own. Fails on any finding.
 pub(crate) async fn conformance(places: &Places, database: Option<Login>, options: &Options) -> Result<ExitCode> {
-    let tools = Tools::ensure(places).await?;
     let stack = Stack::attach_or_start(places, database).await?;
+    Ok(if hold(places, &stack, options).await? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether nothing is found against this stack.
+pub(crate) async fn hold(places: &Places, stack: &Stack, options: &Options) -> Result<bool> {
+    let tools = Tools::ensure(places).await?;
     let client = stack.state.database.connect().await?;
     let without_name = up::address_without_name(&stack.state.api_url, &stack.state.emulator_url).await;
     let url = without_name.as_ref().unwrap_or(&stack.state.api_url);
     client.batch_execute(LIFT_LIMITS).await?;
-    let result = run(places, &tools, &client, url, options).await;
+    let is_sound = hold_as_all(places, &tools, &client, url, options).await;
     client.batch_execute(PUT_BACK).await?;
-    Ok(if result? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    is_sound
 }
 
 /// Whether nothing was found as any role. They go at once: a request waits more than it works.
-async fn run(places: &Places, tools: &Tools, client: &Client, url: &str, options: &Options) -> Result<bool> {
+async fn hold_as_all(places: &Places, tools: &Tools, client: &Client, url: &str, options: &Options) -> Result<bool> {
     let roles = ROLES.into_iter().filter(|role| options.role.as_deref().is_none_or(|asked| asked == *role));
     let runs = roles.map(|role| async move {
         let log = places.logs().join(format!("conformance-{role}.log"));
-        let run = hold(places, tools, client, url, role, &log, options);
+        let run = hold_as(places, tools, client, url, role, &log, options);
         let is_sound = say::step(&format!("Holding the API to its description as {role}"), run).await?;
         say::answer(format_args!("{}\n", findings(&std::fs::read_to_string(&log)?)));
         say::note(format_args!("All that was said of it is in {}", log.display()));
@@ -117,7 +127,7 @@ async fn run(places: &Places, tools: &Tools, client: &Client, url: &str, options
 }
 
 /// Whether nothing was found as this role.
-async fn hold(
+async fn hold_as(
     places: &Places,
     tools: &Tools,
     client: &Client,
