@@ -10,19 +10,22 @@ use functions::oidc::{ClientSecrets, Providers};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use shared::Result;
-use shared::db::Stage;
 use shared::delivery::system_mail::{Action, ActionPurpose};
+use shared::platform::webhooks::Reach;
 use shared::platform::{csrf, sessions};
 use testkit::TestDb;
 
 use crate::app::{Answer, App, call, filled_sample};
 
-/// A secret that is the same under every name.
+/// The client that has a secret; every other one is public.
+pub(crate) const CONFIDENTIAL: &str = "martlet with a secret";
+
+/// One secret, of that client, whoever the issuer is.
 struct OneSecret;
 
 impl ClientSecrets for OneSecret {
-    fn read<'a>(&'a self, _arn: &'a str) -> BoxFuture<'a, Result<String>> {
-        Box::pin(async { Ok("a secret: 100 %".to_owned()) })
+    fn find<'a>(&'a self, _issuer: &'a str, client_id: &'a str) -> BoxFuture<'a, Result<Option<String>>> {
+        Box::pin(async move { Ok((client_id == CONFIDENTIAL).then(|| "a secret: 100 %".to_owned())) })
     }
 }
 
@@ -32,7 +35,8 @@ pub(crate) fn state(db: &TestDb) -> Auth {
         db: db.as_role("martlet_identity"),
         keys: Arc::new(testkit::key_ring()),
         hasher: Arc::default(),
-        providers: Providers::new(Arc::new(HttpProviders::new()), Arc::new(OneSecret), Stage::Local).into(),
+        providers: Providers::new(Arc::new(HttpProviders::new(Reach::Loopback)), Arc::new(OneSecret), Reach::Loopback)
+            .into(),
         public_url: "https://mail.example.test".into(),
     }
 }
@@ -125,7 +129,7 @@ async fn from_signing_up_to_logging_out() {
     let acts: String = desk.app.scene.rows(acts, &[]).await[0].get(0);
     assert_eq!(
         acts,
-        "organization.created session.opened user.updated session.opened sessions.ended session.opened session.ended session.ended"
+        "organization.created user.email_confirmed session.opened user.updated session.opened sessions.ended session.opened session.ended session.ended"
     );
 }
 

@@ -13,11 +13,12 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use shared::platform::webhooks::Reach;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::app::Answer;
-use crate::auth::Desk;
+use crate::auth::{CONFIDENTIAL, Desk};
 
 /// Signs for the issuer in these tests, and nowhere else.
 const SIGNING_KEY: &str = include_str!("../certificates/signing_key.pem");
@@ -42,6 +43,8 @@ struct Issuer {
     seen: Arc<Mutex<Seen>>,
     rsa: RsaKeyPair,
     ec: EcdsaKeyPair,
+    /// What it calls us.
+    client_id: &'static str,
     /// The machine's time, in seconds since 1970, when the test began.
     now: i64,
 }
@@ -69,14 +72,12 @@ impl Issuer {
         let seen = Arc::<Mutex<Seen>>::default();
         let keys = keys(&rsa, &ec);
         tokio::spawn(serve(listener, url.clone(), keys, Arc::clone(&seen)));
-        let mut provider = json!({"name": "acme", "issuer": url, "client_id": "martlet at acme"});
-        if !is_public {
-            provider["secret_arn"] = json!("arn:aws:secretsmanager:eu-central-1:000000000000:secret:acme");
-        }
+        let client_id = if is_public { "martlet at acme" } else { CONFIDENTIAL };
+        let provider = json!({"name": "acme", "issuer": url, "client_id": client_id});
         let set = "update system_config set value = $1 where category = 'oidc' and key = 'providers'";
         desk.app.scene.run(set, &[&json!([provider]).to_string()]).await;
         let now = desk.app.scene.number("select extract(epoch from now())::bigint", &[]).await;
-        Self { desk, url, seen, rsa, ec, now }
+        Self { desk, url, seen, rsa, ec, now, client_id }
     }
 
     async fn begin(&self) -> Begun {
@@ -90,7 +91,7 @@ impl Issuer {
     fn claims(&self, begun: &Begun) -> Value {
         let now = self.now;
         json!({
-            "iss": self.url, "sub": "subject-1", "aud": "martlet at acme", "exp": now + 3_600, "iat": now,
+            "iss": self.url, "sub": "subject-1", "aud": self.client_id, "exp": now + 3_600, "iat": now,
             "nonce": begun.query["nonce"], "email": "ada@users.test", "email_verified": true, "given_name": "Ada",
         })
     }
@@ -207,13 +208,13 @@ async fn whoever_an_identity_provider_knows_is_logged_in() {
         let expected = |name: &str, value: &str| assert_eq!(seen.form[name], value, "{name}");
         expected("grant_type", "authorization_code");
         expected("code", "a code");
-        expected("redirect_uri", "https://mail.example.test/login/callback");
+        expected("redirect_uri", "https://mail.example.test/login/callback/acme");
         assert_eq!(begun.query["redirect_uri"], seen.form["redirect_uri"]);
         assert_eq!(begun.query["scope"], "openid email profile");
         assert_eq!(begun.query["code_challenge_method"], "S256");
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(&seen.form["code_verifier"]));
         assert_eq!(begun.query["code_challenge"], challenge);
-        let credentials = STANDARD.encode("martlet+at+acme:a+secret%3A+100+%25");
+        let credentials = STANDARD.encode("martlet+with+a+secret:a+secret%3A+100+%25");
         assert_eq!(seen.authorization.as_deref(), Some(format!("Basic {credentials}").as_str()));
         assert!(!seen.form.contains_key("client_secret"));
     }
@@ -324,7 +325,7 @@ async fn whose_address_is_not_verified_there_or_here_is_refused_with_a_clear_cod
 #[tokio::test]
 async fn a_provider_is_asked_within_bounds_and_its_redirects_are_not_followed() {
     let issuer = Issuer::new(true).await;
-    let host = HttpProviders::new();
+    let host = HttpProviders::new(Reach::Loopback);
     assert_eq!(host.get(&format!("{}/elsewhere", issuer.url)).await.unwrap().status, 302);
     assert!(host.get(&format!("{}/large", issuer.url)).await.is_err());
     assert_eq!(issuer.seen.lock().unwrap().asked.get("/keys"), None);

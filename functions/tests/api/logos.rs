@@ -11,7 +11,7 @@ use crate::app::App;
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and so on";
 
 fn logos(app: &App, store: &Arc<FakeObjectStore>) -> Router {
-    router(Logos { db: app.scene.db.app(), store: store.clone() })
+    router(Logos { db: app.scene.db.app(), keys: Arc::new(testkit::key_ring()), store: store.clone() })
 }
 
 #[tokio::test]
