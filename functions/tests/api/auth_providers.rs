@@ -1,18 +1,25 @@
 //! Logging in by an identity provider: an issuer on the loopback interface, and tokens that count and that don't.
 
 use std::collections::HashMap;
+use std::io;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use aws_smithy_http_client::tls::TlsContext;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use functions::adapters::provider_host::HttpProviders;
+use functions::adapters::webhook_poster::Lookup;
 use functions::oidc::ProviderHost;
+use futures_util::future::BoxFuture;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use shared::Error;
 use shared::platform::webhooks::Reach;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -320,6 +327,58 @@ async fn whose_address_is_not_verified_there_or_here_is_refused_with_a_clear_cod
     assert_eq!(refused.text("/code"), "account_not_confirmed");
     assert_eq!(issuer.desk.app.scene.number("select count(*) from identities", &[]).await, 0);
     issuer.desk.post("/v1/auth/oidc/start", json!({"provider": "unknown"})).await.expect(404);
+}
+
+#[tokio::test]
+async fn what_came_to_the_page_of_another_provider_is_taken_up_by_nobody() {
+    let issuer = Issuer::new(true).await;
+    let other = json!([{"name": "acme", "issuer": issuer.url, "client_id": "martlet at acme"},
+                       {"name": "other", "issuer": issuer.url, "client_id": "martlet at acme"}]);
+    let set = "update system_config set value = $1 where category = 'oidc' and key = 'providers'";
+    issuer.desk.app.scene.run(set, &[&other.to_string()]).await;
+    let begun = issuer.begin().await;
+    let claims = issuer.claims(&begun);
+    let body = json!({"provider": "other", "state": begun.query["state"], "code": "a code", "ticket": begun.ticket});
+    let mixed_up = issuer.desk.post("/v1/auth/oidc/callback", body).await.expect(409);
+    assert_eq!(mixed_up.text("/code"), "login_not_under_way");
+    assert_eq!(issuer.seen.lock().unwrap().asked.get("/token"), None, "nobody is shown the code");
+    issuer.come_back(&begun, issuer.rs256(&claims)).await.expect(201);
+}
+
+/// Leads every name to one address, and counts how often it was asked for one.
+#[derive(Debug, Clone)]
+struct Leading(IpAddr, Arc<AtomicUsize>);
+
+impl Lookup for Leading {
+    fn addresses<'a>(&'a self, _host: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async { Ok(vec![self.0]) })
+    }
+}
+
+#[tokio::test]
+async fn a_provider_is_asked_where_everybody_can_go_and_nowhere_else() {
+    let issuer = Issuer::new(true).await;
+    let port = issuer.url.rsplit(':').next().unwrap().to_owned();
+    for inside in ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1"] {
+        let lookup = Leading(inside.parse().unwrap(), Arc::default());
+        let host = HttpProviders::with(lookup.clone(), TlsContext::default(), Reach::Public);
+        for url in [format!("https://issuer.example.com:{port}/keys"), "https://issuer.example.com/keys".to_owned()] {
+            let refused = host.get(&url).await;
+            assert!(matches!(refused, Err(Error::Unavailable(_))), "{url} at {inside}");
+        }
+        assert_eq!(lookup.1.load(Ordering::SeqCst), 2);
+        // An address in numbers, and plain HTTP, are asked of nobody.
+        for url in [
+            format!("https://127.0.0.1:{port}/keys"),
+            format!("http://issuer.example.com:{port}/keys"),
+            issuer.url.clone(),
+        ] {
+            assert!(host.post(&url, "code=secret".to_owned(), None).await.is_err(), "{url}");
+        }
+        assert_eq!(lookup.1.load(Ordering::SeqCst), 2);
+    }
+    assert!(issuer.seen.lock().unwrap().asked.is_empty(), "nothing has come in");
 }
 
 #[tokio::test]

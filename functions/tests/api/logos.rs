@@ -48,6 +48,19 @@ async fn a_logo_is_uploaded_by_a_signed_url_and_served_to_everybody() {
 }
 
 #[tokio::test]
+async fn logos_are_counted_by_the_address_that_asks_for_them() {
+    let (app, store) = (App::new().await, Arc::<FakeObjectStore>::default());
+    app.scene.run("update system_config set value = '2' where category = 'rate_limits' and key = 'public'", &[]).await;
+    let id = app.scene.organization.to_string();
+    let fill = [("ORGANIZATION_ID", id.as_str()), ("NAME", "0123456789abcdef0123456789abcdef.png")];
+    for _ in 0..2 {
+        app.sample(logos(&app, &store), "organizations/logo_show", &fill).await.expect(404);
+    }
+    let refused = app.sample(logos(&app, &store), "organizations/logo_show", &fill).await.expect(429);
+    assert_eq!(refused.text("/code"), "rate_limited");
+}
+
+#[tokio::test]
 async fn what_is_no_logo_is_refused_and_another_organization_has_none_of_ours() {
     let (app, store) = (App::new().await, Arc::<FakeObjectStore>::default());
     let id = app.scene.organization;

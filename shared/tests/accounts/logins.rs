@@ -70,6 +70,26 @@ async fn sessions_have_128_bits_or_more_and_are_kept_as_their_hash() {
 }
 
 #[tokio::test]
+async fn a_session_lasts_thirty_days_or_seven_days_unused() {
+    let reception = Reception::with_ada().await;
+    let token = reception.log_in(ADA, PASSWORD).await.unwrap().token;
+    let lasts = "select extract(epoch from expires_at - created_at)::bigint from sessions";
+    assert_eq!(reception.count(lasts, &[]).await, 30 * 86_400);
+    for (ago, is_open) in [("6 days 23 hours", true), ("7 days 1 second", false)] {
+        let sql = format!("update sessions set last_used_at = now() - interval '{ago}'");
+        reception.scene.run(&sql, &[]).await;
+        assert_eq!(reception.who(&token).await.is_some(), is_open, "{ago}");
+    }
+    for (ago, is_open) in [("29 days 23 hours", true), ("30 days", false)] {
+        let sql = format!(
+            "update sessions set last_used_at = now(), expires_at = now() - interval '{ago}' + interval '30 days'"
+        );
+        reception.scene.run(&sql, &[]).await;
+        assert_eq!(reception.who(&token).await.is_some(), is_open, "{ago}");
+    }
+}
+
+#[tokio::test]
 async fn whoever_switches_goes_on_with_another_session_in_an_organization_of_theirs() {
     let reception = Reception::with_ada().await;
     let at_home = reception.log_in(ADA, PASSWORD).await.unwrap();
