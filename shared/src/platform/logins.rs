@@ -295,9 +295,9 @@ async fn send_link(
     };
     system_mail::plan(&tx, &mail).await?;
     if account.is_some() && may_mail {
-        tx.keep().await?
+        tx.keep().await?;
     } else {
-        tx.take_back().await?
+        tx.take_back().await?;
     }
     tx.commit().await
 }

@@ -79,9 +79,9 @@ pub async fn sign_up(
     tx.execute(include_str!("sign_ups/insert_user.sql"), &[&user, &its_email, &hash, &first_name, &last_name]).await?;
     found_organization(&tx, organization, &name, user, request_id).await?;
     if present.is_none() {
-        tx.keep().await?
+        tx.keep().await?;
     } else {
-        tx.take_back().await?
+        tx.take_back().await?;
     }
 
     let may_mail = attempts::may_mail(&tx, entrance.keys, email.as_str()).await?;
@@ -103,9 +103,9 @@ pub async fn sign_up(
     };
     system_mail::plan(&tx, &mail).await?;
     if may_mail {
-        tx.keep().await?
+        tx.keep().await?;
     } else {
-        tx.take_back().await?
+        tx.take_back().await?;
     }
     tx.commit().await
 }
