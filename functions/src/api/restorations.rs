@@ -46,6 +46,8 @@ struct RestoredView {
     organization_id: OrganizationId,
     name: String,
     slug: String,
+    /// `active`, or `suspended` where whoever runs the installation has stopped it meanwhile.
+    status: String,
 }
 
 /// Ends the deletion that the token is about. Its members log in again.
@@ -59,9 +61,14 @@ async fn create(
     let organization = deleting::organization_of(&state.db, deletion).await?;
     let tx = state.db.begin(organization).await?;
     let restored = deleting::restore(&tx, deletion).await?;
-    let details = json!({"before": {"status": "deleting"}, "after": {"status": "active"}, "by": "link"});
+    let details = json!({"before": {"status": "deleting"}, "after": {"status": restored.status}, "by": "link"});
     let request_id = Some(visitor.request_id.as_str());
     audit::record(&tx, Actor::System, "organization.restored", organization.0, &details, request_id).await?;
     tx.commit().await?;
-    Ok(Linked(RestoredView { organization_id: organization, name: restored.name, slug: restored.slug }))
+    Ok(Linked(RestoredView {
+        organization_id: organization,
+        name: restored.name,
+        slug: restored.slug,
+        status: restored.status,
+    }))
 }

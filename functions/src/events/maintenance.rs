@@ -10,7 +10,7 @@ use shared::outreach::statistics::folding::{self, Folded};
 use shared::platform::idempotency::sweeping::{self, Swept};
 use shared::platform::organizations::deleting::{self, Deleted};
 use shared::platform::organizations::logos::RemovingStore;
-use shared::platform::webhooks;
+use shared::platform::{rate_limits, sign_ups, webhooks};
 use shared::{Database, Result};
 use tokio::time::Instant;
 
@@ -38,6 +38,10 @@ pub struct Run {
     pub swept: Swept,
     /// What was swept of what had been told elsewhere.
     pub told: webhooks::sweeping::Swept,
+    /// What was swept of counts of requests.
+    pub counted: rate_limits::sweeping::Swept,
+    /// What was swept of sign-ups that nobody has confirmed.
+    pub abandoned: sign_ups::sweeping::Swept,
     /// What was deleted of organizations whose time of grace is over.
     pub deleted: Deleted,
 }
@@ -49,8 +53,19 @@ pub async fn handle(Maintenance { db, store }: &Maintenance, _event: serde_json:
     let examined = examining::examine(db, begin + LONGEST_RUN).await;
     let swept = sweeping::sweep(db, begin + LONGEST_RUN).await;
     let told = webhooks::sweeping::sweep(db, begin + LONGEST_RUN).await;
+    let counted = rate_limits::sweeping::sweep(db, begin + LONGEST_RUN).await;
+    // Their organizations are among those that are deleted then.
+    let abandoned = sign_ups::sweeping::sweep(db, begin + LONGEST_RUN).await;
     // The longest work, for which nobody waits, has what is left of the time.
     let deleted = deleting::finish(db, store.as_ref(), begin + LONGEST_RUN).await;
-    tracing::info!(?folded, ?examined, ?swept, ?told, ?deleted, "the run is over");
-    Ok(Run { folded: folded?, examined: examined?, swept: swept?, told: told?, deleted: deleted? })
+    tracing::info!(?folded, ?examined, ?swept, ?told, ?counted, ?abandoned, ?deleted, "the run is over");
+    Ok(Run {
+        folded: folded?,
+        examined: examined?,
+        swept: swept?,
+        told: told?,
+        counted: counted?,
+        abandoned: abandoned?,
+        deleted: deleted?,
+    })
 }

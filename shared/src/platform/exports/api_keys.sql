@@ -1,5 +1,5 @@
 select array[x.id::text] as place, row_to_json(x)::text as row
-  from (select id, name, prefix, scopes, created_by, expires_at, revoked_at, last_used_at, created_at, updated_at
+  from (select id, name, mode, prefix, scopes, created_by, expires_at, revoked_at, last_used_at, created_at, updated_at
           from api_keys
          where id > coalesce(($1::text[])[1]::uuid, '00000000-0000-0000-0000-000000000000')
          order by id
