@@ -35,6 +35,7 @@ pub const TABLES_WITHOUT_TENANT: &[(&str, &str)] = &[
 /// Indexes of tenant tables that do not begin with the tenant, and why.
 pub const INDEXES_WITHOUT_TENANT: &[(&str, &str)] = &[
     ("invites_id_idx", "whoever holds the link of an invite knows no tenant"),
+    ("onboarding_founder_idx", "whoever deletes a person asks for what they have founded, wherever it is"),
     ("memberships_user_idx", "a login asks for the organizations of one person"),
     ("sessions_of_user_idx", "a person asks for their sessions in all of their organizations"),
     ("organizations_deletion_key", "whoever holds the link that ends a deletion is logged in nowhere"),
@@ -42,15 +43,16 @@ pub const INDEXES_WITHOUT_TENANT: &[(&str, &str)] = &[
         "organizations_slug_key",
         "the short name is an organization's name to the world; only the owner and a sign-up insert organizations",
     ),
-    (
-        "subscriptions_stripe_customer_key",
-        "a customer of Stripe is one organization's; only what Stripe has signed writes it",
-    ),
+    ("stripe_customers_id_key", "a customer of Stripe is one organization's; only what Stripe has signed writes it"),
 ];
 
 /// Functions that run with the owner's rights and so see every tenant, and what they tell.
 pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
-    ("begin_trial", "the status of the caller's own trial; whether its person had one elsewhere follows from it"),
+    ("begin_trial", "the status of the caller's own trial; whether its founder had one elsewhere follows from it"),
+    (
+        "begin_onboarding",
+        "yes or no: begins the onboarding of an organization for its owner, who belongs to the one that asks",
+    ),
     (
         "administer_organization",
         "sets plan or status of one organization, for the installation's administrators, and records it there",
@@ -89,6 +91,18 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
     (
         "organizations_with_deliveries_due",
         "ids of organizations, for the scheduler, which has no other way to know its tenants",
+    ),
+    (
+        "organizations_with_endpoints_to_delete",
+        "ids of organizations, for maintenance, which has no other way to know its tenants",
+    ),
+    (
+        "organizations_with_exports_untouched_since",
+        "ids of organizations, for maintenance, which has no other way to know its tenants",
+    ),
+    (
+        "organizations_with_runs_to_end",
+        "ids of organizations, for maintenance, which has no other way to know its tenants",
     ),
     (
         "organizations_with_webhook_events_before",

@@ -130,7 +130,7 @@ impl Walk {
                 Arc::<Hints>::default() as Arc<dyn JobQueue>,
                 Arc::<FakeAccount>::default(),
             ))
-            .merge(subscriptions::router(db.clone()))
+            .merge(crate::subscriptions::router(&self.app))
             .merge(webhooks::router(crate::webhooks::webhooks(db.clone())))
             .merge(workflows::router(crate::webhooks::webhooks(db.clone())))
             .merge(logos::router(Logos { db: db.clone(), store: self.store.clone() }))

@@ -47,6 +47,7 @@ migrations![
     "0026_organizations",
     "0027_webhooks",
     "0028_subscriptions",
+    "0030_bounds",
 ];
 
 /// The roles that functions log in as. None owns anything or passes row-level security.

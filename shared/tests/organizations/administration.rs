@@ -86,7 +86,7 @@ async fn plan_and_suspension_are_set_and_recorded_in_the_organization() {
         [
             (
                 "organization.plan_set",
-                r#"{"by": "installation", "after": {"plan_type": "pro"}, "before": {"plan_type": "enterprise"}}"#
+                r#"{"by": "installation", "after": {"plan_type": "pro", "plan_source": "administrator"}, "before": {"plan_type": "enterprise", "plan_source": "administrator"}}"#
             ),
             (
                 "organization.suspended",
