@@ -10,7 +10,7 @@ use shared::outreach::statistics::folding::{self, Folded};
 use shared::platform::idempotency::sweeping::{self, Swept};
 use shared::platform::organizations::deleting::{self, Deleted};
 use shared::platform::organizations::logos::RemovingStore;
-use shared::platform::webhooks;
+use shared::platform::{jobs, webhooks, workflows};
 use shared::{Database, Result};
 use tokio::time::Instant;
 
@@ -38,6 +38,12 @@ pub struct Run {
     pub swept: Swept,
     /// What was swept of what had been told elsewhere.
     pub told: webhooks::sweeping::Swept,
+    /// What became of exports that nobody does any more.
+    pub jobs: jobs::sweeping::Swept,
+    /// What became of runs that nobody reports of, and of old ones.
+    pub runs: workflows::sweeping::Swept,
+    /// What was deleted of endpoints.
+    pub endpoints: webhooks::deleting::Deleted,
     /// What was deleted of organizations whose time of grace is over.
     pub deleted: Deleted,
 }
@@ -49,8 +55,20 @@ pub async fn handle(Maintenance { db, store }: &Maintenance, _event: serde_json:
     let examined = examining::examine(db, begin + LONGEST_RUN).await;
     let swept = sweeping::sweep(db, begin + LONGEST_RUN).await;
     let told = webhooks::sweeping::sweep(db, begin + LONGEST_RUN).await;
+    let jobs = jobs::sweeping::sweep(db).await;
+    let runs = workflows::sweeping::sweep(db, begin + LONGEST_RUN).await;
+    let endpoints = webhooks::deleting::finish(db, begin + LONGEST_RUN).await;
     // The longest work, for which nobody waits, has what is left of the time.
     let deleted = deleting::finish(db, store.as_ref(), begin + LONGEST_RUN).await;
-    tracing::info!(?folded, ?examined, ?swept, ?told, ?deleted, "the run is over");
-    Ok(Run { folded: folded?, examined: examined?, swept: swept?, told: told?, deleted: deleted? })
+    tracing::info!(?folded, ?examined, ?swept, ?told, ?jobs, ?runs, ?endpoints, ?deleted, "the run is over");
+    Ok(Run {
+        folded: folded?,
+        examined: examined?,
+        swept: swept?,
+        told: told?,
+        jobs: jobs?,
+        runs: runs?,
+        endpoints: endpoints?,
+        deleted: deleted?,
+    })
 }
