@@ -282,3 +282,65 @@ insert into system_config (category, key, value_type, value, description) values
     ('workflows', 'run_timeout', 'duration', '1 day',
      'How long a run may last, from its start on, before it is noted as timed out; a report that comes later still counts.'),
     ('workflows', 'keep_for', 'duration', '90 days', 'How long runs of workflows are kept.');
+
+-- Requests of a month, counted where those of a minute are, in the same row and by the machine's clock, and so by no further write. Those of
+-- sessions are nobody's use of the API.
+alter table request_counts
+    add column month date not null default date_trunc('month', now() at time zone 'UTC')::date,
+    add column month_used bigint not null default 0;
+-- No plan bounds them at first.
+alter table plan_limits
+    drop constraint plan_limits_name_check,
+    add constraint plan_limits_name_check
+        check (name in ('mails_a_day', 'senders', 'active_campaigns', 'lists', 'contacts_a_list', 'api_requests_a_month'));
+grant select on plan_limits to martlet_identity, martlet_admin;
+
+-- What waits, with what is to be told elsewhere.
+create or replace function waiting_work() returns table (work text, waiting bigint, oldest_seconds bigint)
+    language sql stable security definer
+    set search_path = pg_catalog, public, pg_temp
+as $$
+    select 'mails', coalesce(sum(w.n), 0)::bigint, coalesce(max(extract(epoch from clock_now() - w.oldest)), 0)::bigint
+      from organizations o
+      cross join lateral (
+            select count(*) as n, min(m.send_at) as oldest
+              from messages m
+             where m.organization_id = o.id and m.state = 'scheduled' and m.slot_day is not null and m.send_at <= clock_now()) as w
+    union all
+    select 'unresolved', coalesce(sum(w.n), 0)::bigint, oldest_unresolved_seconds()
+      from organizations o
+      cross join lateral (
+            select count(*) as n from messages m where m.organization_id = o.id and m.state in ('unknown', 'review')) as w
+    union all
+    select 'imports', count(*), coalesce(max(extract(epoch from now() - coalesce(b.heartbeat_at, b.started_at))), 0)::bigint
+      from import_batches b
+     where b.status = 'processing'
+    union all
+    select 'jobs', count(*), coalesce(max(extract(epoch from now() - coalesce(j.heartbeat_at, j.created_at))), 0)::bigint
+      from jobs j
+     where j.state in ('pending', 'running')
+    union all
+    select 'deliveries', coalesce(sum(w.n), 0)::bigint, coalesce(max(extract(epoch from now() - w.oldest)), 0)::bigint
+      from webhook_endpoints e
+      cross join lateral (
+            select count(*) as n, min(d.next_attempt_at) as oldest
+              from webhook_deliveries d
+             where d.organization_id = e.organization_id and d.endpoint_id = e.id
+               and d.state = 'pending' and d.next_attempt_at <= now()) as w
+     where e.status = 'enabled' and e.url is not null
+$$;
+
+-- When functions have last left a trace, of those that leave one where it is found at once.
+create function signs_of_life() returns table (function_name text, last_sign_at timestamptz)
+    language sql stable security definer
+    set search_path = pg_catalog, public, pg_temp
+as $$
+    select 'scheduler', (select confirmed_at from ledger_runs where isfinite(confirmed_at))
+    union all
+    select 'importer', (select max(heartbeat_at) from import_batches)
+    union all
+    select 'job_runner', (select max(heartbeat_at) from jobs)
+    union all
+    select 'maintenance', (select max(updated_at) from sender_health)
+$$;
+grant execute on function signs_of_life() to martlet_admin;

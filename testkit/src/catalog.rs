@@ -131,6 +131,7 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
     ("organizations_with_work", "ids of organizations, for the scheduler, which has no other way to know its tenants"),
     ("refuse_disabled_users", "nothing: refuses the session of somebody whom an administrator has disabled"),
     ("schema_version", "one number: how far the database has been migrated"),
+    ("signs_of_life", "times: when functions have last left a trace, whoever they worked for"),
     ("waiting_work", "numbers: how much waits and for how long, over all organizations"),
 ];
 

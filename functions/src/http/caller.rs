@@ -180,6 +180,10 @@ async fn authenticate(db: &Database, parts: &Parts) -> ApiResult<(Tx, Principal)
         tx.rollback().await?;
         return Err(ApiError::too_many_requests());
     }
+    if let Some(used_up) = &who.used_up {
+        tx.rollback().await?;
+        return Err(ApiError::used_up(used_up));
+    }
     if let Err(error) = authorize(parts, &who.rights) {
         tx.rollback().await?;
         return Err(error.into());

@@ -8,7 +8,7 @@ use axum::Router;
 use functions::api::imports::Imports;
 use functions::api::logos::Logos;
 use functions::api::{
-    campaigns, domains, imports, lists, logos, messages, organizations, senders, subscriptions, webhooks, workflows,
+    campaigns, domains, imports, lists, logos, messages, organizations, senders, webhooks, workflows,
 };
 use functions::http::access::ROUTES;
 use serde_json::Value;

@@ -142,7 +142,7 @@ pub const LEFT_OUT: &[(&str, &str)] = &[
     ("import_matches", "what an import that is under way remembers"),
     ("limit_usage", "counters of the present limits; what was sent stands in messages and daily_stats"),
     ("rate_limit_windows", "requests of the present minute"),
-    ("request_counts", "requests of the present minute"),
+    ("request_counts", "requests of the present minute and month"),
     ("sessions", "where people are logged in, which is theirs and a secret"),
     ("stripe_events", "ids of what Stripe has told, so that nothing is taken twice"),
     (
