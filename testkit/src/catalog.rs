@@ -44,6 +44,10 @@ pub const INDEXES_WITHOUT_TENANT: &[(&str, &str)] = &[
         "the short name is an organization's name to the world; only the owner and a sign-up insert organizations",
     ),
     ("stripe_customers_id_key", "a customer of Stripe is one organization's; only what Stripe has signed writes it"),
+    (
+        "subscriptions_stripe_customer_key",
+        "a customer of Stripe is one organization's; only what Stripe has signed writes it",
+    ),
 ];
 
 /// Functions that run with the owner's rights and so see every tenant, and what they tell.

@@ -4,6 +4,7 @@ use axum::Router;
 use axum::http::Method;
 use functions::api::subscriptions::{self, Subscriptions};
 use serde_json::json;
+use shared::platform::memberships::Role;
 
 use crate::app::App;
 
@@ -15,6 +16,8 @@ pub(crate) fn router(app: &App) -> Router {
 #[tokio::test]
 async fn the_onboarding_goes_its_steps_and_ends_with_a_trial() {
     let app = App::new().await;
+    // Whose trial it is.
+    app.scene.session(Role::Owner).await;
     let router = || crate::subscriptions::router(&app);
     let begun = app.sample(router(), "onboarding/find", &[]).await.expect(200);
     assert_eq!((begun.text("/step"), &begun.body["mails"]), ("pending", &json!([])));
