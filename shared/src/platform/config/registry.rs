@@ -336,14 +336,14 @@ pub const DEFINITIONS: &[Definition] = &[
         "30 days",
         "How long webhook events and their deliveries are kept.",
     ),
+    duration("workflows", "keep_for", ("1 day", "365 days"), "90 days", "How long runs of workflows are kept."),
     duration(
         "workflows",
         "run_timeout",
-        ("10 min", "30 days"),
+        ("10m", "30 days"),
         "1 day",
         "How long a run may last, from its start on, before it is noted as timed out; a report that comes later still counts.",
     ),
-    duration("workflows", "keep_for", ("1 day", "365 days"), "90 days", "How long runs of workflows are kept."),
 ];
 /// Identity providers: each has at least name, issuer and client.
 fn a_list(value: &Value) -> Result<(), &'static str> {
