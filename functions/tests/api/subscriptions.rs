@@ -18,7 +18,7 @@ async fn the_onboarding_goes_its_steps_and_ends_with_a_trial() {
     let app = App::new().await;
     // Whose trial it is.
     app.scene.session(Role::Owner).await;
-    let router = || crate::subscriptions::router(&app);
+    let router = || router(&app);
     let begun = app.sample(router(), "onboarding/find", &[]).await.expect(200);
     assert_eq!((begun.text("/step"), &begun.body["mails"]), ("pending", &json!([])));
     let told = app.sample(router(), "onboarding/update", &[]).await.expect(200);
@@ -45,7 +45,7 @@ async fn the_onboarding_goes_its_steps_and_ends_with_a_trial() {
 #[tokio::test]
 async fn usage_is_told_of_the_own_organization_alone() {
     let app = App::new().await;
-    let router = || crate::subscriptions::router(&app);
+    let router = || router(&app);
     app.scene
         .run("update organizations set plan_type = 'free', plan_source = 'default', has_plan_limits = true", &[])
         .await;
