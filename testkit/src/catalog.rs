@@ -35,6 +35,7 @@ pub const TABLES_WITHOUT_TENANT: &[(&str, &str)] = &[
 /// Indexes of tenant tables that do not begin with the tenant, and why.
 pub const INDEXES_WITHOUT_TENANT: &[(&str, &str)] = &[
     ("invites_id_idx", "whoever holds the link of an invite knows no tenant"),
+    ("onboarding_founder_idx", "whoever deletes a person asks for what they have founded, wherever it is"),
     ("memberships_user_idx", "a login asks for the organizations of one person"),
     ("sessions_of_user_idx", "a person asks for their sessions in all of their organizations"),
     ("organizations_deletion_key", "whoever holds the link that ends a deletion is logged in nowhere"),
@@ -42,6 +43,7 @@ pub const INDEXES_WITHOUT_TENANT: &[(&str, &str)] = &[
         "organizations_slug_key",
         "the short name is an organization's name to the world; only the owner and a sign-up insert organizations",
     ),
+    ("stripe_customers_id_key", "a customer of Stripe is one organization's; only what Stripe has signed writes it"),
     (
         "subscriptions_stripe_customer_key",
         "a customer of Stripe is one organization's; only what Stripe has signed writes it",
@@ -50,8 +52,12 @@ pub const INDEXES_WITHOUT_TENANT: &[(&str, &str)] = &[
 
 /// Functions that run with the owner's rights and so see every tenant, and what they tell.
 pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
-    ("begin_trial", "the status of the caller's own trial; whether its person had one elsewhere follows from it"),
     ("abandon_sign_ups", "a number: deletes accounts that nobody has confirmed for a week, for maintenance"),
+    ("begin_trial", "the status of the caller's own trial; whether its founder had one elsewhere follows from it"),
+    (
+        "begin_onboarding",
+        "yes or no: begins the onboarding of an organization for its owner, who belongs to the one that asks",
+    ),
     (
         "administer_organization",
         "sets plan or status of one organization, for the installation's administrators, and records it there",
@@ -93,6 +99,18 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
         "ids of organizations, for the scheduler, which has no other way to know its tenants",
     ),
     (
+        "organizations_with_endpoints_to_delete",
+        "ids of organizations, for maintenance, which has no other way to know its tenants",
+    ),
+    (
+        "organizations_with_exports_untouched_since",
+        "ids of organizations, for maintenance, which has no other way to know its tenants",
+    ),
+    (
+        "organizations_with_runs_to_end",
+        "ids of organizations, for maintenance, which has no other way to know its tenants",
+    ),
+    (
         "organizations_with_webhook_events_before",
         "ids of organizations, for maintenance, which has no other way to know its tenants",
     ),
@@ -124,6 +142,7 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
     ),
     ("sweep_request_counts", "a number: deletes counts of requests whose minute is long over, for maintenance"),
     ("schema_version", "one number: how far the database has been migrated"),
+    ("signs_of_life", "times: when functions have last left a trace, whoever they worked for"),
     ("waiting_work", "numbers: how much waits and for how long, over all organizations"),
 ];
 

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
-use futures_util::future::{BoxFuture, try_join_all};
+use futures_util::future::{BoxFuture, join, join_all, try_join_all};
 use serde::Serialize;
 use shared::audience::imports::ImportQueue;
 use shared::db::Stage;
 use shared::delivery::scheduling::{Hint, SendQueue};
+use shared::error::describe;
 use shared::platform::administration::health::{Queue, Queues};
 use shared::platform::jobs::JobQueue;
 use shared::platform::webhooks::dispatching::WebhookQueue;
@@ -187,6 +188,9 @@ pub struct SqsDepths {
     queues: Vec<(String, String)>,
 }
 
+/// What follows a queue's name in that of its dead letters.
+const DEAD_LETTERS: &str = "_dead_letters";
+
 impl SqsDepths {
     /// The queues of a text such as `send=https://…,send_dead_letters=https://…`.
     ///
@@ -201,30 +205,49 @@ impl SqsDepths {
         Ok(Self { client: aws_sdk_sqs::Client::new(&aws.config), queues })
     }
 
-    async fn depth(&self, name: &str, url: &str) -> Result<Queue> {
-        let [waiting, in_flight, delayed] = [
+    /// Waiting, in flight and delayed.
+    async fn numbers(&self, url: &str) -> Result<[i64; 3]> {
+        let attributes = [
             QueueAttributeName::ApproximateNumberOfMessages,
             QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
             QueueAttributeName::ApproximateNumberOfMessagesDelayed,
         ];
-        let asked = Some(vec![waiting.clone(), in_flight.clone(), delayed.clone()]);
+        let asked = Some(attributes.to_vec());
         let answer = self.client.get_queue_attributes().queue_url(url).set_attribute_names(asked).send().await;
         let answer = answer.map_err(|error| Error::Unavailable(Box::new(error)))?;
-        let number = |attribute: &QueueAttributeName| -> Result<i64> {
+        let mut numbers = [0; 3];
+        for (number, attribute) in numbers.iter_mut().zip(&attributes) {
             let text = answer.attributes().and_then(|attributes| attributes.get(attribute));
-            text.ok_or_else(|| Error::internal("a queue does not tell what it holds"))?.parse().map_err(Error::internal)
-        };
-        Ok(Queue {
+            let text = text.ok_or_else(|| Error::internal("a queue does not tell what it holds"))?;
+            *number = text.parse().map_err(Error::internal)?;
+        }
+        Ok(numbers)
+    }
+
+    /// The same of the queue of that name; `None` for one that does not answer, or is none.
+    async fn known(&self, name: &str) -> Option<[i64; 3]> {
+        let (_, url) = self.queues.iter().find(|(known, _)| known == name)?;
+        let numbers = self.numbers(url).await;
+        numbers.inspect_err(|error| tracing::warn!(name, error = describe(error), "a queue does not answer")).ok()
+    }
+
+    async fn depth(&self, name: &str) -> Queue {
+        let dead_letters = format!("{name}{DEAD_LETTERS}");
+        let (numbers, dead) = join(self.known(name), self.known(&dead_letters)).await;
+        Queue {
             name: name.to_owned(),
-            waiting: number(&waiting)?,
-            in_flight: number(&in_flight)?,
-            delayed: number(&delayed)?,
-        })
+            waiting: numbers.map(|[waiting, _, _]| waiting),
+            in_flight: numbers.map(|[_, in_flight, _]| in_flight),
+            delayed: numbers.map(|[_, _, delayed]| delayed),
+            // Whoever looks at one of them has not taken it up.
+            dead_letters: dead.map(|[waiting, in_flight, _]| waiting + in_flight),
+        }
     }
 }
 
 impl Queues for SqsDepths {
-    fn depths(&self) -> BoxFuture<'_, Result<Vec<Queue>>> {
-        Box::pin(try_join_all(self.queues.iter().map(|(name, url)| self.depth(name, url))))
+    fn depths(&self) -> BoxFuture<'_, Vec<Queue>> {
+        let names = self.queues.iter().map(|(name, _)| name.as_str()).filter(|name| !name.ends_with(DEAD_LETTERS));
+        Box::pin(join_all(names.map(|name| self.depth(name))))
     }
 }

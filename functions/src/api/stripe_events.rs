@@ -10,6 +10,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode};
+use shared::delivery::tokens::KeyRing;
 use shared::platform::stripe::{self, Event, Refusal, Secret};
 use shared::platform::subscriptions::receiving;
 use shared::{Database, Error};
@@ -26,6 +27,8 @@ const SIGNATURE: &str = "stripe-signature";
 pub struct StripeEvents {
     /// Logged in as martlet_billing.
     pub db: Database,
+    /// What the references of checkouts are signed with.
+    pub keys: Arc<KeyRing>,
     /// The endpoint's secret, where there is one.
     pub secret: Option<Arc<Secret>>,
 }
@@ -55,7 +58,7 @@ async fn receive(
     let now = tx.now();
     tx.commit().await?;
     signed.check_age(now)?;
-    let Some(event) = Event::read(&body)? else { return Ok(StatusCode::NO_CONTENT) };
+    let Some(event) = Event::read(&hook.keys, &body)? else { return Ok(StatusCode::NO_CONTENT) };
     let received = receiving::receive(&hook.db, &event).await?;
     tracing::info!(event_id = event.id, customer_id = event.customer, ?received, "an event of Stripe has come");
     Ok(StatusCode::NO_CONTENT)

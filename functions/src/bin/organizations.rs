@@ -8,8 +8,9 @@ use functions::adapters::sqs::SqsQueue;
 use functions::api::exports::{self, Exports};
 use functions::api::invites::{self, Invites};
 use functions::api::logos::{self, Logos};
+use functions::api::organizations;
 use functions::api::restorations::{self, Restorations};
-use functions::api::{organizations, subscriptions};
+use functions::api::subscriptions::{self, Subscriptions};
 use functions::environment::required;
 
 fn main() -> Result<(), lambda_http::Error> {
@@ -19,7 +20,7 @@ fn main() -> Result<(), lambda_http::Error> {
         let queue = Arc::new(SqsQueue::new(&environment.aws, required("JOB_QUEUE_URL")?));
         let keys = Arc::new(environment.token_keys().await?);
         Ok(organizations::router(db.clone())
-            .merge(subscriptions::router(db.clone()))
+            .merge(subscriptions::router(Subscriptions { db: db.clone(), keys: keys.clone() }))
             .merge(exports::router(Exports { db: db.clone(), store: store.clone(), queue }))
             .merge(logos::router(Logos { db: db.clone(), keys: keys.clone(), store }))
             .merge(invites::router(Invites { db: db.clone(), keys: keys.clone() }))

@@ -11,6 +11,7 @@ fn main() -> Result<(), lambda_http::Error> {
             Some(arn) => Some(Secret::new(&secrets::text(&environment.aws, &arn).await?)?.into()),
             None => None,
         };
-        Ok(router(StripeEvents { db: environment.database().await?, secret }))
+        let keys = environment.token_keys().await?.into();
+        Ok(router(StripeEvents { db: environment.database().await?, keys, secret }))
     })
 }

@@ -199,6 +199,10 @@ async fn authenticate(db: &Database, credential: &Credential, parts: &Parts) -> 
         tx.rollback().await?;
         return Err(ApiError::too_many_requests());
     }
+    if let Some(used_up) = &who.used_up {
+        tx.rollback().await?;
+        return Err(ApiError::used_up(used_up));
+    }
     if let Err(error) = authorize(parts, &who.rights) {
         tx.rollback().await?;
         return Err(error.into());

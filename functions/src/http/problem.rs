@@ -9,6 +9,8 @@ use serde::Serialize;
 use shared::{Error, FieldError};
 
 use shared::error::{describe, is_unstorable};
+use shared::platform::credentials::UsedUp;
+use shared::platform::plans::PLAN_LIMIT_REACHED;
 
 /// How long a caller waits before it tries again while the database is away, in seconds.
 const RETRY_AFTER: &str = "5";
@@ -73,6 +75,12 @@ impl ApiError {
     pub(super) fn too_many_requests() -> Self {
         let detail = "all requests of this minute are used up";
         Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail)
+    }
+
+    pub(super) fn used_up(used_up: &UsedUp) -> Self {
+        let mut refused = Self::new(StatusCode::TOO_MANY_REQUESTS, PLAN_LIMIT_REACHED, used_up.sentence.clone());
+        refused.problem.retry_after = Some(used_up.reset);
+        refused
     }
 
     /// The request is not from whom it says, or about what is none of ours.

@@ -4,7 +4,6 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use shared::platform::administration::health::{Queue, Queues};
 use shared::platform::memberships::Role;
-use shared::{Error, Result};
 use testkit::scene;
 
 use crate::app::{Answer, App, call};
@@ -13,18 +12,22 @@ use crate::app::{Answer, App, call};
 pub(crate) struct FakeQueues;
 
 impl Queues for FakeQueues {
-    fn depths(&self) -> BoxFuture<'_, Result<Vec<Queue>>> {
-        let queue = |name: &str, waiting| Queue { name: name.to_owned(), waiting, in_flight: 0, delayed: 0 };
-        Box::pin(async move { Ok(vec![queue("send", 1), queue("send_dead_letters", 0)]) })
+    fn depths(&self) -> BoxFuture<'_, Vec<Queue>> {
+        Box::pin(async { vec![queue(Some(1))] })
     }
 }
 
 struct QueuesAway;
 
 impl Queues for QueuesAway {
-    fn depths(&self) -> BoxFuture<'_, Result<Vec<Queue>>> {
-        Box::pin(async { Err(Error::Unavailable("the queues are away".into())) })
+    fn depths(&self) -> BoxFuture<'_, Vec<Queue>> {
+        Box::pin(async { vec![queue(None)] })
     }
+}
+
+fn queue(waiting: Option<i64>) -> Queue {
+    let nothing = waiting.map(|_| 0);
+    Queue { name: "send".to_owned(), waiting, in_flight: nothing, delayed: nothing, dead_letters: nothing }
 }
 
 /// An administrator who is logged in.
@@ -149,12 +152,18 @@ async fn health_is_told_even_when_the_queues_are_silent() {
     let app = App::new().await;
     let session = administrator(&app).await;
     let health = ask(&app, &session, "admin/health", &[]).await.expect(200);
-    assert_eq!(health.body["queues"][0], json!({"name": "send", "waiting": 1, "in_flight": 0, "delayed": 0}));
+    let known = json!({"name": "send", "waiting": 1, "in_flight": 0, "delayed": 0, "dead_letters": 0});
+    assert_eq!(health.body["queues"], json!([known]));
+    let scheduler = json!({"name": "scheduler", "queue": null, "last_sign_at": null});
+    assert_eq!(health.body["functions"][0], scheduler);
+    assert_eq!(health.text("/functions/6/queue"), "webhook");
     assert_eq!(health.text("/breakers/0/state"), "closed");
     assert!(health.body["database"]["size_bytes"].as_i64().unwrap() > 0);
     let silent = send(&app, &session, Method::GET, "/v1/admin/health", None).await.expect(200);
-    assert_eq!(silent.body["queues"], Value::Null);
-    assert_eq!(silent.body["work"].as_array().map(Vec::len), Some(4));
+    // What is not known is not nothing.
+    let unknown = json!({"name": "send", "waiting": null, "in_flight": null, "delayed": null, "dead_letters": null});
+    assert_eq!(silent.body["queues"], json!([unknown]));
+    assert_eq!(silent.body["work"].as_array().map(Vec::len), Some(5));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use axum::http::Method;
 use functions::api::tracking::{self, Tracking};
 use functions::api::{lists, organizations};
 use shared::platform::credentials::{self, Credential};
+use shared::platform::memberships::Role;
 
 use crate::app::{Answer, App};
 
@@ -46,6 +47,47 @@ async fn every_answer_to_a_caller_tells_where_its_key_stands() {
     let path = format!("/v1/lists/{}", shared::ids::fresh());
     let missing = app.send(lists::router(app.scene.db.app()), Method::GET, &path, None).await.expect(404);
     assert_eq!(told(&missing)[0], Some(60));
+}
+
+#[tokio::test]
+async fn requests_of_keys_are_counted_by_the_month_and_end_where_a_plan_says_so() {
+    let app = App::new().await;
+    let usage = async |key: &str| {
+        let path = format!("/v1/organizations/{}/usage", app.scene.organization);
+        app.send_as(crate::subscriptions::router(&app), Method::GET, &path, None, Some(key)).await
+    };
+    let (first, second) = (app.scene.api_key().await, app.scene.api_key().await);
+    let session = app.scene.session(Role::Viewer).await;
+    for asked in 1..=3 {
+        let used = usage(&first).await.expect(200);
+        assert_eq!(
+            (&used.body["month"]["api_requests"], used.body["limits"][5]["used"].as_i64()),
+            (&asked.into(), Some(asked))
+        );
+        assert_eq!(used.body["limits"][5]["maximum"], serde_json::Value::Null);
+    }
+    // A session is nobody's use of the API.
+    assert_eq!(usage(&session).await.expect(200).body["month"]["api_requests"], 3);
+    app.scene
+        .run("insert into plan_limits (plan_type, name, maximum) values ('free', 'api_requests_a_month', 5)", &[])
+        .await;
+    app.scene.run("update organizations set plan_type = 'free', has_plan_limits = true", &[]).await;
+    usage(&first).await.expect(200);
+    usage(&second).await.expect(200);
+    for key in [&first, &second] {
+        let refused = usage(key).await.expect(429);
+        assert_eq!(refused.text("/code"), "plan_limit_reached");
+        assert!(refused.text("/detail").contains("api_requests_a_month"), "{}", refused.text("/detail"));
+        let seconds: i64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((1..=31 * 86_400).contains(&seconds), "{seconds}");
+    }
+    // People come in still, and another organization's use is its own.
+    usage(&session).await.expect(200);
+    app.scene.run("update request_counts set month = month - interval '1 month'", &[]).await;
+    assert_eq!(usage(&first).await.expect(200).body["month"]["api_requests"], 1);
+    app.scene.run("update organizations set has_plan_limits = false", &[]).await;
+    app.scene.run("update request_counts set month_used = 9", &[]).await;
+    usage(&first).await.expect(200);
 }
 
 #[tokio::test]

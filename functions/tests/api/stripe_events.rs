@@ -24,9 +24,10 @@ impl Desk {
         let app = App::new().await;
         let prices = "update system_config set value = '{\"price_pro\": \"pro\"}' where category = 'stripe'";
         app.scene.run(prices, &[]).await;
-        app.scene.run("update organizations set plan_type = 'free'", &[]).await;
+        app.scene.run("update organizations set plan_type = 'free', plan_source = 'default'", &[]).await;
         let secret = Some(Arc::new(Secret::new(SECRET).unwrap()));
-        let router = router(StripeEvents { db: app.scene.db.as_role("martlet_billing"), secret });
+        let db = app.scene.db.as_role("martlet_billing");
+        let router = router(StripeEvents { db, keys: Arc::new(testkit::key_ring()), secret });
         Self { app, router }
     }
 
@@ -103,7 +104,7 @@ async fn a_forged_an_old_and_a_replayed_event_change_nothing() {
     assert_eq!(desk.app.scene.number(kept, &[]).await, 0);
     // What was taken once is of no use to whoever overheard it: within five minutes it is known, after them it is old.
     desk.post(Some(&header(NOW, &body)), &body).await.expect(204);
-    desk.app.scene.run("update organizations set plan_type = 'free'", &[]).await;
+    desk.app.scene.run("update organizations set plan_type = 'free', plan_source = 'default'", &[]).await;
     desk.post(Some(&header(NOW, &body)), &body).await.expect(204);
     assert_eq!(desk.plan().await, "free");
 }
@@ -123,7 +124,7 @@ async fn events_of_no_concern_and_of_unknown_customers_are_acknowledged() {
 async fn without_a_secret_there_is_no_such_route() {
     let desk = Desk::new().await;
     let db = desk.app.scene.db.as_role("martlet_billing");
-    let desk = Desk { router: router(StripeEvents { db, secret: None }), ..desk };
+    let desk = Desk { router: router(StripeEvents { db, keys: Arc::new(testkit::key_ring()), secret: None }), ..desk };
     let body = desk.body();
     desk.post(Some(&header(NOW, &body)), &body).await.expect(404);
 }

@@ -1,13 +1,24 @@
+use std::sync::Arc;
+
+use axum::Router;
 use axum::http::Method;
-use functions::api::subscriptions;
+use functions::api::subscriptions::{self, Subscriptions};
 use serde_json::json;
+use shared::platform::memberships::Role;
 
 use crate::app::App;
+
+/// The routes with the keys of the tests.
+pub(crate) fn router(app: &App) -> Router {
+    subscriptions::router(Subscriptions { db: app.scene.db.app(), keys: Arc::new(testkit::key_ring()) })
+}
 
 #[tokio::test]
 async fn the_onboarding_goes_its_steps_and_ends_with_a_trial() {
     let app = App::new().await;
-    let router = || subscriptions::router(app.scene.db.app());
+    // Whose trial it is.
+    app.scene.session(Role::Owner).await;
+    let router = || router(&app);
     let begun = app.sample(router(), "onboarding/find", &[]).await.expect(200);
     assert_eq!((begun.text("/step"), &begun.body["mails"]), ("pending", &json!([])));
     let told = app.sample(router(), "onboarding/update", &[]).await.expect(200);
@@ -24,6 +35,9 @@ async fn the_onboarding_goes_its_steps_and_ends_with_a_trial() {
     let subscription = app.sample(router(), "subscriptions/find", &[]).await.expect(200);
     assert_eq!((subscription.text("/status"), subscription.text("/trial/status")), ("none", "active"));
     assert_eq!(subscription.text("/trial/ends_at"), "2026-03-11T10:00:00.000Z");
+    let (organization, asked_at) =
+        testkit::key_ring().open_checkout_token(subscription.text("/checkout_reference")).unwrap();
+    assert_eq!((organization, asked_at.timestamp()), (app.scene.organization.0, 1_772_618_400));
     let acts = "select count(*) from audit_log where action = 'onboarding.updated'";
     assert_eq!(app.scene.number(acts, &[]).await, 3);
 }
@@ -31,8 +45,10 @@ async fn the_onboarding_goes_its_steps_and_ends_with_a_trial() {
 #[tokio::test]
 async fn usage_is_told_of_the_own_organization_alone() {
     let app = App::new().await;
-    let router = || subscriptions::router(app.scene.db.app());
-    app.scene.run("update organizations set plan_type = 'free', has_plan_limits = true", &[]).await;
+    let router = || router(&app);
+    app.scene
+        .run("update organizations set plan_type = 'free', plan_source = 'default', has_plan_limits = true", &[])
+        .await;
     app.scene.sender(1, 50, 60).await;
     let id = app.scene.organization.to_string();
     let usage = app.sample(router(), "organizations/usage", &[("ORGANIZATION_ID", &id)]).await.expect(200);

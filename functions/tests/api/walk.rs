@@ -8,7 +8,7 @@ use axum::Router;
 use functions::api::imports::Imports;
 use functions::api::logos::Logos;
 use functions::api::{
-    campaigns, domains, imports, lists, logos, messages, organizations, senders, subscriptions, webhooks, workflows,
+    campaigns, domains, imports, lists, logos, messages, organizations, senders, webhooks, workflows,
 };
 use functions::http::access::ROUTES;
 use serde_json::Value;
@@ -130,7 +130,7 @@ impl Walk {
                 Arc::<Hints>::default() as Arc<dyn JobQueue>,
                 Arc::<FakeAccount>::default(),
             ))
-            .merge(subscriptions::router(db.clone()))
+            .merge(crate::subscriptions::router(&self.app))
             .merge(webhooks::router(crate::webhooks::webhooks(db.clone())))
             .merge(workflows::router(crate::webhooks::webhooks(db.clone())))
             .merge(logos::router(Logos {

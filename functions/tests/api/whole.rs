@@ -11,6 +11,7 @@ use functions::api::imports::{self, Imports};
 use functions::api::invites::{self, Invites};
 use functions::api::logos::{self, Logos};
 use functions::api::restorations::{self, Restorations};
+use functions::api::subscriptions::Subscriptions;
 use functions::api::suppressions::{self, Suppressions};
 use functions::api::{
     analytics, audit, campaigns, docs, domains, jobs, lists, messages, organizations, senders, subscriptions, webhooks,
@@ -53,7 +54,7 @@ pub(crate) fn router(db: &TestDb) -> Router {
         .merge(organizations::router(db.clone()))
         .merge(restorations::router(Restorations { db: db.clone(), keys: keys.clone() }))
         .merge(senders::router(db.clone()))
-        .merge(subscriptions::router(db.clone()))
+        .merge(subscriptions::router(Subscriptions { db: db.clone(), keys: keys.clone() }))
         .merge(suppressions::router(Suppressions { db: db.clone(), keys }))
         .merge(webhooks::router(crate::webhooks::webhooks(db.clone())))
         .merge(workflows::router(crate::webhooks::webhooks(db)))

@@ -1,10 +1,12 @@
-//! One mail from end to end through the deployed stack: API Gateway, the functions, SQS, the stand-in for SES.
+//! One mail from end to end through the deployed stack: API Gateway, the functions, SQS, the stand-in for SES; and what the adapters rely
+//! on of the services that it plays.
 //!
 //! `cargo xtask test` starts the stack and says by `STACK_…` where it is; alone these tests are left out.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod stack;
+mod stores;
 
 use serde_json::{Value, json};
 

@@ -16,7 +16,7 @@ pub(crate) struct Stack {
     http: Client,
     api: String,
     api_key: String,
-    emulator: String,
+    pub(crate) emulator: String,
     postbox: String,
     functions: Value,
 }

@@ -3,13 +3,14 @@
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio_postgres::Row;
 
 use super::email_address::EmailAddress;
 use crate::delivery::stopping;
 use crate::error::violated_constraint;
 use crate::fields::{Fields, patched};
+use crate::platform::webhooks::{EventType, outbox};
 use crate::{ContactId, Error, ImportId, ListId, Result, Tx};
 
 /// Characters of a name or company: longer ones are text that was put into the wrong column.
@@ -152,7 +153,7 @@ pub struct Filter {
     pub status: Option<Status>,
 }
 
-/// Makes a contact.
+/// Makes a contact, and tells it where an endpoint wants to know.
 ///
 /// Errors: [`Error::Invalid`], [`Error::Conflict`] (`contact_exists`) for an address that another contact has in any case.
 pub async fn create(tx: &Tx, given: ContactFields) -> Result<Contact> {
@@ -177,10 +178,11 @@ pub async fn create(tx: &Tx, given: ContactFields) -> Result<Contact> {
             ],
         )
         .await?;
-    match inserted {
-        Some(row) => from_row(&row),
-        None => Err(exists(find_id(tx, email).await?)),
-    }
+    let Some(row) = inserted else { return Err(exists(find_id(tx, email).await?)) };
+    let contact = from_row(&row)?;
+    let data = json!({"contact_id": contact.id, "email": contact.email});
+    outbox::emit(tx, tx.organization()?, EventType::ContactCreated, contact.id.0, &data).await?;
+    Ok(contact)
 }
 
 /// One contact with its lists and its imported row.

@@ -48,6 +48,7 @@ migrations![
     "0027_webhooks",
     "0028_subscriptions",
     "0029_accounts",
+    "0030_bounds",
 ];
 
 /// The roles that functions log in as. None owns anything or passes row-level security.

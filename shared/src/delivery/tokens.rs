@@ -10,6 +10,7 @@
 //! | open | as unsubscribe | base64url, 67 characters |
 //! | click | version 1, key id 1, organization 16, message 16, link 16, MAC 16 = 66 bytes | base64url, 88 characters |
 //! | callback | as unsubscribe, of a workflow's run | base64url, 67 characters |
+//! | checkout | version 1, key id 1, organization 16, time 16 (milliseconds since 1970), MAC 16 = 50 bytes | base64url, 67 characters |
 //! | reply | version and key id 1, organization 16, message 16, MAC 7 = 40 bytes | base32, 64 characters |
 //! | action | version 1, key id 1, id 16, MAC 16 = 34 bytes | base64url, 46 characters |
 //!
@@ -25,6 +26,7 @@ use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
 use data_encoding::BASE32_NOPAD;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
@@ -73,6 +75,7 @@ enum Purpose {
     /// No token: the hash of the network address that requests come from.
     Network,
     WorkflowCallback,
+    Checkout,
     /// No token: the key that secrets are stored under.
     StoredSecret,
 }
@@ -92,6 +95,7 @@ impl Purpose {
             Self::ForgottenAddress => b"martlet forgotten address\0",
             Self::Network => b"martlet network\0",
             Self::WorkflowCallback => b"martlet workflow callback\0",
+            Self::Checkout => b"martlet checkout\0",
             Self::StoredSecret => b"martlet stored secret\0",
         }
     }
@@ -225,6 +229,25 @@ impl KeyRing {
     /// [`BadToken`] for everything that this ring did not sign as one.
     pub fn open_callback_token(&self, token: &str) -> Result<(Uuid, Uuid), BadToken> {
         self.open_link_token(Purpose::WorkflowCallback, token).map(|[organization, run]| (organization, run))
+    }
+
+    /// A token by which a checkout elsewhere names the organization that it pays for, and when that was asked for: letters, digits, `-` and
+    /// `_`.
+    #[must_use]
+    pub fn checkout_token(&self, organization: Uuid, asked_at: DateTime<Utc>) -> String {
+        let millis = u128::from(asked_at.timestamp_millis().unsigned_abs());
+        self.link_token(Purpose::Checkout, &[organization, Uuid::from_u128(millis)])
+    }
+
+    /// The organization of a checkout's token, and when it was asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`BadToken`] for everything that this ring did not sign as one.
+    pub fn open_checkout_token(&self, token: &str) -> Result<(Uuid, DateTime<Utc>), BadToken> {
+        let [organization, millis] = self.open_link_token(Purpose::Checkout, token)?;
+        let millis = i64::try_from(millis.as_u128()).ok().and_then(DateTime::from_timestamp_millis);
+        Ok((organization, millis.ok_or(BadToken::Malformed)?))
     }
 
     /// A token for the local part of the address that replies to a message come to: 64 small letters and digits.

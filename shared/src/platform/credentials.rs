@@ -6,11 +6,13 @@
 use chrono::{DateTime, Utc};
 use data_encoding::BASE32_NOPAD;
 use sha2::{Digest, Sha256};
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::api_keys::Mode;
 use super::memberships::Role;
+use super::plans::Limit;
 use super::rate_limits::Standing;
 use super::scopes::Scopes;
 use crate::{ApiKeyId, Database, Error, OrganizationId, Result, SessionId, Tx, UserId};
@@ -101,6 +103,28 @@ pub struct Principal {
     pub rights: Rights,
     /// Where the credential stands in its minute.
     pub standing: Standing,
+    /// What the plan's requests of the month are used up by, where they are.
+    pub used_up: Option<UsedUp>,
+}
+
+/// The requests that a plan allows in a month are used up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsedUp {
+    /// What a person reads.
+    pub sentence: String,
+    /// Seconds until the next month begins, 1 at least.
+    pub reset: i64,
+}
+
+impl UsedUp {
+    fn from_row(row: &Row) -> Result<Option<Self>> {
+        let (maximum, used): (Option<i64>, Option<i64>) = (row.try_get("month_maximum")?, row.try_get("month_used")?);
+        let Some(maximum) = maximum.filter(|maximum| used.is_some_and(|used| used > *maximum)) else {
+            return Ok(None);
+        };
+        let sentence = Limit::ApiRequestsAMonth.sentence(maximum, row.try_get("plan_type")?);
+        Ok(Some(Self { sentence, reset: row.try_get::<_, i64>("month_seconds")?.max(1) }))
+    }
 }
 
 /// Who somebody is in an organization, and what they may do there.
@@ -162,8 +186,8 @@ pub async fn authenticate(db: &Database, credential: &Credential) -> Result<(Tx,
             is_admin: row.try_get("is_admin")?,
         },
     };
-    let standing = Standing::from_row(row)?;
-    Ok((tx, Principal { organization: credential.organization, rights, standing }))
+    let (standing, used_up) = (Standing::from_row(row)?, UsedUp::from_row(row)?);
+    Ok((tx, Principal { organization: credential.organization, rights, standing, used_up }))
 }
 
 #[cfg(test)]

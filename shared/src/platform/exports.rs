@@ -2,7 +2,7 @@
 //!
 //! A job writes it in chunks. A chunk reads pages until it has enough for a part of an S3 upload, puts that part, and remembers
 //! where to go on in the transaction that has read it: killed anywhere, the chunk is done again and puts the same part anew. So
-//! memory is that of one part and one page, whatever there is. Each page is what stands there when it is read: the tables are not
+//! memory is that of one part and one page, whatever there is: every page ends by its bytes. Each page is what stands there when it is read: the tables are not
 //! of one moment.
 //!
 //! Every tenant table is in [`TABLES`] or in [`LEFT_OUT`]; a test holds this list to the catalog. Secrets and hashes are in no file.
@@ -28,8 +28,12 @@ use crate::{Error, JobId, OrganizationId, Result, Tx};
 pub const DOWNLOAD_WINDOW: Duration = Duration::from_secs(60 * 60);
 /// Bytes of a part at least: S3 takes no smaller one but the last.
 const PART: usize = 5 << 20;
-/// Rows read at once. A page of those that may be large ends sooner, by their bytes.
+/// Rows that the first page of a chunk asks for: a row may have a mebibyte, and the database writes all that it is asked for.
+const FIRST_PAGE: i64 = 64;
+/// Rows that a page asks for at most.
 const PAGE: i64 = 1_000;
+/// Bytes of a page: it ends with the row that passes them.
+const PAGE_BYTES: i64 = 4 << 20;
 
 /// Where archives are put together.
 pub trait ArchiveStore: Send + Sync {
@@ -98,6 +102,7 @@ pub const TABLES: &[Table] = &[
     table("lifecycle_mails", Format::Csv, include_str!("exports/lifecycle_mails.sql")),
     table("subscriptions", Format::Json, include_str!("exports/subscriptions.sql")),
     table("stripe_subscriptions", Format::Csv, include_str!("exports/stripe_subscriptions.sql")),
+    table("stripe_customers", Format::Csv, include_str!("exports/stripe_customers.sql")),
     table("memberships", Format::Csv, include_str!("exports/memberships.sql")),
     table("invites", Format::Csv, include_str!("exports/invites.sql")),
     table("api_keys", Format::Csv, include_str!("exports/api_keys.sql")),
@@ -137,7 +142,7 @@ pub const LEFT_OUT: &[(&str, &str)] = &[
     ("import_matches", "what an import that is under way remembers"),
     ("limit_usage", "counters of the present limits; what was sent stands in messages and daily_stats"),
     ("rate_limit_windows", "requests of the present minute"),
-    ("request_counts", "requests of the present minute"),
+    ("request_counts", "requests of the present minute and month"),
     ("sessions", "where people are logged in, which is theirs and a secret"),
     ("stripe_events", "ids of what Stripe has told, so that nothing is taken twice"),
     (
@@ -214,10 +219,11 @@ pub async fn run_chunk(tx: &Tx, store: &dyn ArchiveStore, job: &Job) -> Result<C
     };
     let before: i64 = cursor.rows.iter().sum();
     let mut piece = Piece::after(std::mem::take(&mut cursor.archive));
+    let mut rows = FIRST_PAGE;
     while piece.len() < PART
         && let Some(table) = TABLES.get(cursor.table)
     {
-        cursor.write_page(tx, table, &mut piece).await?;
+        rows = cursor.write_page(tx, table, rows, &mut piece).await?;
     }
     let is_last = cursor.table >= TABLES.len();
     let part = match is_last {
@@ -254,15 +260,17 @@ pub async fn run_chunk(tx: &Tx, store: &dyn ArchiveStore, job: &Job) -> Result<C
 }
 
 impl Cursor {
-    /// Writes the next rows of a table, or ends its file when there are none.
-    async fn write_page(&mut self, tx: &Tx, table: &Table, piece: &mut Piece) -> Result<()> {
-        let rows = tx.query(table.page, &[&self.place, &PAGE]).await?;
+    /// Writes the next rows of a table, `asked` of them at most, or ends its file when there are none. Returns how many the next page
+    /// is to ask for: twice as many as came, so that large rows are not read in vain and small ones not one by one.
+    async fn write_page(&mut self, tx: &Tx, table: &Table, asked: i64, piece: &mut Piece) -> Result<i64> {
+        let rows = tx.query(table.page, &[&self.place, &asked, &PAGE_BYTES]).await?;
+        let next = (2 * i64::try_from(rows.len()).map_err(Error::internal)?).clamp(FIRST_PAGE, PAGE);
         if self.place.is_none() {
             self.rows.push(0);
             // A table without rows has no columns to tell either.
             if rows.is_empty() {
                 self.table += 1;
-                return Ok(());
+                return Ok(next);
             }
             piece.begin_file(&table.file())?;
         }
@@ -295,9 +303,10 @@ impl Cursor {
             piece.end_file()?;
             self.table += 1;
             self.place = None;
-            return Ok(());
+            return Ok(next);
         }
-        piece.write(&text)
+        piece.write(&text)?;
+        Ok(next)
     }
 }
 
@@ -339,5 +348,13 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), all);
+    }
+
+    #[test]
+    fn no_page_is_without_a_bound_of_its_bytes() {
+        for table in TABLES {
+            let is_one_row = table.page.contains("where $1::text[] is null limit $2");
+            assert!(is_one_row || table.page.contains("bytes_before < $3::bigint"), "{}", table.name);
+        }
     }
 }

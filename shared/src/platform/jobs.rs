@@ -1,5 +1,7 @@
 //! Long work: a row that says what, how far and whether it ended, continued in short chunks.
 
+pub mod sweeping;
+
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use schemars::JsonSchema;

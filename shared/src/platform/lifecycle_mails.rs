@@ -104,14 +104,24 @@ pub(super) async fn schedule_after(tx: &Tx, began_at: DateTime<Utc>, kinds: &[Ki
 
 /// The same, none of them before `earliest`.
 pub(super) async fn schedule(tx: &Tx, began_at: DateTime<Utc>, kinds: &[Kind], earliest: DateTime<Utc>) -> Result<()> {
+    let (names, times) = times_after(tx, began_at, kinds, earliest).await?;
+    tx.execute(include_str!("lifecycle_mails/schedule.sql"), &[&tx.organization()?, &names, &times]).await?;
+    Ok(())
+}
+
+/// The names of mails and when each goes: its own time after `began_at`, and none before `earliest`.
+pub(super) async fn times_after(
+    tx: &Tx,
+    began_at: DateTime<Utc>,
+    kinds: &[Kind],
+    earliest: DateTime<Utc>,
+) -> Result<(Vec<&'static str>, Vec<DateTime<Utc>>)> {
     let settings = config::read(tx, "email").await?;
     let mut times = Vec::with_capacity(kinds.len());
     for kind in kinds {
         times.push(later(began_at, settings.duration(kind.delay_key())?)?.max(earliest));
     }
-    let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
-    tx.execute(include_str!("lifecycle_mails/schedule.sql"), &[&tx.organization()?, &names, &times]).await?;
-    Ok(())
+    Ok((kinds.iter().map(|kind| kind.name()).collect(), times))
 }
 
 /// Takes back what is still scheduled of these.

@@ -11,7 +11,7 @@ use tokio_postgres::Row;
 use super::lifecycle_mails::{self, Kind, LifecycleMail};
 use super::subscriptions;
 use crate::fields::{Fields, given, patched};
-use crate::{Error, Result, Tx, UserId};
+use crate::{Error, OrganizationId, Result, Tx, UserId};
 
 /// Characters of a name or a line.
 const LINE_MAXIMUM: usize = 200;
@@ -140,16 +140,13 @@ impl OnboardingFields {
     }
 }
 
-/// Begins with the sign-up of `user`, who is a member of the transaction's organization already: the welcome is scheduled, and
-/// the reminder for whoever stops half way. Asked again, it does nothing.
-pub async fn begin(tx: &Tx, user: UserId) -> Result<()> {
+/// Begins for an organization that `founder` has just founded and owns, the transaction's own or another one: the trial will be
+/// theirs, the welcome is scheduled, and the reminder for whoever stops half way. Asked again, it does nothing.
+pub async fn begin(tx: &Tx, organization: OrganizationId, founder: UserId) -> Result<()> {
     let now = tx.now();
-    let begun = tx.execute(include_str!("onboarding/begin.sql"), &[&tx.organization()?, &user, &now]).await?;
-    if begun == 0 {
-        return Ok(());
-    }
-    tx.execute(include_str!("subscriptions/insert.sql"), &[&tx.organization()?]).await?;
-    lifecycle_mails::schedule_after(tx, now, &[Kind::Welcome, Kind::OnboardingReminder]).await
+    let (kinds, times) = lifecycle_mails::times_after(tx, now, &[Kind::Welcome, Kind::OnboardingReminder], now).await?;
+    tx.execute(include_str!("onboarding/begin.sql"), &[&organization, &founder, &now, &kinds, &times]).await?;
+    Ok(())
 }
 
 /// The onboarding of the organization of this transaction; one that has never begun stands at its first step.

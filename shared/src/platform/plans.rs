@@ -26,12 +26,20 @@ pub enum Limit {
     Lists,
     /// Contacts on each list.
     ContactsAList,
+    /// Requests of API keys within a UTC month. Whoever authenticates them holds to it.
+    ApiRequestsAMonth,
 }
 
 impl Limit {
     /// Every limit.
-    pub const ALL: [Self; 5] =
-        [Self::MailsADay, Self::Senders, Self::ActiveCampaigns, Self::Lists, Self::ContactsAList];
+    pub const ALL: [Self; 6] = [
+        Self::MailsADay,
+        Self::Senders,
+        Self::ActiveCampaigns,
+        Self::Lists,
+        Self::ContactsAList,
+        Self::ApiRequestsAMonth,
+    ];
 
     /// The limit's name in the database and in the API.
     #[must_use]
@@ -42,16 +50,18 @@ impl Limit {
             Self::ActiveCampaigns => "active_campaigns",
             Self::Lists => "lists",
             Self::ContactsAList => "contacts_a_list",
+            Self::ApiRequestsAMonth => "api_requests_a_month",
         }
     }
 
-    fn sentence(self, maximum: i64, plan: &str) -> String {
+    pub(super) fn sentence(self, maximum: i64, plan: &str) -> String {
         let what = match self {
             Self::MailsADay => "mails a day",
             Self::Senders => "senders",
             Self::ActiveCampaigns => "active campaigns",
             Self::Lists => "lists",
             Self::ContactsAList => "contacts on a list",
+            Self::ApiRequestsAMonth => "requests of API keys a month",
         };
         format!("the plan {plan} has {maximum} {what} at most (limit {})", self.name())
     }
@@ -66,7 +76,7 @@ pub async fn check(tx: &Tx, limit: Limit) -> Result<()> {
         Limit::Senders => include_str!("plans/count_senders.sql"),
         Limit::ActiveCampaigns => include_str!("plans/count_active_campaigns.sql"),
         Limit::Lists => include_str!("plans/count_lists.sql"),
-        Limit::MailsADay | Limit::ContactsAList => {
+        Limit::MailsADay | Limit::ContactsAList | Limit::ApiRequestsAMonth => {
             return Err(Error::internal(format!("{} is not counted in the organization as a whole", limit.name())));
         }
     };

@@ -125,7 +125,7 @@ pub(crate) async fn found_organization(
             tx.execute(include_str!("sign_ups/insert_organization.sql"), &[&organization, &slug, &name]).await?;
         if inserted > 0 {
             tx.execute(include_str!("sign_ups/insert_owner.sql"), &[&organization, &owner]).await?;
-            onboarding::begin(tx, owner).await?;
+            onboarding::begin(tx, organization, owner).await?;
             let details = json!({"name": name});
             return audit::record(tx, Actor::User(owner), "organization.created", organization.0, &details, request_id)
                 .await;

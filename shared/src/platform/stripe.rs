@@ -13,10 +13,14 @@ use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
 
 use super::subscriptions::Status;
+use crate::delivery::tokens::KeyRing;
 use crate::{Error, OrganizationId, Result};
 
 /// How old what is signed may be, and how far ahead of our clock. Stripe's own libraries take this for their default.
 const TOLERANCE: Duration = Duration::minutes(5);
+/// How long after it was asked for a reference names its organization: a checkout that is begun within a day may lie for another one,
+/// after which Stripe ends it.
+const REFERENCE_WINDOW: Duration = Duration::hours(48);
 /// Signatures of a header that are looked at. Stripe sends one for each secret of the endpoint, of which two may be in use.
 const SIGNATURES: usize = 10;
 /// Characters of an id of Stripe.
@@ -115,7 +119,8 @@ pub struct Event {
     pub occurred_at: DateTime<Utc>,
     /// Whose it is.
     pub customer: String,
-    /// The organization that it names, where it was made to: `client_reference_id`, or `organization_id` among the metadata.
+    /// The organization that it names, where it was made to: by a reference of ours in `client_reference_id`, which whoever pays may
+    /// write, or by `organization_id` among the metadata, which only who has the account's secret key can.
     pub organization: Option<OrganizationId>,
     /// What happened.
     pub fact: Fact,
@@ -152,10 +157,11 @@ pub enum Fact {
 }
 
 impl Event {
-    /// Reads an event; `None` for one that says nothing about a subscription.
+    /// Reads an event; `None` for one that says nothing about a subscription. A reference that is not signed by `keys`, or was asked
+    /// for too long ago, names nobody.
     ///
     /// Errors: [`Error::Invalid`] for what is no event of Stripe, or lacks what its type has.
-    pub fn read(body: &[u8]) -> Result<Option<Self>> {
+    pub fn read(keys: &KeyRing, body: &[u8]) -> Result<Option<Self>> {
         let event: Value = serde_json::from_slice(body).map_err(|_| broken("body"))?;
         let id = text(&event, "id").ok_or_else(|| broken("id"))?;
         let occurred_at = time(&event["created"]).ok_or_else(|| broken("created"))?;
@@ -177,10 +183,29 @@ impl Event {
             _ => return Ok(None),
         };
         let customer = reference(&object["customer"]).ok_or_else(|| broken("data.object.customer"))?;
-        let named = object["client_reference_id"].as_str().or_else(|| object["metadata"]["organization_id"].as_str());
-        let organization = named.and_then(|named| named.parse().ok());
+        let organization = match object["client_reference_id"].as_str() {
+            Some(reference) => referred(keys, reference, &id, occurred_at),
+            None => object["metadata"]["organization_id"].as_str().and_then(|named| named.parse().ok()),
+        };
         Ok(Some(Self { id, occurred_at, customer, organization, fact }))
     }
+}
+
+/// By what a checkout of an organization is to name it, as its `client_reference_id`: whoever has it may pay for that organization, for
+/// a day.
+#[must_use]
+pub fn reference_for_checkout(keys: &KeyRing, organization: OrganizationId, now: DateTime<Utc>) -> String {
+    keys.checkout_token(organization.0, now)
+}
+
+/// The organization of a reference, at the time of the checkout.
+fn referred(keys: &KeyRing, reference: &str, event: &str, at: DateTime<Utc>) -> Option<OrganizationId> {
+    let opened = keys.open_checkout_token(reference);
+    let found = opened.ok().filter(|(_, asked_at)| (-TOLERANCE..=REFERENCE_WINDOW).contains(&(at - asked_at)));
+    if found.is_none() {
+        tracing::error!(event_id = event, "somebody has paid under a reference that is not ours, or is too old");
+    }
+    found.map(|(organization, _)| OrganizationId(organization))
 }
 
 fn subscription(object: &Value, weight: i16) -> Result<Fact> {

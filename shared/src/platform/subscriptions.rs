@@ -28,7 +28,7 @@ pub enum TrialStatus {
     Active,
     /// It is over.
     Expired,
-    /// There is none: its person had theirs in another organization.
+    /// There is none: its founder had theirs in another organization.
     Cancelled,
     /// It was ended by a subscription.
     Converted,
@@ -99,11 +99,47 @@ impl Status {
     }
 }
 
+/// Where the plan in effect comes from. What ends takes back its own plan alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PlanSource {
+    /// Nobody: it is the one that needs nobody.
+    Default,
+    /// The trial lends it.
+    Trial,
+    /// A subscription pays for it.
+    Stripe,
+    /// Whoever runs the installation has given it.
+    Administrator,
+}
+
+impl PlanSource {
+    const ALL: [Self; 4] = [Self::Default, Self::Trial, Self::Stripe, Self::Administrator];
+
+    /// The source's name in the database and in the API.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Trial => "trial",
+            Self::Stripe => "stripe",
+            Self::Administrator => "administrator",
+        }
+    }
+
+    fn parse(name: &str) -> Result<Self> {
+        let source = Self::ALL.into_iter().find(|source| source.name() == name);
+        source.ok_or_else(|| Error::internal(format!("unknown source of a plan: {name}")))
+    }
+}
+
 /// Plan, trial and subscription as the API shows them.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Subscription {
     /// The plan in effect: `free`, `basic`, `pro` or `enterprise`.
     pub plan_type: String,
+    /// Where it comes from.
+    pub plan_source: PlanSource,
     /// Whether the organization is held to its plan's limits.
     pub has_plan_limits: bool,
     /// The trial.
@@ -117,7 +153,7 @@ pub struct Subscription {
     pub period_ends_at: Option<DateTime<Utc>>,
     /// Whether it ends then.
     pub cancels_at_period_end: bool,
-    /// Stripe's id of the customer.
+    /// Stripe's id of the customer who pays for it.
     pub stripe_customer_id: Option<String>,
     /// Stripe's id of the subscription.
     pub stripe_subscription_id: Option<String>,
@@ -151,8 +187,8 @@ pub async fn find(tx: &Tx) -> Result<Subscription> {
     from_row(&tx.query_one(include_str!("subscriptions/find.sql"), &[]).await?, tx.now())
 }
 
-/// Begins the trial of the transaction's organization, once, and schedules its mails. One whose person had a trial elsewhere gets
-/// none.
+/// Begins the trial of the transaction's organization, once, and schedules its mails. One whose founder had a trial elsewhere gets
+/// none, whoever asks for it.
 pub(super) async fn begin_trial(tx: &Tx) -> Result<()> {
     let now = tx.now();
     let length = config::read(tx, "trial").await?.duration("length")?;
@@ -178,12 +214,15 @@ fn from_row(row: &Row, now: DateTime<Utc>) -> Result<Subscription> {
         ends_at: row.try_get("trial_ends_at")?,
         plan_type: row.try_get("trial_plan")?,
     };
-    let lasted = kept.status == TrialStatus::Active;
     let trial = kept.at(now);
-    let plan_type: String = row.try_get("plan_type")?;
-    let is_taken_back = lasted && trial.status == TrialStatus::Expired && trial.plan_type.as_ref() == Some(&plan_type);
+    let (plan_type, plan_source) = match PlanSource::parse(row.try_get("plan_source")?)? {
+        // Nobody has noted the end yet.
+        PlanSource::Trial if trial.status != TrialStatus::Active => (FREE.to_owned(), PlanSource::Default),
+        source => (row.try_get("plan_type")?, source),
+    };
     Ok(Subscription {
-        plan_type: if is_taken_back { FREE.to_owned() } else { plan_type },
+        plan_type,
+        plan_source,
         has_plan_limits: row.try_get("has_plan_limits")?,
         trial,
         status: Status::parse(row.try_get("status")?)?,

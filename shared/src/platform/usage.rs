@@ -46,6 +46,8 @@ pub struct Month {
     pub contacts_created: i64,
     /// Imports made.
     pub imports: i64,
+    /// Requests of API keys, by the machine's clock.
+    pub api_requests: i64,
 }
 
 /// What the transaction's organization has used.
@@ -76,6 +78,7 @@ pub async fn find(tx: &Tx) -> Result<Usage> {
             mails_sent: row.try_get("mails_sent")?,
             contacts_created: row.try_get("contacts_created")?,
             imports: row.try_get("imports")?,
+            api_requests: row.try_get(Limit::ApiRequestsAMonth.name())?,
         },
     })
 }

@@ -6,6 +6,7 @@
 //! its time is over. An event may be told twice, then under the same `webhook-id`; in which order is not promised.
 
 pub mod addresses;
+pub mod deleting;
 pub mod deliveries;
 pub mod dispatching;
 pub mod endpoints;

@@ -5,6 +5,7 @@
 
 pub mod callbacks;
 pub mod runs;
+pub mod sweeping;
 
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -159,13 +160,15 @@ pub async fn list(tx: &Tx, before: Option<WorkflowId>, limit: i64) -> Result<Vec
     tx.query(include_str!("workflows/list.sql"), &[&before, &limit]).await?.iter().map(from_row).collect()
 }
 
-/// Changes the fields that are given. One that is disabled is not started any more; what waits for it is cancelled.
+/// Changes the fields that are given. One that is disabled, or has no address any more, is not started; what waits for it is
+/// cancelled.
 ///
 /// Errors: [`Error::NotFound`], [`Error::Invalid`], [`Error::Conflict`] (`workflow_name_taken`).
 pub async fn update(tx: &Tx, reach: Reach, id: WorkflowId, changes: WorkflowFields) -> Result<Workflow> {
     let mut fields = Fields::default();
     let name = changes.name.as_deref().map(|name| fields.required_line("name", name, NAME_MAXIMUM));
     let url = changes.url.map(|url| url.and_then(|url| endpoints::check_url(&mut fields, &url, reach)));
+    let loses_address = matches!(url, Some(None));
     let event_types = changes.event_types.and_then(|types| endpoints::check_event_types(&mut fields, Some(&types)));
     let description = changes.description.map(|text| fields.text("description", text.as_deref(), DESCRIPTION_MAXIMUM));
     fields.finish()?;
@@ -180,6 +183,9 @@ pub async fn update(tx: &Tx, reach: Reach, id: WorkflowId, changes: WorkflowFiel
         &[&id, &url.is_some(), &url.flatten(), &event_types, &description.is_some(), &description.flatten()],
     )
     .await?;
+    if loses_address {
+        endpoints::cancel(tx, endpoint(id), "no_address").await?;
+    }
     match changes.status {
         Some(Status::Enabled) => endpoints::enable(tx, endpoint(id)).await?,
         Some(Status::Disabled) => endpoints::disable(tx, endpoint(id)).await?,
@@ -193,8 +199,7 @@ pub async fn update(tx: &Tx, reach: Reach, id: WorkflowId, changes: WorkflowFiel
 /// Errors: [`Error::NotFound`].
 pub async fn delete(tx: &Tx, id: WorkflowId) -> Result<()> {
     endpoints::lock(tx, endpoint(id), "workflow").await?;
-    tx.execute(include_str!("webhooks/endpoints/delete.sql"), &[&id]).await?;
-    Ok(())
+    endpoints::remove(tx, endpoint(id)).await
 }
 
 /// Makes another secret, and returns the workflow with it. The one before is good for another day.

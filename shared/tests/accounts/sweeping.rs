@@ -92,4 +92,10 @@ async fn counts_of_requests_of_whoever_makes_none_any_more_go() {
     }
     assert_eq!(counts().await, 2);
     reception.who(&logged_in.token).await.unwrap();
+    // What a key has asked for in the month is known until the month is over.
+    let long_ago = "update request_counts set window_start = window_start - interval '2 hours', month_used = 1";
+    assert_eq!(reception.scene.run(long_ago, &[]).await, 1);
+    assert_eq!(counts().await, 0);
+    assert_eq!(reception.scene.run("update request_counts set month = month - 1", &[]).await, 1);
+    assert_eq!(counts().await, 1);
 }

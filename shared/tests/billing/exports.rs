@@ -6,7 +6,7 @@ use std::io::{Cursor, Read as _};
 use serde_json::Value;
 use shared::outreach::activation::Chunk;
 use shared::platform::exports::{self, Export, LEFT_OUT, TABLES};
-use shared::platform::jobs;
+use shared::platform::jobs::{self, sweeping};
 use shared::{JobId, OrganizationId, Result};
 use testkit::FakeArchiveStore;
 
@@ -78,6 +78,85 @@ async fn every_tenant_table_is_exported_or_named_with_a_reason() {
     tables.insert("organizations".to_owned());
     let named = TABLES.iter().map(|table| table.name).chain(LEFT_OUT.iter().map(|(name, _)| *name));
     assert_eq!(named.map(str::to_owned).collect::<BTreeSet<_>>(), tables);
+}
+
+#[tokio::test]
+async fn no_page_is_larger_than_its_bound_whatever_its_rows_hold() {
+    let office = Office::without_sign_up().await;
+    let organization = office.scene.organization;
+    let campaign = office.scene.draft_campaign(1, &[office.scene.sender(1, 100, 60).await], 1, 50).await;
+    // Ten rows of half a mebibyte in each table whose rows may be large.
+    let (steps, large) = (campaign.steps[0], "x".repeat(512 << 10));
+    for sql in [
+        "insert into workflow_runs (organization_id, id, workflow_name, execution_id, trigger_source, input, started_at)
+         select $1, gen_random_uuid(), 'Flow', n::text, 'manual', jsonb_build_object('x', $2::text), now() from generate_series(1, 10) as n",
+        "insert into webhook_events (organization_id, id, type, subject_id, occurred_at, data)
+         select $1, gen_random_uuid(), 'campaign.paused', $1, now(), jsonb_build_object('x', $2::text) from generate_series(1, 10)",
+        "insert into audit_log (organization_id, id, actor_kind, action, subject_id, details)
+         select $1, gen_random_uuid(), 'system', 'test', $1, jsonb_build_object('x', $2::text) from generate_series(1, 10)",
+    ] {
+        office.scene.run(sql, &[&organization, &large]).await;
+    }
+    let tx = office.app.begin(organization).await.unwrap();
+    let bound = 2_i64 << 20;
+    for page in [
+        include_str!("../../src/platform/exports/workflow_runs.sql"),
+        include_str!("../../src/platform/exports/webhook_events.sql"),
+        include_str!("../../src/platform/exports/audit_log.sql"),
+    ] {
+        let mut place: Option<Vec<String>> = None;
+        let mut rows = 0;
+        loop {
+            let read = tx.query(page, &[&place, &1_000_i64, &bound]).await.unwrap();
+            let Some(last) = read.last() else { break };
+            let sizes: Vec<usize> = read.iter().map(|row| row.get::<_, &str>("row").len()).collect();
+            assert!(sizes.iter().sum::<usize>() <= (2 << 20) + (513 << 10), "{sizes:?}");
+            rows += read.len();
+            place = Some(last.get("place"));
+        }
+        assert!(rows >= 10, "{rows}");
+    }
+    tx.commit().await.unwrap();
+    // One row that is larger than a page is a page.
+    let tx = office.app.begin(organization).await.unwrap();
+    let none: Option<Vec<String>> = None;
+    let page = include_str!("../../src/platform/exports/steps.sql");
+    let read = tx.query(page, &[&none, &1_000_i64, &1_i64]).await.unwrap();
+    assert_eq!(read.iter().map(|row| row.get::<_, Vec<String>>("place")).collect::<Vec<_>>(), [[steps.to_string()]]);
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_export_that_nobody_does_any_more_keeps_no_later_one_away() {
+    let office = Office::without_sign_up().await;
+    let (maintenance, store) = (office.scene.db.as_role("martlet_maintenance"), FakeArchiveStore::default());
+    let abandoned = create(&office).await;
+    assert_eq!(sweeping::sweep(&maintenance).await.unwrap().exports, 0, "it was asked for just now");
+    office.scene.run("update jobs set created_at = now() - interval '4 hours'", &[]).await;
+    // Somebody who is on it is not disturbed, and what they have written counts from then on.
+    let tx = office.app.begin(office.scene.organization).await.unwrap();
+    jobs::lock_for_chunk(&tx, abandoned).await.unwrap().unwrap();
+    assert_eq!(sweeping::sweep(&maintenance).await.unwrap().exports, 0);
+    jobs::advance(&tx, abandoned, 1, &serde_json::json!({})).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(sweeping::sweep(&maintenance).await.unwrap().exports, 0);
+    assert_eq!(create(&office).await, abandoned, "the one that is under way");
+    office.scene.run("update jobs set heartbeat_at = now() - interval '4 hours'", &[]).await;
+    // Jobs of another kind are continued by asking for them again.
+    let sql = "insert into jobs (organization_id, id, kind, subject_id, created_at)
+               values ($1, $1, 'campaign_activation', $1, now() - interval '4 hours')";
+    office.scene.run(sql, &[&office.scene.organization]).await;
+    assert_eq!(sweeping::sweep(&maintenance).await.unwrap().exports, 1);
+    let failed = find(&office, &store, abandoned).await;
+    assert_eq!(failed.job.state, "failed");
+    assert!(failed.job.error.unwrap().starts_with("abandoned"));
+    assert!(failed.job.completed_at.is_some() && failed.download_url.is_none());
+    // A hint that comes late does nothing, and another export is made.
+    assert!(chunk(&office, &store, abandoned).await.unwrap().is_none());
+    let next = create(&office).await;
+    assert_ne!(next, abandoned);
+    run(&office, &store, next).await;
+    assert_eq!(find(&office, &store, next).await.job.state, "completed");
 }
 
 #[tokio::test]

@@ -2,9 +2,10 @@
 
 use chrono::Duration;
 use serde_json::json;
-use shared::Error;
+use shared::platform::administration::organizations::Plan;
 use shared::platform::onboarding::Step;
-use shared::platform::subscriptions::{Status, TrialStatus};
+use shared::platform::subscriptions::{PlanSource, Status, TrialStatus};
+use shared::{Error, OrganizationId};
 
 use crate::office::{Office, at, until_waiting};
 use crate::stripe::{deleted, told};
@@ -86,11 +87,38 @@ async fn a_trial_is_over_for_whoever_reads_it_before_anybody_has_noted_it() {
 async fn a_plan_that_was_given_during_the_trial_survives_its_end() {
     let office = Office::new().await;
     office.complete().await;
-    office.scene.run("update organizations set plan_type = 'enterprise'", &[]).await;
+    office.give(Plan::Enterprise).await;
     office.after(days(8)).await;
     assert_eq!(office.subscription().await.plan_type, "enterprise");
     office.tick().await;
     assert_eq!(office.plan().await, "enterprise");
+}
+
+#[tokio::test]
+async fn a_given_plan_that_is_the_lent_one_does_not_end_with_the_trial() {
+    let office = Office::new().await;
+    office.complete().await;
+    assert_eq!(office.subscription().await.plan_source, PlanSource::Trial);
+    office.give(Plan::Pro).await;
+    assert_eq!(office.subscription().await.plan_source, PlanSource::Administrator);
+    office.after(days(8)).await;
+    office.tick().await;
+    assert_eq!(office.plan().await, "pro");
+}
+
+#[tokio::test]
+async fn a_given_plan_that_is_taken_back_leaves_what_the_trial_lends() {
+    let office = Office::new().await;
+    office.complete().await;
+    office.give(Plan::Enterprise).await;
+    office.give(Plan::Free).await;
+    let subscription = office.subscription().await;
+    assert_eq!((subscription.plan_type.as_str(), subscription.plan_source), ("pro", PlanSource::Trial));
+    office.give(Plan::Enterprise).await;
+    office.after(days(8)).await;
+    office.give(Plan::Free).await;
+    let subscription = office.subscription().await;
+    assert_eq!((subscription.plan_type.as_str(), subscription.plan_source), ("free", PlanSource::Default));
 }
 
 #[tokio::test]
@@ -143,30 +171,96 @@ async fn whoever_has_subscribed_before_the_onboarding_is_done_gets_no_trial() {
     assert_eq!(office.handed().await, [""; 0], "the welcome is a week late");
 }
 
+/// What became of the trial of another organization, and that there is no mail of one.
+async fn assert_no_trial(office: &Office, organization: OrganizationId) {
+    let subscription = office.subscription_of(organization).await;
+    assert_eq!((subscription.trial.status, subscription.plan_type.as_str()), (TrialStatus::Cancelled, "free"));
+    let sql = "select count(*) from lifecycle_mails where organization_id = $1 and kind like 'trial%'";
+    assert_eq!(office.scene.number(sql, &[&organization]).await, 0);
+}
+
 #[tokio::test]
 async fn a_person_has_one_trial_in_all_their_organizations() {
     let office = Office::new().await;
     office.complete().await;
-    let (second, _) = office.scene.another_organization("second").await;
-    office.scene.run("update organizations set plan_type = 'free' where id = $1", &[&second]).await;
-    office.join(second).await;
-    office.sign_up(second, office.person).await;
-    let second_office = office.app.begin(second).await.unwrap();
-    for fields in [
-        json!({"step": "info_captured", "full_name": "Ada", "business_name": "More"}),
-        json!({"step": "intent_captured", "brand_description": "Again."}),
-        json!({"step": "completed"}),
-    ] {
-        let fields = serde_json::from_value(fields).unwrap();
-        shared::platform::onboarding::update(&second_office, Some(office.person), fields).await.unwrap();
+    let second = office.found(office.person, "second").await;
+    office.complete_of(second, Some(office.person)).await;
+    assert_no_trial(&office, second).await;
+}
+
+#[tokio::test]
+async fn an_api_key_brings_its_founder_no_second_trial() {
+    let office = Office::new().await;
+    office.complete().await;
+    let second = office.found(office.person, "second").await;
+    office.complete_of(second, None).await;
+    assert_no_trial(&office, second).await;
+}
+
+#[tokio::test]
+async fn whoever_leaves_what_they_founded_brings_it_no_second_trial() {
+    let office = Office::new().await;
+    office.complete().await;
+    let second = office.found(office.person, "second").await;
+    let other = office.owner(second, "grace").await;
+    let sql = "delete from memberships where organization_id = $1 and user_id = $2";
+    office.scene.run(sql, &[&second, &office.person]).await;
+    office.complete_of(second, Some(other)).await;
+    assert_no_trial(&office, second).await;
+    // Grace's own is not taken by it.
+    let third = office.scene.another_organization("third").await.0;
+    office.scene.run("update organizations set plan_type = 'free' where id = $1", &[&third]).await;
+    let sql = "insert into memberships (organization_id, user_id, role) values ($1, $2, 'owner')";
+    office.scene.run(sql, &[&third, &other]).await;
+    office.complete_of(third, None).await;
+    assert_eq!(office.subscription_of(third).await.trial.status, TrialStatus::Active);
+}
+
+#[tokio::test]
+async fn an_organization_that_nobody_founded_uses_up_the_trials_of_its_owners() {
+    let office = Office::without_sign_up().await;
+    let other = office.owner(office.scene.organization, "grace").await;
+    office.complete_of(office.scene.organization, None).await;
+    assert_eq!(office.subscription().await.trial.status, TrialStatus::Active);
+    for (owner, slug) in [(office.person, "second"), (other, "third")] {
+        let founded = office.found(owner, slug).await;
+        office.complete_of(founded, None).await;
+        assert_no_trial(&office, founded).await;
     }
-    let subscription = shared::platform::subscriptions::find(&second_office).await.unwrap();
-    second_office.commit().await.unwrap();
-    assert_eq!((subscription.trial.status, subscription.plan_type.as_str()), (TrialStatus::Cancelled, "free"));
-    office.after(days(8)).await;
-    office.tick().await;
-    let sql = "select count(*) from lifecycle_mails where organization_id = $1 and kind like 'trial%'";
-    assert_eq!(office.scene.number(sql, &[&second]).await, 0);
+}
+
+#[tokio::test]
+async fn an_organization_without_owners_has_no_trial() {
+    let office = Office::without_sign_up().await;
+    office.scene.run("delete from memberships", &[]).await;
+    office.complete_of(office.scene.organization, None).await;
+    assert_no_trial(&office, office.scene.organization).await;
+}
+
+#[tokio::test]
+async fn whoever_founds_an_organization_has_its_trial_and_its_first_mails() {
+    let office = Office::without_sign_up().await;
+    let second = office.found(office.person, "second").await;
+    let sql = "select kind from lifecycle_mails where organization_id = $1 order by send_at";
+    let mails: Vec<String> = office.scene.rows(sql, &[&second]).await.iter().map(|row| row.get(0)).collect();
+    assert_eq!(mails, ["welcome", "onboarding_reminder"]);
+    office.complete_of(second, None).await;
+    let subscription = office.subscription_of(second).await;
+    assert_eq!((subscription.trial.status, subscription.plan_source), (TrialStatus::Active, PlanSource::Trial));
+}
+
+#[tokio::test]
+async fn an_organization_can_not_say_who_founded_it() {
+    let office = Office::new().await;
+    let tx = office.app.begin(office.scene.organization).await.unwrap();
+    assert!(tx.execute("update onboarding set founder_id = null", &[]).await.is_err());
+    drop(tx);
+    // Nor begin that of another one.
+    let (second, _) = office.scene.another_organization("second").await;
+    let owner = office.owner(second, "grace").await;
+    let tx = office.app.begin(office.scene.organization).await.unwrap();
+    assert!(shared::platform::onboarding::begin(&tx, second, owner).await.is_err());
+    assert_eq!(office.scene.number("select count(*) from onboarding where organization_id = $1", &[&second]).await, 0);
 }
 
 #[tokio::test]

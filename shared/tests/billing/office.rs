@@ -4,8 +4,10 @@ use std::time::Duration as Wait;
 
 use chrono::{DateTime, Duration, Utc};
 use serde_json::json;
+use shared::platform::administration::organizations::{self as installation, Administrator, Plan};
 use shared::platform::lifecycle_mails::sending::{self, Kept};
 use shared::platform::onboarding::{self, Onboarding};
+use shared::platform::organizations::founding;
 use shared::platform::plans::PLAN_LIMIT_REACHED;
 use shared::platform::stripe::Event;
 use shared::platform::subscriptions::receiving::{self, Received};
@@ -38,7 +40,9 @@ impl Office {
     /// An organization with an owner, which is bound by its plan.
     pub(crate) async fn without_sign_up() -> Self {
         let scene = Scene::new().await;
-        scene.run("update organizations set has_plan_limits = true, plan_type = 'free'", &[]).await;
+        scene
+            .run("update organizations set has_plan_limits = true, plan_type = 'free', plan_source = 'default'", &[])
+            .await;
         scene.run("update system_config set value = $1 where category = 'stripe' and key = 'prices'", &[&PRICES]).await;
         let person = UserId::fresh();
         scene.run("insert into users (id, email, first_name, email_verified_at) values ($1, 'ada@users.test', 'Ada', now())", &[&person]).await;
@@ -62,8 +66,8 @@ impl Office {
     pub(crate) async fn sign_up(&self, organization: OrganizationId, person: UserId) {
         let identity = self.scene.db.as_role("martlet_identity");
         let tx = identity.begin(organization).await.unwrap();
-        onboarding::begin(&tx, person).await.unwrap();
-        onboarding::begin(&tx, person).await.unwrap();
+        onboarding::begin(&tx, organization, person).await.unwrap();
+        onboarding::begin(&tx, organization, person).await.unwrap();
         tx.commit().await.unwrap();
     }
 
@@ -82,14 +86,56 @@ impl Office {
 
     /// Tells all that the onboarding asks for.
     pub(crate) async fn complete(&self) {
-        let info = json!({"step": "info_captured", "full_name": "Ada Lovelace", "business_name": "Engines"});
-        self.tell(info).await.unwrap();
-        self.tell(json!({"step": "intent_captured", "brand_description": "We compute."})).await.unwrap();
-        self.tell(json!({"step": "completed"})).await.unwrap();
+        self.complete_of(self.scene.organization, Some(self.person)).await;
+    }
+
+    /// The same of any organization, asked for by a person or by an API key, which is nobody.
+    pub(crate) async fn complete_of(&self, organization: OrganizationId, person: Option<UserId>) {
+        let tx = self.app.begin(organization).await.unwrap();
+        for fields in [
+            json!({"step": "info_captured", "full_name": "Ada Lovelace", "business_name": "Engines"}),
+            json!({"step": "intent_captured", "brand_description": "We compute."}),
+            json!({"step": "completed"}),
+        ] {
+            let fields = serde_json::from_value(fields).unwrap();
+            onboarding::update(&tx, person, fields).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+    }
+
+    /// Another organization that somebody founds who belongs to the first.
+    pub(crate) async fn found(&self, founder: UserId, slug: &str) -> OrganizationId {
+        let new = serde_json::from_value(json!({"name": slug, "slug": slug})).unwrap();
+        self.act(async |tx| founding::found(tx, founder, new, None).await).await.unwrap().id
+    }
+
+    /// Somebody else with an account, who belongs to an organization as an owner.
+    pub(crate) async fn owner(&self, organization: OrganizationId, name: &str) -> UserId {
+        let person = UserId::fresh();
+        let sql = "insert into users (id, email, email_verified_at) values ($1, $2 || '@users.test', now())";
+        self.scene.run(sql, &[&person, &name]).await;
+        let sql = "insert into memberships (organization_id, user_id, role) values ($1, $2, 'owner')";
+        self.scene.run(sql, &[&organization, &person]).await;
+        person
+    }
+
+    /// Whoever runs the installation gives a plan.
+    pub(crate) async fn give(&self, plan: Plan) {
+        let tx = self.scene.db.as_role("martlet_admin").begin(self.scene.organization).await.unwrap();
+        let by = Administrator { user: self.person, request_id: None };
+        installation::set_plan(&tx, self.scene.organization, plan, by).await.unwrap();
+        tx.commit().await.unwrap();
     }
 
     pub(crate) async fn subscription(&self) -> Subscription {
-        self.act(async |tx| subscriptions::find(tx).await).await.unwrap()
+        self.subscription_of(self.scene.organization).await
+    }
+
+    pub(crate) async fn subscription_of(&self, organization: OrganizationId) -> Subscription {
+        let tx = self.app.begin(organization).await.unwrap();
+        let found = subscriptions::find(&tx).await.unwrap();
+        tx.commit().await.unwrap();
+        found
     }
 
     pub(crate) async fn usage(&self) -> Usage {

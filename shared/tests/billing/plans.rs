@@ -247,6 +247,7 @@ async fn usage_tells_each_limit_and_the_month() {
         (Limit::ActiveCampaigns, 1, Some(1)),
         (Limit::Lists, 1, Some(3)),
         (Limit::ContactsAList, 3, Some(5_000)),
+        (Limit::ApiRequestsAMonth, 0, None),
     ];
     assert_eq!(told, expected);
     assert_eq!((usage.plan_type.as_str(), usage.has_plan_limits, usage.month.mails_sent), ("free", true, 7));

@@ -3,9 +3,10 @@
 use chrono::{DateTime, Duration};
 use serde_json::json;
 use shared::OrganizationId;
+use shared::platform::administration::organizations::Plan;
 use shared::platform::stripe::{Event, Fact};
-use shared::platform::subscriptions::Status;
 use shared::platform::subscriptions::receiving::Received;
+use shared::platform::subscriptions::{PlanSource, Status, TrialStatus};
 use testkit::scene::wednesday_morning;
 
 use crate::office::Office;
@@ -108,25 +109,59 @@ async fn a_subscription_that_is_told_of_before_its_checkout_waits_for_it() {
 }
 
 #[tokio::test]
-async fn nobody_takes_over_the_subscription_of_another_organization() {
+async fn a_second_customer_of_an_organization_is_refused_nothing() {
+    let office = Office::new().await;
+    office.receive(&told(&office, 0, Status::Active, "price_basic")).await;
+    // Somebody else of the organization pays, and what Stripe tells of it comes before the checkout.
+    let of_another = |event: Event| Event { customer: "cus_2".to_owned(), organization: None, ..event };
+    let better = of_another(Event {
+        id: "evt_better".to_owned(),
+        fact: Fact::Subscription {
+            id: "sub_2".to_owned(),
+            status: Status::Active,
+            price: Some("price_pro".to_owned()),
+            period_ends_at: None,
+            cancels_at_period_end: false,
+            weight: 2,
+        },
+        ..told(&office, 5, Status::Active, "price_pro")
+    });
+    assert_eq!(office.receive(&better).await, Received::Waiting);
+    let checkout = Event { customer: "cus_2".to_owned(), ..checkout(office.scene.organization) };
+    assert_eq!(office.receive(&checkout).await, Received::Taken);
+    let subscription = office.subscription().await;
+    assert_eq!(subscription.plan_type, "pro");
+    assert_eq!(subscription.stripe_customer_id.as_deref(), Some("cus_2"));
+    assert_eq!(office.receive(&better).await, Received::Known);
+    // The first goes on beside it, and counts again when the second has ended.
+    office.receive(&told(&office, 6, Status::Active, "price_basic")).await;
+    assert_eq!(office.plan().await, "pro");
+    let Fact::Subscription { id, price, period_ends_at, cancels_at_period_end, .. } = better.fact else {
+        panic!("it tells of a subscription");
+    };
+    let fact =
+        Fact::Subscription { id, status: Status::Canceled, price, period_ends_at, cancels_at_period_end, weight: 3 };
+    let ended = Event { customer: "cus_2".to_owned(), ..event("evt_ended", 9, fact) };
+    assert_eq!(office.receive(&ended).await, Received::Taken);
+    let subscription = office.subscription().await;
+    assert_eq!((subscription.plan_type.as_str(), subscription.status), ("basic", Status::Active));
+    assert_eq!(subscription.stripe_customer_id.as_deref(), Some(CUSTOMER));
+}
+
+#[tokio::test]
+async fn a_customer_stays_with_the_organization_whose_it_is() {
     let office = Office::new().await;
     office.receive(&told(&office, 0, Status::Active, "price_pro")).await;
-    let stranger = Event {
-        customer: "cus_stranger".to_owned(),
-        id: "evt_stranger".to_owned(),
-        ..checkout(office.scene.organization)
-    };
-    assert_eq!(office.receive(&stranger).await, Received::Refused);
-    assert_eq!(office.subscription().await.stripe_customer_id.as_deref(), Some(CUSTOMER));
-    // And a customer stays with the organization whose it is, whatever an event names.
     let (second, _) = office.scene.another_organization("second").await;
     assert_eq!(office.receive(&Event { id: "evt_moved".to_owned(), ..checkout(second) }).await, Received::Taken);
-    let sql = "select count(*) from subscriptions where stripe_customer_id = $1 and organization_id = $2";
+    let sql = "select count(*) from stripe_customers where id = $1 and organization_id = $2";
     assert_eq!(office.scene.number(sql, &[&CUSTOMER, &office.scene.organization]).await, 1);
-    assert_eq!(
-        office.scene.number("select count(*) from subscriptions where organization_id = $1", &[&second]).await,
-        0
-    );
+    for sql in [
+        "select count(*) from subscriptions where organization_id = $1",
+        "select count(*) from stripe_customers where organization_id = $1",
+    ] {
+        assert_eq!(office.scene.number(sql, &[&second]).await, 0);
+    }
 }
 
 #[tokio::test]
@@ -149,10 +184,68 @@ async fn a_price_that_nobody_knows_changes_no_plan() {
 }
 
 #[tokio::test]
-async fn a_plan_that_somebody_gave_stays_when_a_subscription_ends() {
+async fn a_price_that_nobody_knows_ends_no_trial_and_keeps_no_lent_plan() {
+    let office = Office::new().await;
+    office.complete().await;
+    office.receive(&told(&office, 0, Status::Active, "price_unknown")).await;
+    let subscription = office.subscription().await;
+    assert_eq!((subscription.status, subscription.trial.status), (Status::Active, TrialStatus::Active));
+    assert_eq!((subscription.plan_type.as_str(), subscription.plan_source), ("pro", PlanSource::Trial));
+    office.after(Duration::days(8)).await;
+    office.tick().await;
+    assert_eq!(office.plan().await, "free");
+    assert_eq!(office.subscription().await.trial.status, TrialStatus::Expired);
+}
+
+#[tokio::test]
+async fn what_was_paid_for_once_is_not_had_for_a_price_that_nobody_knows() {
+    let office = Office::new().await;
+    office.receive(&told(&office, 0, Status::Active, "price_pro")).await;
+    office.receive(&deleted(&office, 5)).await;
+    assert_eq!(office.plan().await, "free");
+    office.receive(&told(&office, 9, Status::Active, "price_unknown")).await;
+    assert_eq!(office.plan().await, "free");
+}
+
+#[tokio::test]
+async fn a_price_that_nobody_knows_leaves_what_was_paid_for_until_it_ends() {
     let office = Office::new().await;
     office.receive(&told(&office, 0, Status::Active, "price_basic")).await;
-    office.scene.run("update organizations set plan_type = 'enterprise'", &[]).await;
+    office.receive(&told(&office, 1, Status::Active, "price_unknown")).await;
+    assert_eq!(office.plan().await, "basic");
+    office.receive(&deleted(&office, 5)).await;
+    assert_eq!(office.plan().await, "free");
+}
+
+#[tokio::test]
+async fn stripe_changes_no_plan_that_somebody_gave() {
+    let office = Office::new().await;
+    office.give(Plan::Enterprise).await;
+    office.receive(&told(&office, 0, Status::Active, "price_basic")).await;
+    let subscription = office.subscription().await;
+    assert_eq!((subscription.plan_type.as_str(), subscription.paid_plan.as_deref()), ("enterprise", Some("basic")));
+    assert_eq!(subscription.plan_source, PlanSource::Administrator);
     office.receive(&deleted(&office, 5)).await;
     assert_eq!(office.plan().await, "enterprise");
+}
+
+#[tokio::test]
+async fn a_given_plan_that_is_taken_back_leaves_what_is_paid_for() {
+    let office = Office::new().await;
+    office.receive(&told(&office, 0, Status::Active, "price_basic")).await;
+    office.give(Plan::Enterprise).await;
+    office.give(Plan::Free).await;
+    let subscription = office.subscription().await;
+    assert_eq!((subscription.plan_type.as_str(), subscription.plan_source), ("basic", PlanSource::Stripe));
+    office.receive(&deleted(&office, 5)).await;
+    assert_eq!(office.plan().await, "free");
+}
+
+#[tokio::test]
+async fn a_given_plan_that_is_the_paid_one_stays_when_the_subscription_ends() {
+    let office = Office::new().await;
+    office.receive(&told(&office, 0, Status::Active, "price_basic")).await;
+    office.give(Plan::Basic).await;
+    office.receive(&deleted(&office, 5)).await;
+    assert_eq!(office.plan().await, "basic");
 }

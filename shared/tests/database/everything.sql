@@ -77,7 +77,8 @@ values ('${ORGANIZATION}', md5('${ORGANIZATION} user')::uuid, 'Person', now());
 insert into subscriptions (organization_id, stripe_customer_id) values ('${ORGANIZATION}', 'cus_${ORGANIZATION}');
 insert into lifecycle_mails (organization_id, kind, send_at) values ('${ORGANIZATION}', 'welcome', now());
 insert into stripe_events (organization_id, id, occurred_at) values ('${ORGANIZATION}', 'evt_1', now());
-insert into stripe_subscriptions (organization_id, id, status) values ('${ORGANIZATION}', 'sub_1', 'active');
+insert into stripe_customers (organization_id, id) values ('${ORGANIZATION}', 'cus_${ORGANIZATION}');
+insert into stripe_subscriptions (organization_id, id, status, customer_id) values ('${ORGANIZATION}', 'sub_1', 'active', 'cus_${ORGANIZATION}');
 insert into webhook_endpoints (organization_id, id, kind, url)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} endpoint')::uuid, 'webhook', 'https://example.test/hooks');
 insert into webhook_secrets (organization_id, endpoint_id, id, key_number, sealed)

@@ -64,6 +64,7 @@ const IMPERSONAL: &[(&str, &str, &str)] = &[
     ("senders", "*", "who writes, not who is written to"),
     ("sessions", "*", "of people with an account, who are not those written to"),
     ("steps", "*", "templates, which name nobody"),
+    ("stripe_customers", "*", "ids of Stripe"),
     ("stripe_events", "*", "ids of Stripe"),
     ("stripe_subscriptions", "*", "ids of Stripe and states"),
     ("subscriptions", "*", "the organization's own, ids of Stripe and states"),

@@ -12,6 +12,7 @@ mod letters;
 mod limits;
 mod model;
 mod path;
+mod plans;
 mod races;
 mod replies;
 mod reports;

@@ -14,9 +14,10 @@ use shared::delivery::tracking;
 use shared::delivery::unsubscribing::Wish;
 use shared::outreach::{activation, campaigns};
 use shared::platform::memberships::Role;
+use shared::platform::webhooks::deleting;
 use shared::platform::webhooks::deliveries::{self, Filter, State};
 use shared::platform::webhooks::dispatching::{self, Answer, Dispatched, Dispatcher, Failure, Post, Poster};
-use shared::platform::webhooks::endpoints::{self, DisabledReason, EndpointFields, NewEndpoint, Status};
+use shared::platform::webhooks::endpoints::{self, DisabledReason, Endpoint, EndpointFields, NewEndpoint, Status};
 use shared::platform::webhooks::secrets::Secret;
 use shared::platform::webhooks::sweeping::{self, Swept};
 use shared::platform::webhooks::{EventType, Reach};
@@ -416,29 +417,49 @@ async fn a_redirect_is_no_answer_and_410_is_the_last() {
     assert!(!events(&stage).await.contains_key("message.complained"));
 }
 
+/// As if nothing had been taken for longer than an endpoint is borne with.
+async fn fail_for_days(stage: &Stage) {
+    let sql = "update webhook_endpoints set failing_since = now() - interval '121 hours' where kind = 'webhook'";
+    stage.scene.run(sql, &[]).await;
+}
+
+async fn make_due(stage: &Stage) {
+    stage.scene.run("update webhook_deliveries set next_attempt_at = now() where state = 'pending'", &[]).await;
+}
+
+async fn find(stage: &Stage, endpoint: WebhookEndpointId) -> Endpoint {
+    let tx = stage.worker("martlet_app").begin(stage.scene.organization).await.unwrap();
+    let found = endpoints::find(&tx, endpoint).await.unwrap();
+    tx.commit().await.unwrap();
+    found
+}
+
+async fn update(stage: &Stage, endpoint: WebhookEndpointId, fields: Value) -> Endpoint {
+    let tx = stage.worker("martlet_app").begin(stage.scene.organization).await.unwrap();
+    let fields = serde_json::from_value(fields).unwrap();
+    let updated = endpoints::update(&tx, Reach::Public, endpoint, fields).await.unwrap();
+    tx.commit().await.unwrap();
+    updated
+}
+
 #[tokio::test]
 async fn an_endpoint_that_has_failed_for_days_is_disabled_and_may_begin_anew() {
     let stage = Stage::new().await;
     let told = Told::new(&stage).await;
     let key = sent(&stage).await;
-    stage.apply(&[stage.event(key, EventKind::Delivered).await]).await;
     let poster = FakePoster::answering(Err(Failure::TimedOut), "");
     assert_eq!(told.dispatch(&stage, &poster).await.disabled, 0);
-    stage
-        .scene
-        .run("update webhook_endpoints set failing_since = now() - interval '121 hours' where kind = 'webhook'", &[])
-        .await;
-    stage
-        .scene
-        .run("update webhook_deliveries set next_attempt_at = now() where id = (select min(id::text)::uuid from webhook_deliveries)", &[])
-        .await;
+    fail_for_days(&stage).await;
+    stage.scene.run("update webhook_deliveries set attempts = 7, next_attempt_at = now()", &[]).await;
+    stage.apply(&[stage.event(key, EventKind::Delivered).await]).await;
     let done = told.dispatch(&stage, &poster).await;
-    assert_eq!((done.put_off, done.disabled), (1, 1));
+    assert_eq!((done.put_off, done.failed, done.disabled), (1, 1, 1));
     let tx = stage.worker("martlet_app").begin(stage.scene.organization).await.unwrap();
     let endpoint = endpoints::find(&tx, told.endpoint).await.unwrap();
     assert_eq!(endpoint.disabled_reason, Some(DisabledReason::Failing));
     let all = deliveries::list(&tx, &Filter::default(), None, 10).await.unwrap();
-    assert!(all.iter().all(|one| one.state == State::Cancelled && one.next_attempt_at.is_none()), "{all:?}");
+    assert_eq!(all.iter().map(|one| one.state).collect::<Vec<_>>(), [State::Cancelled, State::Failed]);
+    assert!(all.iter().all(|one| one.next_attempt_at.is_none()), "{all:?}");
     let enabled = EndpointFields { status: Some(Status::Enabled), ..EndpointFields::default() };
     let endpoint = endpoints::update(&tx, Reach::Public, told.endpoint, enabled).await.unwrap();
     assert_eq!((endpoint.status, endpoint.failing_since), (Status::Enabled, None));
@@ -448,6 +469,165 @@ async fn an_endpoint_that_has_failed_for_days_is_disabled_and_may_begin_anew() {
     tx.commit().await.unwrap();
     let poster = FakePoster::answering(Ok(200), "");
     assert_eq!(told.dispatch(&stage, &poster).await.delivered, 2);
+}
+
+#[tokio::test]
+async fn one_failure_long_ago_disables_nobody_at_the_next_first_one() {
+    let stage = Stage::new().await;
+    let told = Told::new(&stage).await;
+    sent(&stage).await;
+    fail_for_days(&stage).await;
+    let poster = FakePoster::answering(Ok(503), "");
+    for _ in 0..7 {
+        let done = told.dispatch(&stage, &poster).await;
+        assert_eq!((done.put_off, done.disabled), (1, 0));
+        make_due(&stage).await;
+    }
+    let done = told.dispatch(&stage, &poster).await;
+    assert_eq!((done.failed, done.disabled), (1, 1), "its attempts are used up, and its time is over");
+}
+
+#[tokio::test]
+async fn another_address_does_not_inherit_the_failures_of_the_one_before() {
+    let stage = Stage::new().await;
+    let told = Told::new(&stage).await;
+    fail_for_days(&stage).await;
+    assert!(update(&stage, told.endpoint, json!({"description": "n8n", "url": URL})).await.failing_since.is_some());
+    let moved = update(&stage, told.endpoint, json!({"url": "https://new.example.com/"})).await;
+    assert_eq!(moved.failing_since, None);
+    fail_for_days(&stage).await;
+    stage.scene.run("update webhook_endpoints set failing_since = now() where kind = 'workflow'", &[]).await;
+    let tx = stage.worker("martlet_app").begin(stage.scene.organization).await.unwrap();
+    let fields = serde_json::from_value(json!({"url": "https://new.example.com/run"})).unwrap();
+    let workflow = workflows::update(&tx, Reach::Public, told.workflow, fields).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(workflow.failing_since, None);
+}
+
+/// A way out on which something happens before the answer comes.
+struct Meanwhile<F> {
+    answer: u16,
+    act: F,
+}
+
+impl<F: Fn() -> BoxFuture<'static, ()> + Send + Sync> Poster for Meanwhile<F> {
+    fn post<'a>(&'a self, _post: &'a Post) -> BoxFuture<'a, Answer> {
+        Box::pin(async move {
+            (self.act)().await;
+            Answer { outcome: Ok(self.answer), body: None, took: Wait::ZERO }
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_late_410_of_the_address_before_disables_nobody_and_loses_nothing() {
+    let stage = Stage::new().await;
+    let told = Told::new(&stage).await;
+    sent(&stage).await;
+    let (db, organization, endpoint) = (stage.worker("martlet_app"), stage.scene.organization, told.endpoint);
+    let act = move || -> BoxFuture<'static, ()> {
+        let db = db.clone();
+        Box::pin(async move {
+            let tx = db.begin(organization).await.unwrap();
+            let fields = serde_json::from_value(json!({"url": "https://new.example.com/"})).unwrap();
+            endpoints::update(&tx, Reach::Public, endpoint, fields).await.unwrap();
+            tx.commit().await.unwrap();
+        })
+    };
+    let done = told.dispatch(&stage, &Meanwhile { answer: 410, act }).await;
+    assert_eq!((done.put_off, done.failed, done.disabled), (1, 0, 0));
+    let found = find(&stage, endpoint).await;
+    assert_eq!((found.status, found.failing_since), (Status::Enabled, None));
+    make_due(&stage).await;
+    let poster = FakePoster::answering(Ok(200), "");
+    assert_eq!(told.dispatch(&stage, &poster).await.delivered, 1);
+    assert_eq!(poster.posts()[0].url, "https://new.example.com/");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_recorded_says_nothing_of_the_endpoint() {
+    let stage = Stage::new().await;
+    let told = Told::new(&stage).await;
+    sent(&stage).await;
+    let (db, organization, endpoint) = (stage.worker("martlet_app"), stage.scene.organization, told.endpoint);
+    let act = move || -> BoxFuture<'static, ()> {
+        let db = db.clone();
+        Box::pin(async move {
+            let tx = db.begin(organization).await.unwrap();
+            for status in ["disabled", "enabled"] {
+                let fields = serde_json::from_value(json!({"status": status})).unwrap();
+                endpoints::update(&tx, Reach::Public, endpoint, fields).await.unwrap();
+            }
+            tx.commit().await.unwrap();
+        })
+    };
+    let done = told.dispatch(&stage, &Meanwhile { answer: 410, act }).await;
+    assert_eq!((done.failed, done.disabled), (0, 0), "what was cancelled meanwhile is nobody's failure");
+    assert_eq!(find(&stage, endpoint).await.status, Status::Enabled);
+}
+
+#[tokio::test]
+async fn one_failure_does_not_end_the_turn_of_an_endpoint_that_takes_the_rest() {
+    let stage = Stage::new().await;
+    create(&stage, URL, None).await;
+    let sql = "insert into webhook_events (organization_id, id, type, subject_id, occurred_at, data)
+               select $1, gen_random_uuid(), 'campaign.paused', $1, now(), '{}' from generate_series(1, 20)";
+    stage.scene.run(sql, &[&stage.scene.organization]).await;
+    let poster = FakePoster::answering(Ok(200), "");
+    poster.next.lock().unwrap().extend([Ok(500), Ok(200), Ok(200), Ok(200), Ok(200), Ok(500)]);
+    let done = dispatch(&stage, &poster, &FakeWebhookQueue::default()).await;
+    assert_eq!((done.made, done.delivered, done.put_off), (20, 18, 2));
+    // One that takes nothing has one turn.
+    make_due(&stage).await;
+    stage
+        .scene
+        .run("update webhook_deliveries set state = 'pending', next_attempt_at = now(), attempts = 0", &[])
+        .await;
+    let done = dispatch(&stage, &FakePoster::answering(Ok(500), ""), &FakeWebhookQueue::default()).await;
+    assert_eq!(done.put_off, 5);
+}
+
+#[tokio::test]
+async fn nothing_is_made_for_an_endpoint_that_is_being_disabled() {
+    let stage = Stage::new().await;
+    let told = Told::new(&stage).await;
+    sent(&stage).await;
+    // Somebody disables it and has not committed while deliveries are made of the event.
+    let other = stage.scene.db.app();
+    let disabling = other.begin(stage.scene.organization).await.unwrap();
+    let fields = serde_json::from_value(json!({"status": "disabled"})).unwrap();
+    endpoints::update(&disabling, Reach::Public, told.endpoint, fields).await.unwrap();
+    let poster = FakePoster::answering(Ok(200), "");
+    let committed = async {
+        stage.until_waiting(1).await;
+        disabling.commit().await.unwrap();
+    };
+    let (done, ()) = join(told.dispatch(&stage, &poster), committed).await;
+    assert_eq!((done, poster.posts().len()), (Dispatched::default(), 0));
+    assert_eq!(stage.scene.number("select count(*) from webhook_deliveries", &[]).await, 0);
+}
+
+#[tokio::test]
+async fn a_replay_waits_for_whoever_disables_the_endpoint() {
+    let stage = Stage::new().await;
+    let told = Told::new(&stage).await;
+    sent(&stage).await;
+    told.dispatch(&stage, &FakePoster::answering(Ok(200), "")).await;
+    let id: WebhookDeliveryId = stage.scene.rows("select id from webhook_deliveries", &[]).await[0].get(0);
+    let other = stage.scene.db.app();
+    let disabling = other.begin(stage.scene.organization).await.unwrap();
+    let fields = serde_json::from_value(json!({"status": "disabled"})).unwrap();
+    endpoints::update(&disabling, Reach::Public, told.endpoint, fields).await.unwrap();
+    let replay = async {
+        let tx = stage.worker("martlet_app").begin(stage.scene.organization).await.unwrap();
+        deliveries::replay(&tx, id).await
+    };
+    let committed = async {
+        stage.until_waiting(1).await;
+        disabling.commit().await.unwrap();
+    };
+    let (refused, ()) = join(replay, committed).await;
+    assert!(matches!(refused, Err(Error::Conflict { code: "webhook_endpoint_disabled", .. })), "{refused:?}");
 }
 
 #[tokio::test]
@@ -645,6 +825,116 @@ async fn what_is_older_than_a_month_is_swept_with_its_deliveries() {
     assert_eq!(events(&stage).await.into_keys().collect::<Vec<_>>(), ["message.delivered"]);
     assert_eq!(stage.scene.number("select count(*) from webhook_deliveries", &[]).await, 0);
     assert_eq!(told.hints(), [0_u64; 0]);
+}
+
+#[tokio::test]
+async fn what_still_waits_is_not_swept_without_a_word() {
+    let stage = Stage::new().await;
+    let told = Told::new(&stage).await;
+    let key = sent(&stage).await;
+    let poster = FakePoster::answering(Ok(500), "");
+    told.dispatch(&stage, &poster).await;
+    stage.apply(&[stage.event(key, EventKind::Delivered).await]).await;
+    stage.scene.run("update webhook_events set created_at = now() - interval '31 days'", &[]).await;
+    let db = stage.worker("martlet_maintenance");
+    let deadline = Instant::now() + Wait::from_secs(600);
+    assert_eq!(sweeping::sweep(&db, deadline).await.unwrap(), Swept { events: 0, is_finished: true });
+    // Both are told, and then they go.
+    make_due(&stage).await;
+    assert_eq!(told.dispatch(&stage, &FakePoster::answering(Ok(200), "")).await.delivered, 2);
+    assert_eq!(sweeping::sweep(&db, deadline).await.unwrap(), Swept { events: 2, is_finished: true });
+}
+
+#[tokio::test]
+async fn an_endpoint_with_more_than_a_request_deletes_is_gone_at_once_and_deleted_later() {
+    let stage = Stage::new().await;
+    let told = Told::new(&stage).await;
+    let sql = "with event as (
+                   insert into webhook_events (organization_id, id, type, subject_id, occurred_at, data, fanned_out_at)
+                   select $1, gen_random_uuid(), 'campaign.paused', $1, now(), '{}', now() from generate_series(1, 1200)
+                   returning organization_id, id
+               )
+               insert into webhook_deliveries (organization_id, id, event_id, endpoint_id)
+               select e.organization_id, gen_random_uuid(), e.id, t.id
+                 from event e cross join unnest($2::uuid[]) as t (id)";
+    let endpoints = [told.endpoint, WebhookEndpointId(told.workflow.0)];
+    stage.scene.run(sql, &[&stage.scene.organization, &endpoints.as_slice()]).await;
+    let sql = "insert into workflow_runs (organization_id, id, workflow_id, workflow_name, execution_id, trigger_source, event_id, started_at)
+               select $1, id, $2, 'Answer leads', id::text, 'webhook', id, now() from webhook_events";
+    stage.scene.run(sql, &[&stage.scene.organization, &told.workflow]).await;
+    let app = stage.worker("martlet_app");
+    let tx = app.begin(stage.scene.organization).await.unwrap();
+    endpoints::delete(&tx, told.endpoint).await.unwrap();
+    workflows::delete(&tx, told.workflow).await.unwrap();
+    tx.commit().await.unwrap();
+    let count = "select count(*) from webhook_deliveries";
+    assert_eq!(stage.scene.number(count, &[]).await, 2_400, "no request deletes them");
+    // Nobody sees them, nobody is told, and the name is free.
+    let tx = app.begin(stage.scene.organization).await.unwrap();
+    for outcome in [
+        endpoints::find(&tx, told.endpoint).await.map(|_| ()),
+        endpoints::delete(&tx, told.endpoint).await,
+        endpoints::update(&tx, Reach::Public, told.endpoint, EndpointFields::default()).await.map(|_| ()),
+        deliveries::test(&tx, told.endpoint).await.map(|_| ()),
+        workflows::find(&tx, told.workflow).await.map(|_| ()),
+        workflows::delete(&tx, told.workflow).await,
+    ] {
+        assert!(matches!(outcome, Err(Error::NotFound(_))), "{outcome:?}");
+    }
+    assert!(endpoints::list(&tx, None, 10).await.unwrap().is_empty());
+    assert!(workflows::list(&tx, None, 10).await.unwrap().is_empty());
+    assert!(deliveries::list(&tx, &Filter::default(), None, 10).await.unwrap().is_empty());
+    let same = NewWorkflow { name: "Answer leads".to_owned(), url: None, event_types: Vec::new(), description: None };
+    workflows::create(&tx, &stage.letterhead.keys, Reach::Public, &same).await.unwrap();
+    tx.commit().await.unwrap();
+    let poster = FakePoster::answering(Ok(200), "");
+    assert_eq!(told.dispatch(&stage, &poster).await, Dispatched::default());
+    // One run of maintenance that has no time for more does a part.
+    let db = stage.worker("martlet_maintenance");
+    let deleted = deleting::finish(&db, Instant::now()).await.unwrap();
+    assert!(!deleted.is_finished && deleted.endpoints == 0 && deleted.deliveries == 1_000, "{deleted:?}");
+    let deleted = deleting::finish(&db, Instant::now() + Wait::from_secs(600)).await.unwrap();
+    assert_eq!((deleted.endpoints, deleted.deliveries, deleted.is_finished), (2, 1_400, true));
+    assert_eq!(stage.scene.number(count, &[]).await, 0);
+    // Their runs outlive them, and none of them is said to be under way.
+    let runs = "select count(*) from workflow_runs where workflow_id is null and status = 'error'";
+    assert_eq!(stage.scene.number(runs, &[]).await, 1_200);
+}
+
+#[tokio::test]
+async fn whoever_erases_a_person_and_whoever_cancels_do_not_wait_for_each_other_crosswise() {
+    let stage = Stage::new().await;
+    let told = Told::new(&stage).await;
+    let key = sent(&stage).await;
+    stage.apply(&[stage.event(key, EventKind::Delivered).await, stage.event(key, EventKind::Complained).await]).await;
+    told.dispatch(&stage, &FakePoster::answering(Ok(500), "")).await;
+    // The last of the deliveries is the first that is due: whoever took them as they are due would take them in another order.
+    let sql = "update webhook_deliveries d set next_attempt_at = now() - n * interval '1 minute'
+                 from (select id, row_number() over (order by id) as n from webhook_deliveries) as o where o.id = d.id";
+    stage.scene.run(sql, &[]).await;
+    let (app, other) = (stage.worker("martlet_app"), stage.scene.db.app());
+    let first = other.begin(stage.scene.organization).await.unwrap();
+    first
+        .query("select from webhook_deliveries where id = (select id from webhook_deliveries order by id limit 1) for update", &[])
+        .await
+        .unwrap();
+    let disable = async {
+        let tx = app.begin(stage.scene.organization).await.unwrap();
+        let fields = serde_json::from_value(json!({"status": "disabled"})).unwrap();
+        endpoints::update(&tx, Reach::Public, told.endpoint, fields).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    let others = async {
+        stage.until_waiting(1).await;
+        // Nobody who waits for the first holds another one.
+        let free = "select count(*) from (select from webhook_deliveries where organization_id = $1 for update skip locked) as free";
+        let free: i64 = first.query_one(free, &[&stage.scene.organization]).await.unwrap().get(0);
+        assert_eq!(free, 3);
+        first.rollback().await.unwrap();
+    };
+    join(disable, others).await;
+    let cancelled = "select count(*) from webhook_deliveries where state = 'cancelled'";
+    assert_eq!(stage.scene.number(cancelled, &[]).await, 3);
 }
 
 #[tokio::test]

@@ -1,14 +1,19 @@
 //! Workflows are started, and report: signed, in time, and once.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
-use shared::platform::webhooks::Reach;
-use shared::platform::webhooks::dispatching::Failure;
+use shared::platform::webhooks::dispatching::{self, Failure};
 use shared::platform::webhooks::secrets::Secret;
 use shared::platform::webhooks::signatures::{self, Signed};
+use shared::platform::webhooks::{Reach, deliveries};
 use shared::platform::workflows::callbacks::{self, Report};
 use shared::platform::workflows::runs::{self, Filter, NewRun, Run, Status, Trigger};
+use shared::platform::workflows::sweeping::{self, Swept};
 use shared::platform::workflows::{self, NewWorkflow, WorkflowFields};
 use shared::{Error, Result, WorkflowId, WorkflowRunId};
+use testkit::FakeWebhookQueue;
+use tokio::time::Instant;
 
 use crate::stage::Stage;
 use crate::webhooks::{FakePoster, Told};
@@ -205,6 +210,149 @@ async fn a_workflow_s_runs_outlive_it_under_its_name() {
     let body = json!({"status": "success"});
     let call = Call { secret: &told.workflow_secret, id: "cb", age: 0, token: token(&stage, started.id), body };
     assert!(matches!(call.make(&stage).await, Err(Error::NotFound(_))), "nobody is left to sign for it");
+}
+
+async fn update(stage: &Stage, workflow: WorkflowId, fields: Value) {
+    let tx = stage.worker("martlet_app").begin(stage.scene.organization).await.unwrap();
+    let fields: WorkflowFields = serde_json::from_value(fields).unwrap();
+    workflows::update(&tx, Reach::Public, workflow, fields).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_workflow_that_loses_its_address_keeps_nothing_waiting() {
+    let stage = Stage::new().await;
+    let told = Told::new(&stage).await;
+    let started = start(&stage, new_run(told.workflow, "exec-1")).await.unwrap();
+    update(&stage, told.workflow, json!({"url": null})).await;
+    let failed = run(&stage, started.id).await;
+    assert_eq!((failed.status, &failed.error_data.unwrap()["code"]), (Status::Error, &json!("not_started")));
+    let row = "select id, state, error from webhook_deliveries";
+    let row = &stage.scene.rows(row, &[]).await[0];
+    assert_eq!((row.get::<_, &str>(1), row.get::<_, &str>(2)), ("cancelled", "no_address"));
+    // Nor does a replay make something due that nobody can be told.
+    let tx = stage.worker("martlet_app").begin(stage.scene.organization).await.unwrap();
+    let refused = deliveries::replay(&tx, row.get(0)).await.unwrap_err();
+    assert!(matches!(refused, Error::Conflict { code: "webhook_endpoint_disabled", .. }));
+    tx.commit().await.unwrap();
+    // What was left behind by an earlier release calls nobody.
+    stage.scene.run("update webhook_deliveries set state = 'pending', next_attempt_at = now()", &[]).await;
+    let hints = FakeWebhookQueue::default();
+    dispatching::enqueue_due(&stage.worker("martlet_scheduler"), &hints).await.unwrap();
+    assert!(hints.drain().is_empty());
+    let poster = FakePoster::answering(Ok(200), "");
+    told.dispatch(&stage, &poster).await;
+    assert_eq!(stage.scene.number("select count(*) from webhook_deliveries where attempts > 0", &[]).await, 0);
+}
+
+async fn sweep(stage: &Stage) -> Swept {
+    sweeping::sweep(&stage.worker("martlet_maintenance"), Instant::now() + Duration::from_secs(600)).await.unwrap()
+}
+
+/// A trigger notes the time of each change, which the owner passes by.
+async fn silent_for(stage: &Stage, run: WorkflowRunId, time: &str) {
+    stage
+        .scene
+        .db
+        .owner()
+        .await
+        .batch_execute(&format!(
+            "begin; alter table workflow_runs disable trigger touch_updated_at;
+             update workflow_runs set updated_at = now() - interval '{time}' where id = '{run}';
+             alter table workflow_runs enable trigger touch_updated_at; commit"
+        ))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_run_of_which_nothing_is_reported_ends_and_a_late_report_still_counts() {
+    let stage = Stage::new().await;
+    let told = Told::new(&stage).await;
+    let started = start(&stage, new_run(told.workflow, "exec-1")).await.unwrap();
+    let young = start(&stage, new_run(told.workflow, "exec-2")).await.unwrap();
+    // While it waits to be started its time has not begun.
+    silent_for(&stage, started.id, "25 hours").await;
+    assert_eq!(sweep(&stage).await.timed_out, 0);
+    told.dispatch(&stage, &FakePoster::answering(Ok(200), "")).await;
+    assert_eq!(sweep(&stage).await.timed_out, 0, "it was started just now");
+    stage.scene.run("update webhook_deliveries set finished_at = now() - interval '25 hours'", &[]).await;
+    assert_eq!(sweep(&stage).await, Swept { timed_out: 1, deleted: 0, is_finished: true });
+    let ended = run(&stage, started.id).await;
+    assert_eq!((ended.status, &ended.error_data.unwrap()["code"]), (Status::Error, &json!("timed_out")));
+    assert!(ended.completed_at.is_some());
+    assert_eq!(run(&stage, young.id).await.status, Status::Running);
+    let body = json!({"status": "success", "metrics": {"mails": 3}});
+    let call = Call { secret: &told.workflow_secret, id: "cb", age: 0, token: token(&stage, started.id), body };
+    let late = call.make(&stage).await.unwrap();
+    assert_eq!((late.status, late.error_data), (Status::Success, None));
+    // Once, and not what a workflow has reported itself.
+    let again = Call { id: "cb-2", token: call.token.clone(), body: call.body.clone(), ..call };
+    assert!(is_conflict(&again.make(&stage).await, "workflow_run_finished"));
+    let body = json!({"status": "error", "error_data": {"code": "timed_out"}});
+    let own = Call { id: "cb-3", token: token(&stage, young.id), body, ..call };
+    own.make(&stage).await.unwrap();
+    let again = Call { id: "cb-4", token: own.token.clone(), body: json!({"status": "success"}), ..own };
+    assert!(is_conflict(&again.make(&stage).await, "workflow_run_finished"));
+}
+
+#[tokio::test]
+async fn old_runs_are_swept_and_none_that_is_under_way() {
+    let stage = Stage::new().await;
+    let told = Told::new(&stage).await;
+    let mut runs = Vec::new();
+    for execution in ["old", "young", "under way"] {
+        runs.push(start(&stage, new_run(told.workflow, execution)).await.unwrap().id);
+    }
+    stage
+        .scene
+        .run("update workflow_runs set status = 'success', completed_at = now() where id = any ($1)", &[&&runs[..2]])
+        .await;
+    let old = "update workflow_runs set created_at = now() - interval '91 days' where id = any ($1)";
+    stage.scene.run(old, &[&[runs[0], runs[2]].as_slice()]).await;
+    assert_eq!(sweep(&stage).await, Swept { timed_out: 0, deleted: 1, is_finished: true });
+    let kept: Vec<WorkflowRunId> =
+        stage.scene.rows("select id from workflow_runs order by id", &[]).await.iter().map(|row| row.get(0)).collect();
+    assert_eq!(kept, [runs[1], runs[2]]);
+}
+
+#[tokio::test]
+async fn a_run_that_names_an_erased_person_by_an_id_is_emptied() {
+    let stage = Stage::new().await;
+    let told = Told::new(&stage).await;
+    let sender = stage.scene.sender(1, 1_000, 0).await;
+    stage.scene.running_campaign(2, &[sender], 1, 1_000).await;
+    stage.scene.run("update campaign_settings set gap_seconds = 0", &[]).await;
+    stage.tick().await;
+    let of = async |n: i32, column: &str| -> String {
+        let sql = format!("select m.{column}::text from messages m where m.recipient = 'person{n}@people.test'");
+        stage.scene.rows(&sql, &[]).await[0].get(0)
+    };
+    let (contact, message, other) = (of(1, "contact_id").await, of(1, "id").await, of(2, "contact_id").await);
+    let inputs = [
+        json!({"contact_id": contact}),
+        json!({"message_id": message}),
+        json!({"lead": {"ids": [other, contact]}, "phone": "555"}),
+        json!({"contact_id": other}),
+    ];
+    for (n, input) in inputs.iter().enumerate() {
+        let new =
+            json!({"workflow_id": told.workflow, "execution_id": n.to_string(), "trigger": "manual", "input": input});
+        start(&stage, serde_json::from_value(new).unwrap()).await.unwrap();
+    }
+    let measured = json!({"workflow_id": told.workflow, "execution_id": "4", "trigger": "manual"});
+    let measured = start(&stage, serde_json::from_value(measured).unwrap()).await.unwrap();
+    let metrics = json!({"answered": [contact]});
+    stage.scene.run("update workflow_runs set metrics = $2 where id = $1", &[&measured.id, &metrics]).await;
+    let contact = contact.parse().unwrap();
+    let tx = stage.worker("martlet_app").begin(stage.scene.organization).await.unwrap();
+    let erased = shared::audience::personal_data::erase(&tx, &stage.letterhead.keys, contact).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(erased.workflow_runs, 4);
+    let rows = stage.scene.rows("select input, metrics from workflow_runs order by execution_id", &[]).await;
+    let kept: Vec<(Value, Value)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let empty = (json!({}), json!({}));
+    assert_eq!(kept, [empty.clone(), empty.clone(), empty.clone(), (inputs[3].clone(), json!({})), empty]);
 }
 
 #[tokio::test]

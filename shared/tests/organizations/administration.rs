@@ -87,7 +87,7 @@ async fn plan_and_suspension_are_set_and_recorded_in_the_organization() {
         [
             (
                 "organization.plan_set",
-                r#"{"by": "installation", "after": {"plan_type": "pro"}, "before": {"plan_type": "enterprise"}}"#
+                r#"{"by": "installation", "after": {"plan_type": "pro", "plan_source": "administrator"}, "before": {"plan_type": "enterprise", "plan_source": "administrator"}}"#
             ),
             (
                 "organization.suspended",
@@ -287,18 +287,43 @@ async fn the_state_of_the_installation_is_told_in_numbers() {
             )
             .await;
     }
+    // One delivery is due, one waits, and of an endpoint that is told nothing nobody waits for any.
+    let sql = "with endpoint as (
+                   insert into webhook_endpoints (organization_id, id, url, status, disabled_reason)
+                   select $1, gen_random_uuid(), 'https://example.test/', status, case status when 'disabled' then 'person' end
+                     from unnest(array['enabled', 'disabled']) as status
+                   returning id
+               ), event as (
+                   insert into webhook_events (organization_id, id, type, subject_id, occurred_at, data, fanned_out_at)
+                   select $1, gen_random_uuid(), 'campaign.paused', $1, now(), '{}', now() from generate_series(1, 2)
+                   returning id
+               )
+               insert into webhook_deliveries (organization_id, id, event_id, endpoint_id, next_attempt_at)
+               select $1, gen_random_uuid(), v.id, e.id,
+                      now() + case row_number() over (partition by e.id) when 1 then -interval '5 minutes' else interval '1 hour' end
+                 from endpoint e cross join event v";
+    people.scene.run(sql, &[&people.scene.organization]).await;
+    let sql = "insert into jobs (organization_id, id, kind, subject_id, state, completed_at)
+               values ($1, $1, 'organization_export', $1, 'completed', now())";
+    people.scene.run(sql, &[&people.scene.organization]).await;
     let tx = tx(&people).await;
-    let queue = Queue { name: "send".to_owned(), waiting: 3, in_flight: 0, delayed: 1 };
-    let health = health::examine(&tx, Some(vec![queue.clone()])).await.unwrap();
-    assert_eq!(health.queues, Some(vec![queue]));
+    let queue =
+        Queue { name: "send".to_owned(), waiting: Some(3), in_flight: Some(0), delayed: Some(1), dead_letters: None };
+    let health = health::examine(&tx, vec![queue.clone()]).await.unwrap();
+    assert_eq!(health.queues, [queue]);
+    assert!(health.functions.iter().all(|function| function.last_sign_at.is_none()), "{:?}", health.functions);
     let work: Vec<_> = health.work.iter().map(|work| (work.work.as_str(), work.waiting)).collect();
-    assert_eq!(work, [("mails", 1), ("unresolved", 1), ("imports", 0), ("jobs", 0)]);
+    assert_eq!(work, [("mails", 1), ("unresolved", 1), ("imports", 0), ("jobs", 0), ("deliveries", 1)]);
     assert_eq!(health.work[0].oldest_seconds, 90);
     assert!(health.work[1].oldest_seconds >= 600);
+    assert!(health.work[4].oldest_seconds >= 300);
     let latest = shared::db::migrations::MIGRATIONS.last().unwrap().0;
     assert_eq!(health.database.schema_version, latest[..4].parse::<i32>().unwrap());
     assert!(health.database.size_bytes > 1_000_000);
     assert_eq!((health.breakers[0].account.as_str(), health.breakers[0].state.as_str()), ("ses", "closed"));
     assert_eq!((health.scheduler.runs, health.scheduler.last_run_at), (0, None));
-    assert!(health::examine(&tx, None).await.unwrap().queues.is_none());
+    people.scene.run("update jobs set heartbeat_at = now()", &[]).await;
+    let health = health::examine(&tx, Vec::new()).await.unwrap();
+    let signs = health.functions.iter().filter(|function| function.last_sign_at.is_some());
+    assert_eq!(signs.map(|function| function.name).collect::<Vec<_>>(), ["job_runner"]);
 }

@@ -7,29 +7,57 @@ use serde::Serialize;
 
 use crate::{Result, Tx};
 
-/// What a queue holds, as far as the queue knows: its numbers are approximate.
+/// What a queue holds, as far as the queue knows: its numbers are approximate. What is not known is null.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Queue {
-    /// Its name in the installation, such as `send`; what could not be done waits in `send_dead_letters`.
+    /// Its name in the installation, such as `send`.
     pub name: String,
     /// Hints that wait for a function.
-    pub waiting: i64,
+    pub waiting: Option<i64>,
     /// Hints that a function has in its hands.
-    pub in_flight: i64,
+    pub in_flight: Option<i64>,
     /// Hints whose time has not come.
-    pub delayed: i64,
+    pub delayed: Option<i64>,
+    /// Hints that were given up, which nobody takes up by themselves.
+    pub dead_letters: Option<i64>,
 }
 
 /// The queues of the installation.
 pub trait Queues: Send + Sync {
-    /// What each of them holds.
-    fn depths(&self) -> BoxFuture<'_, Result<Vec<Queue>>>;
+    /// What each of them holds. One that does not answer is there, with nothing known.
+    fn depths(&self) -> BoxFuture<'_, Vec<Queue>>;
 }
+
+/// A function that nobody calls by a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Function {
+    /// Its name.
+    pub name: &'static str,
+    /// What brings it its work: one of the queues; null for the clock.
+    pub queue: Option<&'static str>,
+    /// When it last left a trace in the database; null where it has left none, or leaves none that is found at once: then its queue tells
+    /// whether it works.
+    #[serde(serialize_with = "crate::timestamps::millis_or_null")]
+    pub last_sign_at: Option<DateTime<Utc>>,
+}
+
+/// The functions, and what brings them their work.
+const FUNCTIONS: [(&str, Option<&str>); 8] = [
+    ("scheduler", None),
+    ("sender", Some("send")),
+    ("importer", Some("import")),
+    ("job_runner", Some("job")),
+    ("feedback", Some("feedback")),
+    ("inbound", Some("inbound")),
+    ("dispatcher", Some("webhook")),
+    ("maintenance", None),
+];
 
 /// What waits in the database. A queue does not tell the age of what it holds; the rows behind the hints do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Work {
-    /// `mails` whose time has come, `unresolved` ones (unknown or in review), running `imports`, unfinished `jobs`.
+    /// `mails` whose time has come, `unresolved` ones (unknown or in review), running `imports`, unfinished `jobs`, `deliveries` of
+    /// webhooks that are due.
     pub work: String,
     /// How many.
     pub waiting: i64,
@@ -76,8 +104,10 @@ pub struct DatabaseHealth {
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(rename = "InstallationHealth")]
 pub struct Health {
-    /// The queues; null when the service that keeps them does not answer.
-    pub queues: Option<Vec<Queue>>,
+    /// The queues.
+    pub queues: Vec<Queue>,
+    /// The functions that work by themselves.
+    pub functions: Vec<Function>,
     /// What waits in the database.
     pub work: Vec<Work>,
     /// The scheduler.
@@ -89,10 +119,11 @@ pub struct Health {
 }
 
 /// Looks at everything once. `queues` is what the queues have answered.
-pub async fn examine(tx: &Tx, queues: Option<Vec<Queue>>) -> Result<Health> {
-    let [work, scheduler, breakers, database] = tx
+pub async fn examine(tx: &Tx, queues: Vec<Queue>) -> Result<Health> {
+    let [work, signs, scheduler, breakers, database] = tx
         .query_each([
             (include_str!("health/work.sql"), &[]),
+            (include_str!("health/signs.sql"), &[]),
             (include_str!("health/scheduler.sql"), &[]),
             (include_str!("health/breakers.sql"), &[]),
             (include_str!("health/database.sql"), &[]),
@@ -102,8 +133,16 @@ pub async fn examine(tx: &Tx, queues: Option<Vec<Queue>>) -> Result<Health> {
         rows.first().cloned().ok_or_else(|| crate::Error::internal("a question about the database has no answer"))
     };
     let (scheduler, database) = (one(&scheduler)?, one(&database)?);
+    let mut functions = FUNCTIONS.map(|(name, queue)| Function { name, queue, last_sign_at: None });
+    for sign in &signs {
+        let of: &str = sign.try_get("function_name")?;
+        if let Some(function) = functions.iter_mut().find(|function| function.name == of) {
+            function.last_sign_at = sign.try_get("last_sign_at")?;
+        }
+    }
     Ok(Health {
         queues,
+        functions: functions.into(),
         work: work
             .iter()
             .map(|row| {

@@ -352,6 +352,14 @@ pub const DEFINITIONS: &[Definition] = &[
         "30 days",
         "How long webhook events and their deliveries are kept.",
     ),
+    duration("workflows", "keep_for", ("1 day", "365 days"), "90 days", "How long runs of workflows are kept."),
+    duration(
+        "workflows",
+        "run_timeout",
+        ("10m", "30 days"),
+        "1 day",
+        "How long a run may last, from its start on, before it is noted as timed out; a report that comes later still counts.",
+    ),
 ];
 
 /// Prices with the plans that they pay for.

@@ -1,4 +1,4 @@
--- For organizations that nobody signed up for. Whoever comes by a session is taken for the person.
+-- For organizations that nobody signed up for. Whoever comes by a session is who the mails are to; the trial is the owners'.
 insert into onboarding (organization_id, user_id, signed_up_at)
 select o.id, m.user_id, o.created_at
   from organizations o

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Kind, NAME_MAXIMUM, check_slug, refused};
 use crate::fields::Fields;
+use crate::platform::onboarding;
 use crate::{Error, OrganizationId, Result, Tx, UserId};
 
 /// Organizations that one person owns at most.
@@ -39,8 +40,8 @@ pub struct Founded {
     pub timezone: String,
 }
 
-/// Makes an organization on the plan `free`, whose owner is the founder. `tx` sees an organization that the founder belongs to. The
-/// act is recorded in the new one.
+/// Makes an organization on the plan `free`, whose owner is the founder, and begins its onboarding: a trial there is the founder's own.
+/// `tx` sees an organization that the founder belongs to. The act is recorded in the new one.
 ///
 /// Errors: [`Error::Invalid`] naming every wrong field, [`Error::Conflict`] (`slug_taken`, `too_many_organizations`).
 pub async fn found(tx: &Tx, founder: UserId, new: NewOrganization, request_id: Option<&str>) -> Result<Founded> {
@@ -64,5 +65,6 @@ pub async fn found(tx: &Tx, founder: UserId, new: NewOrganization, request_id: O
         let message = format!("one person owns {OWNED_MAXIMUM} organizations at most");
         return Err(Error::conflict("too_many_organizations", message));
     }
+    onboarding::begin(tx, id, founder).await?;
     Ok(Founded { id, slug: new.slug, name, kind, timezone })
 }

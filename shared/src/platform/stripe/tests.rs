@@ -73,7 +73,7 @@ proptest! {
     #[test]
     fn no_header_and_no_body_brings_it_down(header in ".{0,200}", body in prop::collection::vec(any::<u8>(), 0..200)) {
         prop_assert!(verify(&Secret::new(SECRET).unwrap(), &header, &body).is_err());
-        let _ = Event::read(&body);
+        let _ = Event::read(&keys(), &body);
     }
 }
 
@@ -86,7 +86,11 @@ fn an_empty_secret_verifies_nothing() {
 fn read(name: &str, object: Value) -> Result<Option<Event>> {
     let event =
         json!({"id": "evt_1", "object": "event", "created": 1_700_000_000, "type": name, "data": {"object": object}});
-    Event::read(event.to_string().as_bytes())
+    Event::read(&keys(), event.to_string().as_bytes())
+}
+
+fn keys() -> KeyRing {
+    KeyRing::from_json(r#"{"current": 1, "key_1": "0123456789abcdef0123456789abcdef"}"#).unwrap()
 }
 
 #[test]
@@ -126,13 +130,53 @@ fn invoices_name_their_subscription_in_both_forms_and_others_are_passed_over() {
     assert_eq!(read("invoice.paid", json!({"customer": "cus_1", "subscription": null})).unwrap(), None);
 }
 
+const ORGANIZATION: OrganizationId = OrganizationId(uuid::Uuid::from_u128(1));
+
+/// The organization that a checkout with this reference is taken to be for.
+fn referred_to(reference: &str) -> Option<OrganizationId> {
+    let object = json!({"mode": "subscription", "customer": "cus_1", "client_reference_id": reference});
+    read("checkout.session.completed", object).unwrap().unwrap().organization
+}
+
 #[test]
-fn a_checkout_names_the_organization_and_other_events_nothing() {
-    let organization = "00000000-0000-0000-0000-000000000001";
-    let object = json!({"mode": "subscription", "customer": "cus_1", "client_reference_id": organization});
-    let event = read("checkout.session.completed", object).unwrap().unwrap();
-    assert_eq!(event.organization.unwrap().to_string(), organization);
-    let object = json!({"mode": "payment", "customer": null, "client_reference_id": organization});
+fn a_checkout_names_the_organization_by_a_reference_of_ours() {
+    for asked_at in [1_700_000_000 - 48 * 3_600, 1_700_000_000, 1_700_000_300] {
+        let reference = reference_for_checkout(&keys(), ORGANIZATION, at(asked_at));
+        assert_eq!(referred_to(&reference), Some(ORGANIZATION), "{asked_at}");
+        // What Stripe takes for such a reference.
+        assert!(reference.len() <= 200);
+        assert!(reference.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_'));
+    }
+}
+
+#[test]
+fn nobody_pays_under_a_reference_that_is_not_ours_or_too_old() {
+    let good = reference_for_checkout(&keys(), ORGANIZATION, at(1_700_000_000));
+    let forger = KeyRing::from_json(r#"{"current": 1, "key_1": "another0another0another0another0"}"#).unwrap();
+    for reference in [
+        ORGANIZATION.to_string(),
+        reference_for_checkout(&forger, ORGANIZATION, at(1_700_000_000)),
+        reference_for_checkout(&keys(), ORGANIZATION, at(1_700_000_000 - 48 * 3_600 - 1)),
+        reference_for_checkout(&keys(), ORGANIZATION, at(1_700_000_000 + 301)),
+        keys().unsubscribe_token(ORGANIZATION.0, uuid::Uuid::from_u128(1_700_000_000_000)),
+        good.to_uppercase(),
+        format!("{good}A"),
+        String::new(),
+    ] {
+        assert_eq!(referred_to(&reference), None, "{reference}");
+    }
+    // Nor is what stands beside a reference taken in its place.
+    let object = json!({
+        "mode": "subscription", "customer": "cus_1", "client_reference_id": "forged", "metadata": {"organization_id": ORGANIZATION}
+    });
+    assert_eq!(read("checkout.session.completed", object).unwrap().unwrap().organization, None);
+}
+
+#[test]
+fn metadata_name_the_organization_and_other_events_nothing() {
+    let object = json!({"mode": "subscription", "customer": "cus_1", "metadata": {"organization_id": ORGANIZATION}});
+    assert_eq!(read("checkout.session.completed", object).unwrap().unwrap().organization, Some(ORGANIZATION));
+    let object = json!({"mode": "payment", "customer": null, "metadata": {"organization_id": ORGANIZATION}});
     assert_eq!(read("checkout.session.completed", object).unwrap(), None);
     assert_eq!(read("charge.refunded", json!({})).unwrap(), None);
 }
@@ -140,7 +184,7 @@ fn a_checkout_names_the_organization_and_other_events_nothing() {
 #[test]
 fn what_is_no_event_is_refused() {
     for body in ["", "null", "[]", "{}", r#"{"id": "evt_1", "created": "now", "type": "invoice.paid"}"#] {
-        assert!(matches!(Event::read(body.as_bytes()), Err(Error::Invalid(_))), "{body}");
+        assert!(matches!(Event::read(&keys(), body.as_bytes()), Err(Error::Invalid(_))), "{body}");
     }
     for object in [
         json!({}),

@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use tokio_postgres::Row;
 
 use super::snapshots::{Snapshot, decisive};
-use super::{FREE, Status};
+use super::{FREE, PlanSource, Status};
 use crate::platform::audit::{self, Actor};
 use crate::platform::config;
 use crate::platform::lifecycle_mails::{self, Kind};
 use crate::platform::stripe::{Event, Fact};
 use crate::{Database, Error, OrganizationId, Result, Tx};
 
-/// Plans that a price may pay for.
+/// Plans that a price may pay for, from the least to the best.
 const PLANS: [&str; 4] = ["free", "basic", "pro", "enterprise"];
 
 /// What became of an event.
@@ -27,8 +27,6 @@ pub enum Received {
     Known,
     /// Nobody knows its customer: it waits.
     Waiting,
-    /// It names an organization that has another customer, or a customer who is another organization's.
-    Refused,
 }
 
 /// Takes an event, logged in as martlet_billing.
@@ -83,14 +81,7 @@ async fn take(tx: &Tx, organization: OrganizationId, event: &Event) -> Result<Re
     if !is_new(tx, organization, event).await? {
         return Ok(Received::Known);
     }
-    let customer: Option<&str> = present.try_get("stripe_customer_id")?;
-    let has_another = customer.is_some_and(|customer| customer != event.customer);
-    // Whoever pays under the name of another organization doesn't take its subscription over.
-    if has_another && Status::parse(present.try_get("status")?)?.is_live() {
-        tracing::error!(%organization, event_id = event.id, "an event names an organization that another customer pays for");
-        return Ok(Received::Refused);
-    }
-    tx.execute(include_str!("receiving/set_customer.sql"), &[&event.customer]).await?;
+    tx.execute(include_str!("receiving/insert_customer.sql"), &[&organization, &event.customer]).await?;
     apply(tx, organization, event).await?;
     for waiting in tx.query(include_str!("receiving/take_waiting.sql"), &[&event.customer]).await? {
         let waiting: Event = serde_json::from_value(waiting.try_get("event")?).map_err(Error::internal)?;
@@ -118,7 +109,8 @@ async fn apply(tx: &Tx, organization: OrganizationId, event: &Event) -> Result<(
         Fact::Invoice { subscription, .. } => subscription,
     };
     let known = tx.query_opt(include_str!("receiving/find_snapshot.sql"), &[id]).await?;
-    let mut snapshot = known.as_ref().map(snapshot).transpose()?.unwrap_or_else(|| Snapshot::unknown(id));
+    let mut snapshot =
+        known.as_ref().map(snapshot).transpose()?.unwrap_or_else(|| Snapshot::unknown(id, &event.customer));
     if !snapshot.take(event) {
         return Ok(());
     }
@@ -135,6 +127,7 @@ async fn apply(tx: &Tx, organization: OrganizationId, event: &Event) -> Result<(
             &snapshot.told.map_or(0, |(_, weight)| weight),
             &snapshot.invoice.map(|(at, _)| at),
             &snapshot.invoice.map(|(_, is_paid)| is_paid),
+            &snapshot.customer,
         ],
     )
     .await?;
@@ -145,15 +138,22 @@ async fn apply(tx: &Tx, organization: OrganizationId, event: &Event) -> Result<(
 async fn settle(tx: &Tx, organization: OrganizationId, before: &Row) -> Result<()> {
     let rows = tx.query(include_str!("receiving/list_snapshots.sql"), &[]).await?;
     let snapshots = rows.iter().map(snapshot).collect::<Result<Vec<_>>>()?;
-    let Some(decisive) = decisive(&snapshots) else { return Ok(()) };
+    let prices: Value = config::read(tx, "stripe").await?.json("prices")?;
+    let Some(decisive) = decisive(&snapshots, |price| plan_of(&prices, price)) else { return Ok(()) };
     let status = decisive.standing();
-    let (old_status, old_plan): (&str, Option<String>) = (before.try_get("status")?, before.try_get("paid_plan")?);
+    let old_status = Status::parse(before.try_get("status")?)?;
     let plan = match &decisive.price_id {
-        Some(price) => plan_of(tx, price).await?,
+        Some(price) => plan_of(&prices, price),
         None => None,
     };
-    // A price that nobody has told us of leaves the plan as it was, for whoever runs the installation to mend.
-    let plan = plan.or_else(|| old_plan.clone());
+    if plan.is_none() && status.is_live() {
+        let price = decisive.price_id.as_deref();
+        tracing::error!(%organization, price, "system_config stripe.prices names no plan for what somebody pays");
+    }
+    // A price that nobody has told us of leaves what was paid for as it was, for whoever runs the installation to mend.
+    let kept: Option<String> = before.try_get("paid_plan")?;
+    let plan = plan.map(|rank| PLANS[rank].to_owned()).or(kept.filter(|_| old_status.is_live()));
+    let bought = plan.as_deref().filter(|_| status.is_live());
     tx.execute(
         include_str!("receiving/settle.sql"),
         &[
@@ -163,43 +163,41 @@ async fn settle(tx: &Tx, organization: OrganizationId, before: &Row) -> Result<(
             &decisive.id,
             &decisive.period_ends_at,
             &decisive.cancels_at_period_end,
+            &decisive.customer,
+            &bought.is_some(),
         ],
     )
     .await?;
-    let in_effect: String = before.try_get("plan_type")?;
-    let wanted = match &plan {
-        Some(plan) if status.is_live() => plan.clone(),
-        // What it gave is taken back; what somebody else has given since stays.
-        _ if old_plan.as_ref() == Some(&in_effect) && Status::parse(old_status)?.is_live() && !status.is_live() => {
-            FREE.to_owned()
-        }
-        _ => in_effect.clone(),
+    let old_plan: &str = before.try_get("plan_type")?;
+    let old_source = PlanSource::parse(before.try_get("plan_source")?)?;
+    let (new_plan, new_source) = match (bought, old_source) {
+        // What whoever runs the installation has given is theirs to take back.
+        (_, PlanSource::Administrator) => (old_plan, old_source),
+        (Some(plan), _) => (plan, PlanSource::Stripe),
+        (None, PlanSource::Stripe) => (FREE, PlanSource::Default),
+        (None, PlanSource::Trial | PlanSource::Default) => (old_plan, old_source),
     };
-    if wanted != in_effect {
-        tx.execute(include_str!("receiving/set_plan.sql"), &[&wanted]).await?;
+    if (new_plan, new_source) != (old_plan, old_source) {
+        tx.execute(include_str!("receiving/set_plan.sql"), &[&new_plan, &new_source.name()]).await?;
     }
-    if status != Status::None {
-        lifecycle_mails::cancel(tx, &[Kind::OnboardingReminder, Kind::TrialDay2, Kind::TrialDay5, Kind::TrialExpired])
-            .await?;
+    if bought.is_some() {
+        let over = [Kind::OnboardingReminder, Kind::TrialDay2, Kind::TrialDay5, Kind::TrialExpired];
+        lifecycle_mails::cancel(tx, &over).await?;
     }
-    if old_status != status.name() || wanted != in_effect {
+    if (old_status, old_plan, old_source) != (status, new_plan, new_source) {
         let details = json!({
-            "before": {"status": old_status, "plan_type": in_effect},
-            "after": {"status": status, "plan_type": wanted},
+            "before": {"status": old_status, "plan_type": old_plan, "plan_source": old_source},
+            "after": {"status": status, "plan_type": new_plan, "plan_source": new_source},
         });
         audit::record(tx, Actor::System, "subscription.changed", organization.0, &details, None).await?;
     }
     Ok(())
 }
 
-/// The plan that a price pays for; `None`, and an error in the log, for one that the settings don't have.
-async fn plan_of(tx: &Tx, price: &str) -> Result<Option<String>> {
-    let prices: Value = config::read(tx, "stripe").await?.json("prices")?;
-    let plan = prices.get(price).and_then(Value::as_str).filter(|plan| PLANS.contains(plan));
-    if plan.is_none() {
-        tracing::error!(price, "system_config stripe.prices names no plan for a price that somebody pays");
-    }
-    Ok(plan.map(str::to_owned))
+/// The plan that a price pays for, by its place in [`PLANS`]; `None` for a price that the settings don't have.
+fn plan_of(prices: &Value, price: &str) -> Option<usize> {
+    let named = prices.get(price)?.as_str()?;
+    PLANS.iter().position(|plan| *plan == named)
 }
 
 fn snapshot(row: &Row) -> Result<Snapshot> {
@@ -209,6 +207,7 @@ fn snapshot(row: &Row) -> Result<Snapshot> {
     let is_paid: Option<bool> = row.try_get("invoice_is_paid")?;
     Ok(Snapshot {
         id: row.try_get("id")?,
+        customer: row.try_get("customer_id")?,
         status: Status::parse(row.try_get("status")?)?,
         price_id: row.try_get("price_id")?,
         period_ends_at: row.try_get("period_ends_at")?,

@@ -11,6 +11,8 @@ use crate::platform::stripe::{Event, Fact};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Snapshot {
     pub(super) id: String,
+    /// Who pays for it.
+    pub(super) customer: Option<String>,
     /// As the subscription itself was told of last.
     pub(super) status: Status,
     pub(super) price_id: Option<String>,
@@ -24,9 +26,10 @@ pub(super) struct Snapshot {
 
 impl Snapshot {
     /// One of which nothing is known yet.
-    pub(super) fn unknown(id: &str) -> Self {
+    pub(super) fn unknown(id: &str, customer: &str) -> Self {
         Self {
             id: id.to_owned(),
+            customer: Some(customer.to_owned()),
             status: Status::None,
             price_id: None,
             period_ends_at: None,
@@ -76,8 +79,9 @@ impl Snapshot {
     }
 }
 
-/// The one that an organization lives by: a live one before one that has ended, a paid one before one that is not, then the newest.
-pub(super) fn decisive(snapshots: &[Snapshot]) -> Option<&Snapshot> {
+/// The one that an organization lives by: a live one before one that has ended, of these the one that pays for the best plan, whoever
+/// pays, then a paid one before one that is not, then the newest. `plan_of` ranks what a price pays for.
+pub(super) fn decisive(snapshots: &[Snapshot], plan_of: impl Fn(&str) -> Option<usize>) -> Option<&Snapshot> {
     let rank = |status| match status {
         Status::None => 0,
         Status::Canceled => 1,
@@ -85,7 +89,11 @@ pub(super) fn decisive(snapshots: &[Snapshot]) -> Option<&Snapshot> {
         Status::Trialing => 3,
         Status::Active => 4,
     };
-    snapshots.iter().max_by_key(|snapshot| (rank(snapshot.standing()), snapshot.told, &snapshot.id))
+    snapshots.iter().max_by_key(|snapshot| {
+        let status = snapshot.standing();
+        let plan = snapshot.price_id.as_deref().filter(|_| status.is_live()).and_then(&plan_of);
+        (status.is_live(), plan, rank(status), snapshot.told, &snapshot.id)
+    })
 }
 
 #[cfg(test)]
@@ -121,7 +129,7 @@ mod tests {
     }
 
     fn after<'a>(events: impl IntoIterator<Item = &'a Event>) -> Snapshot {
-        let mut snapshot = Snapshot::unknown("sub_1");
+        let mut snapshot = Snapshot::unknown("sub_1", "cus_1");
         for event in events {
             snapshot.take(event);
         }
@@ -155,10 +163,20 @@ mod tests {
         let mut old = after([&told(1, Status::Active, 1), &told(20, Status::Canceled, 3)]);
         old.id = "sub_0".to_owned();
         let new = after([&told(10, Status::Active, 1)]);
-        assert_eq!(decisive(&[old.clone(), new.clone()]).unwrap().id, "sub_1");
-        assert_eq!(decisive(&[new, old.clone()]).unwrap().id, "sub_1");
-        assert_eq!(decisive(&[old]).unwrap().standing(), Status::Canceled);
-        assert_eq!(decisive(&[]), None);
+        let by_price = |price: &str| ["price_1", "price_2"].iter().position(|known| *known == price);
+        assert_eq!(decisive(&[old.clone(), new.clone()], by_price).unwrap().id, "sub_1");
+        assert_eq!(decisive(&[new.clone(), old.clone()], by_price).unwrap().id, "sub_1");
+        assert_eq!(decisive(&[old.clone()], by_price).unwrap().standing(), Status::Canceled);
+        assert_eq!(decisive(&[], by_price), None);
+        // Of two that are paid at once the better plan counts, whichever came last, also while a payment for it is late.
+        let better = Snapshot { id: "sub_2".to_owned(), price_id: Some("price_2".to_owned()), ..new.clone() };
+        let newest = Snapshot { told: Some((DateTime::<Utc>::MAX_UTC, 2)), ..new.clone() };
+        assert_eq!(decisive(&[better.clone(), newest.clone()], by_price).unwrap().id, "sub_2");
+        let late = Snapshot { status: Status::PastDue, ..better };
+        assert_eq!(decisive(&[late, newest.clone()], by_price).unwrap().id, "sub_2");
+        let unknown = Snapshot { id: "sub_3".to_owned(), price_id: Some("price_9".to_owned()), ..newest };
+        assert_eq!(decisive(&[unknown.clone(), new], by_price).unwrap().id, "sub_1");
+        assert_eq!(decisive(&[unknown, old], by_price).unwrap().id, "sub_3");
     }
 
     proptest! {

@@ -8,4 +8,6 @@ select (select coalesce(sum(used), 0)::bigint
        (select coalesce(sum(sent), 0)::bigint from daily_stats where day >= $2)
            + (select coalesce(sum(sent), 0)::bigint from daily_stats_deltas where day >= $2) as mails_sent,
        (select count(*) from contacts where id >= $4) as contacts_created,
-       (select count(*) from import_batches where created_at >= $3) as imports;
+       (select count(*) from import_batches where created_at >= $3) as imports,
+       (select coalesce(sum(month_used), 0)::bigint
+          from request_counts where month = date_trunc('month', now() at time zone 'UTC')::date) as api_requests_a_month;

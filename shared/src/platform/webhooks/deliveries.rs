@@ -139,11 +139,14 @@ pub async fn find(tx: &Tx, id: WebhookDeliveryId) -> Result<DeliveryInFull> {
 ///
 /// Errors: [`Error::NotFound`], [`Error::Conflict`] (`webhook_delivery_pending`, `webhook_endpoint_disabled`, `webhook_event_erased`).
 pub async fn replay(tx: &Tx, id: WebhookDeliveryId) -> Result<Delivery> {
+    // The endpoint before its deliveries, as whoever disables it locks them.
+    let endpoint = find(tx, id).await?.delivery.endpoint_id;
+    let is_enabled = hold_enabled(tx, endpoint).await?;
     let row = tx.query_opt(include_str!("deliveries/lock.sql"), &[&id]).await?.ok_or(NOT_FOUND)?;
     if row.try_get::<_, &str>("state")? == State::Pending.name() {
         return Err(Error::conflict("webhook_delivery_pending", "the delivery is on its way"));
     }
-    if !row.try_get::<_, bool>("is_enabled")? {
+    if !is_enabled {
         return Err(disabled());
     }
     if row.try_get("is_erased")? {
@@ -186,12 +189,17 @@ async fn restart(tx: &Tx, ids: &[WebhookDeliveryId]) -> Result<()> {
 }
 
 async fn require_enabled(tx: &Tx, endpoint: WebhookEndpointId) -> Result<()> {
-    let row = tx.query_one(include_str!("deliveries/is_enabled.sql"), &[&endpoint]).await?;
-    if row.try_get(0)? { Ok(()) } else { Err(disabled()) }
+    if hold_enabled(tx, endpoint).await? { Ok(()) } else { Err(disabled()) }
+}
+
+/// Whether an endpoint is told anything. It stays so until this transaction ends.
+async fn hold_enabled(tx: &Tx, endpoint: WebhookEndpointId) -> Result<bool> {
+    let row = tx.query_opt(include_str!("deliveries/hold_enabled.sql"), &[&endpoint]).await?;
+    row.map_or(Ok(false), |row| Ok(row.try_get(0)?))
 }
 
 fn disabled() -> Error {
-    Error::conflict("webhook_endpoint_disabled", "the endpoint is disabled and is told nothing; enable it first")
+    Error::conflict("webhook_endpoint_disabled", "the endpoint is disabled, or has no address, and is told nothing")
 }
 
 const NOT_FOUND: Error = Error::NotFound("webhook delivery");

@@ -2,7 +2,7 @@
 //!
 //! A delivery is claimed for a lease and posted once in it; whoever dies with it leaves it to the next, so it may be posted twice
 //! and never not at all. Every endpoint has its own turn and waits for nobody else's: those that work come before those that
-//! fail, and one that fails has no second turn in a run.
+//! fail, and one that has taken nothing in a turn has no second one in a run.
 
 mod posting;
 mod recording;
@@ -162,7 +162,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Posts what is due for an endpoint, turn by turn, while it takes everything.
+    /// Posts what is due for an endpoint, turn by turn, while it takes something.
     async fn serve(
         &self,
         organization: OrganizationId,

@@ -9,10 +9,12 @@ use super::secrets::{self, Secret};
 use super::{EventType, Reach, Target};
 use crate::delivery::tokens::KeyRing;
 use crate::fields::{Fields, given, patched};
-use crate::{Error, Result, Tx, WebhookEndpointId};
+use crate::{Error, OrganizationId, Result, Tx, WebhookEndpointId};
 
 /// Endpoints of one organization. Each event is told to all of them.
 const MAXIMUM: i64 = 20;
+/// Deliveries, or runs, that are deleted with their endpoint in one request.
+const DELETED_AT_ONCE: i64 = 1_000;
 /// Characters of a description.
 const DESCRIPTION_MAXIMUM: usize = 500;
 
@@ -159,7 +161,7 @@ pub async fn list(tx: &Tx, before: Option<WebhookEndpointId>, limit: i64) -> Res
     tx.query(include_str!("endpoints/list.sql"), &[&before, &limit]).await?.iter().map(from_row).collect()
 }
 
-/// Changes the fields that are given. One that is disabled is told nothing any more: what waited for it is cancelled, and can be
+/// Changes the fields that are given. With another address it is forgotten since when the old one failed. One that is disabled is told nothing any more: what waited for it is cancelled, and can be
 /// replayed once it is enabled, which also forgets since when it failed.
 ///
 /// Errors: [`Error::NotFound`], [`Error::Invalid`].
@@ -188,8 +190,7 @@ pub async fn update(tx: &Tx, reach: Reach, id: WebhookEndpointId, changes: Endpo
 /// Errors: [`Error::NotFound`].
 pub async fn delete(tx: &Tx, id: WebhookEndpointId) -> Result<()> {
     lock(tx, id, "webhook").await?;
-    tx.execute(include_str!("endpoints/delete.sql"), &[&id]).await?;
-    Ok(())
+    remove(tx, id).await
 }
 
 /// Makes another secret, and returns the endpoint with it. The one before signs for another day.
@@ -218,8 +219,38 @@ pub(crate) async fn enable(tx: &Tx, id: WebhookEndpointId) -> Result<()> {
 /// Disables an endpoint in a person's name. The caller has locked it.
 pub(crate) async fn disable(tx: &Tx, id: WebhookEndpointId) -> Result<()> {
     tx.execute(include_str!("endpoints/disable.sql"), &[&id]).await?;
-    tx.execute(include_str!("endpoints/cancel_deliveries.sql"), &[&tx.organization()?, &id]).await?;
+    cancel(tx, id, "endpoint_disabled").await
+}
+
+/// Cancels what waits for an endpoint, for a reason, and ends the runs that were to be started by it. The caller has locked it.
+pub(crate) async fn cancel(tx: &Tx, id: WebhookEndpointId, reason: &str) -> Result<()> {
+    cancel_deliveries(tx, tx.organization()?, id, reason).await?;
     tx.execute(include_str!("endpoints/end_runs.sql"), &[&tx.organization()?, &id, &tx.now()]).await?;
+    Ok(())
+}
+
+/// Cancels what waits for an endpoint, for a reason. The caller has locked it.
+pub(super) async fn cancel_deliveries(
+    tx: &Tx,
+    organization: OrganizationId,
+    id: WebhookEndpointId,
+    reason: &str,
+) -> Result<()> {
+    tx.execute(include_str!("endpoints/cancel_deliveries.sql"), &[&organization, &id, &reason]).await?;
+    Ok(())
+}
+
+/// Deletes an endpoint and what hangs on it; with more than a request deletes, maintenance does it within the hour, and nobody sees
+/// the endpoint any more. The caller has locked it.
+pub(crate) async fn remove(tx: &Tx, id: WebhookEndpointId) -> Result<()> {
+    let hanging = tx.query_one(include_str!("endpoints/count_hanging.sql"), &[&id, &DELETED_AT_ONCE]).await?;
+    if hanging.try_get::<_, i64>(0)? >= DELETED_AT_ONCE {
+        tx.execute(include_str!("endpoints/mark_deleting.sql"), &[&id]).await?;
+        tx.execute(include_str!("endpoints/free_name.sql"), &[&id]).await?;
+        return Ok(());
+    }
+    cancel(tx, id, "endpoint_deleted").await?;
+    tx.execute(include_str!("endpoints/delete.sql"), &[&id]).await?;
     Ok(())
 }
 

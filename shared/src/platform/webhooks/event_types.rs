@@ -35,6 +35,8 @@ event_types! {
     CampaignPaused = "campaign.paused";
     /// A paused campaign goes on.
     CampaignResumed = "campaign.resumed";
+    /// Somebody has made a contact, one by one: of those that a file brings, `import.completed` tells.
+    ContactCreated = "contact.created";
     /// A person wants no more mail, of one campaign or of all.
     ContactUnsubscribed = "contact.unsubscribed";
     /// A file is imported.

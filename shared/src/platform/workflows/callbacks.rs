@@ -98,7 +98,7 @@ async fn apply(tx: &Tx, run: WorkflowRunId, id: &str, report: Report) -> Result<
     if locked.try_get::<_, Option<&str>>("callback_id")? == Some(id) {
         return Err(replayed());
     }
-    if locked.try_get::<_, &str>("status")? != Status::Running.name() {
+    if !locked.try_get::<_, bool>("is_open")? {
         return Err(Error::conflict("workflow_run_finished", "the run has ended already"));
     }
     let finished = tx

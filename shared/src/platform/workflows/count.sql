@@ -1,1 +1,1 @@
-select count(*) from workflows;
+select count(*) from webhook_endpoints where kind = 'workflow' and status <> 'deleting';

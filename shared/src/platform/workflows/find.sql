@@ -5,4 +5,5 @@ select w.id, w.name, e.url, e.event_types, e.description, e.status, e.disabled_r
        w.created_at, greatest(w.updated_at, e.updated_at) as updated_at
   from workflows w
   join webhook_endpoints e on e.organization_id = w.organization_id and e.id = w.id
- where w.id = $1;
+ where w.id = $1
+   and e.status <> 'deleting';

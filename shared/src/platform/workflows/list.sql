@@ -6,5 +6,6 @@ select w.id, w.name, e.url, e.event_types, e.description, e.status, e.disabled_r
   from workflows w
   join webhook_endpoints e on e.organization_id = w.organization_id and e.id = w.id
  where w.id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+   and e.status <> 'deleting'
  order by w.id desc
  limit $2;

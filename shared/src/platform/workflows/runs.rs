@@ -98,7 +98,8 @@ pub struct Run {
     pub input: Value,
     /// What it has measured, as it says.
     pub metrics: Value,
-    /// What went wrong, as it says; `{"code": "not_started"}` where it could not be called.
+    /// What went wrong, as it says; `{"code": "not_started"}` where it could not be called, `{"code": "timed_out"}` where it has said
+    /// nothing for too long.
     pub error_data: Option<Value>,
     /// When it began.
     #[serde(serialize_with = "crate::timestamps::millis")]

@@ -1,5 +1,5 @@
 -- Of two events at once the second sees what the first has done.
-select s.status, s.paid_plan, s.stripe_customer_id, o.plan_type
+select s.status, s.paid_plan, o.plan_type, o.plan_source
   from subscriptions s
   join organizations o on o.id = s.organization_id
    for update of s;

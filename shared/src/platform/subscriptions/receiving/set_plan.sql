@@ -1,1 +1,1 @@
-update organizations set plan_type = $1;
+update organizations set plan_type = $1, plan_source = $2;

@@ -1,4 +1,4 @@
--- Whoever has once subscribed has no trial any more.
+-- Whoever has once bought a plan has no trial any more. A subscription without a plan of ours ends none.
 update subscriptions
    set status = $1,
        paid_plan = $2,
@@ -6,4 +6,5 @@ update subscriptions
        stripe_subscription_id = $4,
        period_ends_at = $5,
        cancels_at_period_end = $6,
-       trial_status = case when $1 in ('trialing', 'active', 'past_due') then 'converted' else trial_status end;
+       stripe_customer_id = $7,
+       trial_status = case when $8 then 'converted' else trial_status end;

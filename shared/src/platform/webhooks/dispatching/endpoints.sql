@@ -2,6 +2,7 @@
 select e.organization_id, e.id
   from webhook_endpoints e
  where e.status = 'enabled'
+   and e.url is not null
    and exists (select
                  from webhook_deliveries d
                 where d.organization_id = e.organization_id

@@ -1,5 +1,6 @@
 //! Recording: what an endpoint has answered, written under the attempt's number, and what follows for the endpoint.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use serde_json::json;
@@ -10,6 +11,7 @@ use crate::delivery::system_mail::{self, NewSystemMail, Template};
 use crate::platform::audit::{self, Actor};
 use crate::platform::config;
 use crate::platform::webhooks::deliveries::State;
+use crate::platform::webhooks::endpoints;
 use crate::{Database, OrganizationId, Result, Tx, WebhookDeliveryId, WebhookEndpointId};
 
 /// Bytes that are kept of an answer.
@@ -24,39 +26,23 @@ pub(super) struct Recorded {
     pub(super) earliest: Option<Duration>,
 }
 
-/// Writes the answers of a turn in one transaction. What has changed hands meanwhile is passed over.
+/// Writes the answers of a turn in one transaction. What has changed hands meanwhile is passed over, and says nothing of the endpoint;
+/// neither does an answer of an address that is no longer the endpoint's.
 pub(super) async fn record(
     db: &Database,
     organization: OrganizationId,
     endpoint: WebhookEndpointId,
     answers: &[(Claimed, Answer)],
 ) -> Result<Recorded> {
-    let mut recorded = Recorded { dispatched: Dispatched::default(), goes_on: true, earliest: None };
+    let nothing = Recorded { dispatched: Dispatched::default(), goes_on: false, earliest: None };
     if answers.is_empty() {
-        return Ok(recorded);
-    }
-    let mut rows = Rows::default();
-    for (claimed, answer) in answers {
-        let wait = claimed.wait().filter(|_| !answer.is_gone());
-        let state = match wait {
-            _ if answer.is_taken() => State::Delivered,
-            Some(_) => State::Pending,
-            None => State::Failed,
-        };
-        rows.push(claimed, answer, state, wait);
-        match state {
-            State::Delivered => recorded.dispatched.delivered += 1,
-            State::Pending => recorded.dispatched.put_off += 1,
-            State::Failed | State::Cancelled => recorded.dispatched.failed += 1,
-        }
-        if state == State::Pending {
-            recorded.earliest = [recorded.earliest, wait].into_iter().flatten().min();
-        }
+        return Ok(nothing);
     }
     let tx = db.begin_for(&[organization]).await?;
     // The endpoint before its deliveries, as whoever disables or deletes it locks them.
+    let ids: Vec<WebhookDeliveryId> = answers.iter().map(|(claimed, _)| claimed.delivery).collect();
     let lock: Params<'_, 2> = [&organization, &endpoint];
-    let deliveries: Params<'_, 2> = [&organization, &rows.ids];
+    let deliveries: Params<'_, 2> = [&organization, &ids];
     let [locked, _] = tx
         .query_each([
             (include_str!("recording/lock_endpoint.sql"), lock.as_slice()),
@@ -64,33 +50,78 @@ pub(super) async fn record(
         ])
         .await?;
     // Deleted meanwhile, with all of its deliveries.
-    if locked.is_empty() {
+    let Some(locked) = locked.first() else {
         tx.commit().await?;
-        return Ok(Recorded { goes_on: false, ..recorded });
+        return Ok(nothing);
+    };
+    let address: Option<String> = locked.try_get("url")?;
+    let attempts: Vec<Attempt<'_>> =
+        answers.iter().map(|(claimed, answer)| Attempt::new(claimed, answer, address.as_deref())).collect();
+    let mut rows = Rows::default();
+    for attempt in &attempts {
+        rows.push(attempt);
     }
-    rows.write(&tx, organization).await?;
-    recorded.goes_on = follow(&tx, organization, endpoint, answers, &mut recorded.dispatched).await?;
+    let written = rows.write(&tx, organization).await?;
+    let written: Vec<Attempt<'_>> =
+        attempts.into_iter().filter(|attempt| written.contains(&attempt.claimed.delivery)).collect();
+    let mut recorded = nothing;
+    for Attempt { state, wait, .. } in &written {
+        match state {
+            State::Delivered => recorded.dispatched.delivered += 1,
+            State::Pending => recorded.dispatched.put_off += 1,
+            State::Failed | State::Cancelled => recorded.dispatched.failed += 1,
+        }
+        recorded.earliest = [recorded.earliest, *wait].into_iter().flatten().min();
+    }
+    recorded.goes_on = follow(&tx, organization, endpoint, &written, &mut recorded.dispatched).await?;
     tx.commit().await?;
     Ok(recorded)
 }
 
-/// What the answers say of the endpoint; whether it takes what it is told.
+/// An attempt with what comes of it.
+struct Attempt<'a> {
+    claimed: &'a Claimed,
+    answer: &'a Answer,
+    /// Whether it went to the address that is still the endpoint's.
+    is_current: bool,
+    state: State,
+    /// How long the delivery waits, where it is made again.
+    wait: Option<Duration>,
+}
+
+impl<'a> Attempt<'a> {
+    fn new(claimed: &'a Claimed, answer: &'a Answer, address: Option<&str>) -> Self {
+        let is_current = address == Some(claimed.post.url.as_str());
+        let ends = answer.is_taken() || (answer.is_gone() && is_current);
+        let wait = claimed.wait().filter(|_| !ends);
+        let state = match wait {
+            _ if answer.is_taken() => State::Delivered,
+            Some(_) => State::Pending,
+            None => State::Failed,
+        };
+        Self { claimed, answer, is_current, state, wait }
+    }
+}
+
+/// What the attempts say of the endpoint; whether it takes what it is told.
 async fn follow(
     tx: &Tx,
     organization: OrganizationId,
     endpoint: WebhookEndpointId,
-    answers: &[(Claimed, Answer)],
+    attempts: &[Attempt<'_>],
     dispatched: &mut Dispatched,
 ) -> Result<bool> {
-    let is_gone = answers.iter().any(|(_, answer)| answer.is_gone());
-    let has_taken = answers.iter().any(|(_, answer)| answer.is_taken());
+    let any = |is_so: fn(&Attempt<'_>) -> bool| attempts.iter().any(|attempt| attempt.is_current && is_so(attempt));
+    let is_gone = any(|attempt| attempt.answer.is_gone());
+    let has_taken = any(|attempt| attempt.answer.is_taken());
     // A test that fails tells the person who has made it, and nothing of what the endpoint does with events.
-    let has_failed = answers.iter().any(|(claimed, answer)| !answer.is_taken() && !claimed.is_test);
+    let has_failed = any(|attempt| !attempt.answer.is_taken() && !attempt.claimed.is_test);
+    let has_given_up = any(|attempt| attempt.state == State::Failed && !attempt.claimed.is_test);
     let patience = config::read(tx, "webhooks").await?.duration("disable_after")?;
     let row = tx
         .query_one(
             include_str!("recording/judge_endpoint.sql"),
-            &[&organization, &endpoint, &is_gone, &has_taken, &has_failed, &patience.as_secs_f64()],
+            &[&organization, &endpoint, &is_gone, &has_taken, &has_failed, &has_given_up, &patience.as_secs_f64()],
         )
         .await?;
     if let Some(reason) = row.try_get::<_, Option<&str>>("newly_disabled")? {
@@ -98,12 +129,12 @@ async fn follow(
         disable(tx, organization, endpoint, reason).await?;
     }
     tx.execute(include_str!("../endpoints/end_runs.sql"), &[&organization, &endpoint, &tx.now()]).await?;
-    Ok(has_taken && !has_failed && row.try_get("is_enabled")?)
+    Ok(has_taken && row.try_get("is_enabled")?)
 }
 
 /// Cancels what waits for an endpoint that is told nothing any more, and says so to the owners and to whoever reads the record.
 async fn disable(tx: &Tx, organization: OrganizationId, endpoint: WebhookEndpointId, reason: &str) -> Result<()> {
-    tx.execute(include_str!("../endpoints/cancel_deliveries.sql"), &[&organization, &endpoint]).await?;
+    endpoints::cancel_deliveries(tx, organization, endpoint, "endpoint_disabled").await?;
     let details = json!({ "reason": reason });
     audit::record_for(tx, organization, Actor::System, "webhook_endpoint.disabled", endpoint.0, &details, None).await?;
     let act = crate::ids::fresh();
@@ -137,25 +168,27 @@ struct Rows {
 }
 
 impl Rows {
-    fn push(&mut self, claimed: &Claimed, answer: &Answer, state: State, wait: Option<Duration>) {
+    fn push(&mut self, Attempt { claimed, answer, state, wait, .. }: &Attempt<'_>) {
         self.ids.push(claimed.delivery);
         self.attempts.push(claimed.attempt);
         self.states.push(state.name());
-        self.waits.push(wait.filter(|_| state == State::Pending).map(|wait| wait.as_secs_f64()));
+        self.waits.push(wait.map(|wait| wait.as_secs_f64()));
         self.statuses.push(answer.outcome.ok().and_then(|status| i16::try_from(status).ok()));
         self.bodies.push(answer.body.as_deref().map(beginning).filter(|body| !body.is_empty()));
         self.errors.push(answer.error());
         self.durations.push(i32::try_from(answer.took.as_millis()).unwrap_or(i32::MAX));
     }
 
-    async fn write(&self, tx: &Tx, organization: OrganizationId) -> Result<()> {
+    /// Returns the deliveries that were written.
+    async fn write(&self, tx: &Tx, organization: OrganizationId) -> Result<HashSet<WebhookDeliveryId>> {
         let Self { ids, attempts, states, waits, statuses, bodies, errors, durations } = self;
-        tx.execute(
-            include_str!("recording/record.sql"),
-            &[&organization, ids, attempts, states, waits, statuses, bodies, errors, durations],
-        )
-        .await?;
-        Ok(())
+        let rows = tx
+            .query(
+                include_str!("recording/record.sql"),
+                &[&organization, ids, attempts, states, waits, statuses, bodies, errors, durations],
+            )
+            .await?;
+        rows.iter().map(|row| Ok(row.try_get("id")?)).collect()
     }
 }
 

@@ -1,1 +1,1 @@
-select count(*) from webhook_endpoints where kind = 'webhook';
+select count(*) from webhook_endpoints where kind = 'webhook' and status <> 'deleting';

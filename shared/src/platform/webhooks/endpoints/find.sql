@@ -4,4 +4,5 @@ select e.*,
          where s.endpoint_id = e.id and s.expires_at > now()) as previous_secret_expires_at
   from webhook_endpoints e
  where e.id = $1
-   and e.kind = 'webhook';
+   and e.kind = 'webhook'
+   and e.status <> 'deleting';

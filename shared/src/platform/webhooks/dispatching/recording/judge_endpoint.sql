@@ -1,4 +1,5 @@
--- The caller has locked it.
+-- The caller has locked it. Whoever has failed for long enough is disabled when a delivery has used up its attempts: one failure long
+-- ago says nothing of the first one since.
 with judged as (
     select e.organization_id, e.id,
            case when $4 then null
@@ -10,7 +11,7 @@ with judged as (
 ), decided as (
     select j.*,
            case when $3 then 'gone'
-                when j.failing_since <= now() - make_interval(secs => $6) then 'failing' end as reason
+                when $6 and j.failing_since <= now() - make_interval(secs => $7) then 'failing' end as reason
       from judged j
 ), changed as (
     update webhook_endpoints e

@@ -15,4 +15,5 @@ update webhook_deliveries d
    and d.attempts = k.attempt
    and d.state = 'pending'
    and v.organization_id = d.organization_id
-   and v.id = d.event_id;
+   and v.id = d.event_id
+returning d.id;

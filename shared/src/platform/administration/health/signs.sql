@@ -1,0 +1,1 @@
+select * from signs_of_life();

@@ -1,0 +1,1 @@
+select organizations_with_endpoints_to_delete();

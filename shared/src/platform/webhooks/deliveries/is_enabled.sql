@@ -1,1 +1,0 @@
-select status = 'enabled' from webhook_endpoints where id = $1;

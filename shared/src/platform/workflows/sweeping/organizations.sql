@@ -1,0 +1,1 @@
+select organizations_with_runs_to_end($1, $2);
