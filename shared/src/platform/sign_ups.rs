@@ -16,9 +16,10 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::audit::{self, Actor};
-use super::logins::Entrance;
+use super::logins::{Account, Entrance};
 use super::users::NAME_MAXIMUM;
 use super::{attempts, logins, onboarding, passwords, user_tokens};
+use crate::audience::email_address::EmailAddress;
 use crate::delivery::system_mail::{self, ActionPurpose, NewSystemMail, Template};
 use crate::fields::Fields;
 use crate::{Database, Error, OrganizationId, Result, Tx, UserId};
@@ -67,32 +68,59 @@ pub async fn sign_up(
     attempts::count_sign_up(entrance.db, entrance.keys, address).await?;
     // Before it is known whether it is needed.
     let hash = entrance.hasher.hash(&new.password)?;
-    let organization = OrganizationId::fresh();
-    let tx = entrance.db.begin(organization).await?;
-    logins::hold_address(&tx, &email).await?;
-    let present = logins::find_by_email(&tx, email.as_str()).await?;
-
+    let chosen = Chosen { email, hash, first_name, last_name, organization_name };
+    let tx = entrance.db.begin(OrganizationId::fresh()).await?;
+    logins::hold_address(&tx, &chosen.email).await?;
+    let present = logins::find_by_email(&tx, chosen.email.as_str()).await?;
+    let user = make_account(&tx, &chosen, present.as_ref(), request_id).await?;
+    let may_mail = attempts::may_mail(&tx, entrance.keys, chosen.email.as_str()).await?;
+    // An account begins anew only together with the mail that tells of it.
     tx.mark().await?;
+    begin(&tx, &chosen, present, user).await?;
+    if may_mail {
+        tx.keep().await?;
+    } else {
+        tx.take_back().await?;
+    }
+    tx.commit().await
+}
+
+/// What somebody has chosen, checked.
+struct Chosen {
+    email: EmailAddress,
+    hash: String,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    organization_name: Option<String>,
+}
+
+/// Makes an account with its organization, for which `tx` is opened. Where there is one it is of nobody, and taken back.
+async fn make_account(tx: &Tx, chosen: &Chosen, present: Option<&Account>, request_id: Option<&str>) -> Result<UserId> {
+    let Chosen { email, hash, first_name, last_name, organization_name } = chosen;
     let user = UserId::fresh();
-    let name = organization_name.unwrap_or_else(|| own_name(first_name.as_deref(), email.as_str()));
     let its_email = if present.is_none() { email.to_string() } else { format!("{user}@invalid") };
-    tx.execute(include_str!("sign_ups/insert_user.sql"), &[&user, &its_email, &hash, &first_name, &last_name]).await?;
-    found_organization(&tx, organization, &name, user, request_id).await?;
+    let name = organization_name.clone().unwrap_or_else(|| own_name(first_name.as_deref(), email.as_str()));
+    tx.mark().await?;
+    tx.execute(include_str!("sign_ups/insert_user.sql"), &[&user, &its_email, hash, first_name, last_name]).await?;
+    found_organization(tx, tx.organization()?, &name, user, request_id).await?;
     if present.is_none() {
         tx.keep().await?;
     } else {
         tx.take_back().await?;
     }
+    Ok(user)
+}
 
-    let may_mail = attempts::may_mail(&tx, entrance.keys, email.as_str()).await?;
-    tx.mark().await?;
+/// Lets an account that nobody has confirmed begin with what was chosen, and has its address confirmed by a mail; the owner of any other
+/// is told. `user` is the account that was made or taken back.
+async fn begin(tx: &Tx, chosen: &Chosen, present: Option<Account>, user: UserId) -> Result<()> {
+    let Chosen { email, hash, first_name, last_name, .. } = chosen;
     let owner = present.as_ref().map_or(user, |account| account.id);
-    // Only together with the mail that tells of it.
-    let begins = tx.execute(include_str!("sign_ups/restart.sql"), &[&owner, &hash, &first_name, &last_name]).await? > 0;
+    let begins = tx.execute(include_str!("sign_ups/restart.sql"), &[&owner, hash, first_name, last_name]).await? > 0;
     let template = if begins { Template::ConfirmEmail } else { Template::AccountExists };
     // What is said to the owner of an account is not up to whoever signs up with their address.
-    let named = if begins { first_name } else { present.and_then(|account| account.first_name) };
-    let action = user_tokens::issue(&tx, if begins { owner } else { user }, ActionPurpose::ConfirmEmail).await?;
+    let named = if begins { first_name.clone() } else { present.and_then(|account| account.first_name) };
+    let action = user_tokens::issue(tx, if begins { owner } else { user }, ActionPurpose::ConfirmEmail).await?;
     let mail = NewSystemMail {
         template,
         recipient: email.to_string(),
@@ -101,13 +129,8 @@ pub async fn sign_up(
         dedupe_key: format!("{}:{}", template.name(), action.id),
         send_at: tx.now(),
     };
-    system_mail::plan(&tx, &mail).await?;
-    if may_mail {
-        tx.keep().await?;
-    } else {
-        tx.take_back().await?;
-    }
-    tx.commit().await
+    system_mail::plan(tx, &mail).await?;
+    Ok(())
 }
 
 /// Makes an organization of somebody's own. `tx` is opened for the organization that is to be.

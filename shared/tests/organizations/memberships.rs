@@ -80,7 +80,11 @@ async fn of_two_owners_who_remove_each_other_at_once_one_stays() {
             first.commit().await.unwrap();
         };
         let (gone, ()) = tokio::join!(act(&second, other, one), waiting);
-        assert_eq!(conflict(gone), "last_owner");
+        match (round, gone) {
+            // Whoever was removed or is something else now acts no more.
+            (0, Err(Error::Unauthorized)) | (1, Err(Error::Forbidden(_))) => {}
+            (_, gone) => assert_eq!(conflict(gone), "last_owner"),
+        }
         second.rollback().await.unwrap();
         let owners = "select count(*) from memberships where organization_id = $1 and role = 'owner'";
         assert_eq!(people.scene.number(owners, &[&people.scene.organization]).await, 1);
@@ -199,9 +203,13 @@ async fn the_keys_of_whoever_is_removed_are_told_and_revoked_where_that_is_asked
     let owner = people.member("owner@users.test", Role::Owner).await;
     let (one, other) =
         (people.member("one@users.test", Role::Admin).await, people.member("other@users.test", Role::Admin).await);
-    for (made_by, state) in
-        [(one, "null, null"), (one, "now(), null"), (one, "null, now()"), (other, "null, null"), (other, "null, null")]
-    {
+    for (made_by, state) in [
+        (one, "null, null"),
+        (one, "now(), null"),
+        (one, "null, clock_now()"),
+        (other, "null, null"),
+        (other, "null, null"),
+    ] {
         let sql = format!(
             "insert into api_keys (organization_id, id, name, prefix, key_hash, created_by, revoked_at, expires_at)
              select $1, id, 'key', 'mk_live_', sha256(id::text::bytea), $2, {state} from gen_random_uuid() as id"

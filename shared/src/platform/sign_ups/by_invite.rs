@@ -3,16 +3,17 @@
 //! So the account is confirmed from the beginning and its person logged in, in the organization that invites; none of their own is
 //! made. Somebody else may have signed up with the address before, without ever confirming it: what they chose is worth nothing then.
 
-use super::super::audit::{self, Actor};
-use super::super::logins::{self, Entrance, LoggedIn};
-use super::super::sessions::Place;
-use super::super::users::NAME_MAXIMUM;
-use super::super::{attempts, invites, passwords, user_tokens};
+use serde_json::json;
+
 use crate::audience::email_address::EmailAddress;
 use crate::delivery::system_mail::ActionPurpose;
 use crate::fields::Fields;
+use crate::platform::audit::{self, Actor};
+use crate::platform::logins::{self, Entrance, LoggedIn};
+use crate::platform::sessions::Place;
+use crate::platform::users::NAME_MAXIMUM;
+use crate::platform::{attempts, invites, passwords, user_tokens};
 use crate::{Error, InviteId, Result, Tx, UserId};
-use serde_json::json;
 
 /// Somebody who was invited and has no account.
 #[derive(Debug, Clone, Copy)]
