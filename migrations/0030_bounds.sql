@@ -286,6 +286,33 @@ insert into system_config (category, key, value_type, value, description) values
 alter table request_counts
     add column month date not null default date_trunc('month', now() at time zone 'UTC')::date,
     add column month_used bigint not null default 0;
+-- What was counted in the present month stays until it is over.
+create or replace function sweep_request_counts(most integer) returns bigint
+    language plpgsql volatile security definer
+    set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    of_credentials bigint;
+    of_addresses bigint;
+begin
+    delete from request_counts
+     where ctid = any (array(select ctid
+                               from request_counts
+                              where window_start < now() - interval '1 hour'
+                                and (month_used = 0 or month < date_trunc('month', now() at time zone 'UTC')::date)
+                              limit most
+                                for update skip locked));
+    get diagnostics of_credentials = row_count;
+    delete from address_request_counts
+     where ctid = any (array(select ctid
+                               from address_request_counts
+                              where window_start < now() - interval '1 hour'
+                              limit most
+                                for update skip locked));
+    get diagnostics of_addresses = row_count;
+    return of_credentials + of_addresses;
+end
+$$;
 -- No plan bounds them at first.
 alter table plan_limits
     drop constraint plan_limits_name_check,

@@ -12,7 +12,7 @@ mod rate_limits;
 pub mod routes;
 pub mod visitor;
 
-pub use answers::{Accepted, Created, CsvFile, Either, JsonFile, NoContent, created};
+pub use answers::{Accepted, Created, CsvFile, Either, JsonFile, Linked, NoContent, created};
 pub use caller::Caller;
 pub use pages::{Listing, NoFilter, Page};
 pub use parts::{Body, Id, JsonOrCsv, Parameters, given, patched};
@@ -23,7 +23,7 @@ pub use visitor::Visitor;
 pub use crate::route;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::http::HeaderValue;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -48,7 +48,9 @@ pub fn finish(router: Router) -> Router {
 
 async fn around(mut request: Request, next: Next) -> Response {
     let id = RequestId(request_id(&request));
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    // The route and not the path, which may hold a token: that would be a credential in the log.
+    let route = request.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str).to_owned();
+    let method = request.method().clone();
     let standing = rate_limits::Noted::default();
     request.extensions_mut().insert(id.clone());
     request.extensions_mut().insert(standing.clone());
@@ -59,9 +61,7 @@ async fn around(mut request: Request, next: Next) -> Response {
     let response = problem::complete(response, &id.0).await;
     let mut response = idempotency::settle(keyed, response).await;
     standing.show(&mut response);
-    // Ids in the path tell which thing was asked for; a token in it would be a credential and is left out.
-    let shown = if path.starts_with("/v1/") { path.as_str() } else { "(public)" };
-    tracing::info!(request_id = id.0, %method, path = shown, status = response.status().as_u16(), "the request is answered");
+    tracing::info!(request_id = id.0, %method, route, status = response.status().as_u16(), "the request is answered");
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert("x-request-id", value);
     }

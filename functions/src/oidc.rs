@@ -2,7 +2,8 @@
 //!
 //! What is trusted follows from the issuer that whoever runs the installation has set: its discovery document must call itself by
 //! that name, its keys lie where that document says, and only a token that they have signed, for us, for this login and for now,
-//! says who somebody is. Everything is asked over HTTPS (plain HTTP on the local stack's loopback alone), no redirect is followed.
+//! says who somebody is. Everything is asked over HTTPS at addresses of the public (on the local stack at its own too), no redirect is
+//! followed.
 
 pub mod id_tokens;
 
@@ -15,10 +16,10 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use shared::db::Stage;
 use shared::platform::identities::Claimed;
 use shared::platform::identity_providers::Provider;
 use shared::platform::oidc_logins::{Begun, Pending};
+use shared::platform::webhooks::{Reach, Target};
 use shared::{Error, Result};
 
 use self::id_tokens::{Expected, Jwk};
@@ -49,10 +50,10 @@ pub trait ProviderHost: Send + Sync {
     fn post<'a>(&'a self, url: &'a str, form: String, authorization: Option<String>) -> BoxFuture<'a, Result<Answer>>;
 }
 
-/// Reads the secrets that we show to providers.
+/// Knows the secrets that we show to providers: each for its issuer, which no setting changes.
 pub trait ClientSecrets: Send + Sync {
-    /// The text of a secret.
-    fn read<'a>(&'a self, arn: &'a str) -> BoxFuture<'a, Result<String>>;
+    /// The secret of a client with an issuer; none for a public client, which PKCE alone protects.
+    fn find<'a>(&'a self, issuer: &'a str, client_id: &'a str) -> BoxFuture<'a, Result<Option<String>>>;
 }
 
 /// What a provider says of itself (OpenID Connect Discovery 1.0).
@@ -88,15 +89,15 @@ struct Known {
 pub struct Providers {
     host: Arc<dyn ProviderHost>,
     secrets: Arc<dyn ClientSecrets>,
-    stage: Stage,
+    reach: Reach,
     known: Mutex<HashMap<String, Arc<Known>>>,
 }
 
 impl Providers {
     /// None is known yet.
     #[must_use]
-    pub fn new(host: Arc<dyn ProviderHost>, secrets: Arc<dyn ClientSecrets>, stage: Stage) -> Self {
-        Self { host, secrets, stage, known: Mutex::default() }
+    pub fn new(host: Arc<dyn ProviderHost>, secrets: Arc<dyn ClientSecrets>, reach: Reach) -> Self {
+        Self { host, secrets, reach, known: Mutex::default() }
     }
 
     /// Where somebody goes to log in.
@@ -154,10 +155,7 @@ impl Providers {
         pending: &Pending,
         code: &str,
     ) -> Result<String> {
-        let secret = match &provider.secret_arn {
-            Some(arn) => Some(self.secrets.read(arn).await?),
-            None => None,
-        };
+        let secret = self.secrets.find(&provider.issuer, &provider.client_id).await?;
         let mut fields = vec![
             ("grant_type", "authorization_code"),
             ("code", code),
@@ -231,12 +229,7 @@ impl Providers {
     }
 
     fn check(&self, url: &str) -> Result<()> {
-        let is_loopback = ["http://127.0.0.1:", "http://localhost:"].iter().any(|start| url.starts_with(start));
-        if url.starts_with("https://") || (self.stage == Stage::Local && is_loopback) {
-            Ok(())
-        } else {
-            Err(unavailable("the provider has an address without https"))
-        }
+        Target::parse(url, self.reach).map(drop).map_err(unavailable)
     }
 }
 

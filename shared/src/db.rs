@@ -421,6 +421,22 @@ impl Tx {
         Ok(client.execute(&statement, params).await?)
     }
 
+    /// Marks this place: what is done from here on is kept by [`Tx::keep`] or undone by [`Tx::take_back`], with as much work for
+    /// the one as for the other. One mark at a time.
+    pub async fn mark(&self) -> Result<()> {
+        Ok(self.client()?.batch_execute("SAVEPOINT mark").await?)
+    }
+
+    /// Keeps what was done since the mark.
+    pub async fn keep(&self) -> Result<()> {
+        Ok(self.client()?.batch_execute("RELEASE SAVEPOINT mark").await?)
+    }
+
+    /// Undoes what was done since the mark. Locks that it took are free again.
+    pub async fn take_back(&self) -> Result<()> {
+        Ok(self.client()?.batch_execute("ROLLBACK TO SAVEPOINT mark").await?)
+    }
+
     /// Makes what was done visible and durable, and gives the connection back.
     ///
     /// Errors: also when a statement before has failed. To a bare COMMIT the server would then answer with ROLLBACK and

@@ -35,6 +35,9 @@ pub enum Error {
     /// The credentials do not allow it: what is needed.
     #[error("{0} is needed")]
     Forbidden(String),
+    /// A key that is for trying things out was to start something that leaves Martlet.
+    #[error("a test key starts nothing that leaves Martlet")]
+    TestKey,
     /// There were too many attempts of this kind.
     #[error("there were too many attempts")]
     TooManyAttempts {

@@ -57,6 +57,7 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
         "begin_onboarding",
         "yes or no: begins the onboarding of an organization for its owner, who belongs to the one that asks",
     ),
+    ("abandon_sign_ups", "a number: deletes accounts that nobody has confirmed for a week, for maintenance"),
     (
         "administer_organization",
         "sets plan or status of one organization, for the installation's administrators, and records it there",
@@ -74,6 +75,7 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
     ("end_sessions_of_user", "a number: ends the sessions of one person, whom an administrator disables"),
     ("found_organization", "nothing: makes an organization whose owner belongs to the one that asks"),
     ("invite_is_for", "yes or no: whether the address of an invite is the confirmed one of somebody"),
+    ("invite_mails_to", "a number: how many mails with an invite an address was sent within a day, by whomever"),
     (
         "mail_waits_for_account",
         "yes or no: whether anybody's mail waits that the provider account could be probed with, for the scheduler",
@@ -134,6 +136,11 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
     ("organizations_to_hold", "ids of organizations, for the scheduler, after the database was restored"),
     ("organizations_with_work", "ids of organizations, for the scheduler, which has no other way to know its tenants"),
     ("refuse_disabled_users", "nothing: refuses the session of somebody whom an administrator has disabled"),
+    (
+        "set_restored_as",
+        "yes or no: whether an organization is being deleted, of which an administrator says how it comes back",
+    ),
+    ("sweep_request_counts", "a number: deletes counts of requests whose minute is long over, for maintenance"),
     ("schema_version", "one number: how far the database has been migrated"),
     ("signs_of_life", "times: when functions have last left a trace, whoever they worked for"),
     ("waiting_work", "numbers: how much waits and for how long, over all organizations"),

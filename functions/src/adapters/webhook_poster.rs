@@ -75,6 +75,15 @@ impl<L: Lookup> ResolveDns for Guard<L> {
     }
 }
 
+/// Connections to what somebody else has named: they go where everybody can go, and are not kept.
+pub(super) fn guarded_connector(lookup: impl Lookup, roots: TlsContext, reach: Reach) -> Connector {
+    Connector::builder()
+        .pool_max_idle_per_host(0)
+        .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+        .tls_context(roots)
+        .build_with_resolver(Guard { lookup, reach })
+}
+
 /// HTTP without what makes it go elsewhere.
 pub struct WebhookPoster {
     connector: Connector,
@@ -92,12 +101,7 @@ impl WebhookPoster {
     /// With another look-up, and other roots.
     #[must_use]
     pub fn with(lookup: impl Lookup, roots: TlsContext, reach: Reach) -> Self {
-        let connector = Connector::builder()
-            .pool_max_idle_per_host(0)
-            .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-            .tls_context(roots)
-            .build_with_resolver(Guard { lookup, reach });
-        Self { connector, reach, timeout: TIMEOUT }
+        Self { connector: guarded_connector(lookup, roots, reach), reach, timeout: TIMEOUT }
     }
 
     /// The same with less patience.

@@ -1,5 +1,6 @@
 //! `/v1/auth`: accounts, logging in and out, sessions.
 
+mod invites;
 mod oidc;
 mod opened;
 mod passwords;
@@ -67,6 +68,7 @@ pub fn routes<R: Routes<Auth>>(routes: R) -> R {
         .on(route!(GET "/v1/auth/sessions"), sessions::list)
         .on(route!(DELETE "/v1/auth/sessions"), sessions::end_others)
         .on(route!(DELETE "/v1/auth/sessions/{id}"), sessions::end)
+        .on(route!(POST "/v1/auth/signup/invite"), invites::sign_up)
         .on(route!(POST "/v1/auth/switch"), sessions::switch)
 }
 
@@ -115,12 +117,16 @@ impl Output for Redeemed {
 
 /// What a route answers to too many attempts.
 fn attempts(operation: &mut Operation<'_>) {
-    operation.problem(429, "There were too many attempts; `Retry-After` says when to come back.");
+    operation.problem(429, "There were too many attempts or requests; `Retry-After` says when to come back.");
 }
 
 /// Where somebody logs in.
 fn place(visitor: &Visitor) -> Place {
-    Place { user_agent: visitor.user_agent.clone(), address: Some(visitor.address) }
+    Place {
+        user_agent: visitor.user_agent.clone(),
+        address: Some(visitor.address),
+        request_id: Some(visitor.request_id.clone()),
+    }
 }
 
 /// The person who calls, and their session.
@@ -136,18 +142,36 @@ async fn sign_up(State(auth): State<Auth>, visitor: Visitor, Body(new): Body<New
     Ok(BY_MAIL)
 }
 
-/// What somebody was sent.
+/// What somebody was sent, and what only they know.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Token {
+struct Confirmation {
     /// What stands behind `#token=` in the link of the mail.
     token: String,
+    /// The password that was chosen at the sign-up.
+    password: String,
+}
+
+/// 204: the address is confirmed.
+struct Confirmed;
+
+impl IntoResponse for Confirmed {
+    fn into_response(self) -> Response {
+        Redeemed.into_response()
+    }
+}
+
+impl Output for Confirmed {
+    fn describe(operation: &mut Operation<'_>) {
+        Redeemed::describe(operation);
+        attempts(operation);
+    }
 }
 
 /// Confirms an address, once.
-async fn confirm(State(auth): State<Auth>, _: Visitor, Body(given): Body<Token>) -> ApiResult<Redeemed> {
-    logins::confirm(&auth.entrance(), &given.token).await?;
-    Ok(Redeemed)
+async fn confirm(State(auth): State<Auth>, visitor: Visitor, Body(given): Body<Confirmation>) -> ApiResult<Confirmed> {
+    logins::confirm(&auth.entrance(), &given.token, &given.password, &place(&visitor)).await?;
+    Ok(Confirmed)
 }
 
 /// An address.
@@ -196,13 +220,16 @@ struct Me {
     session_id: SessionId,
     /// The organization in which it works.
     organization_id: shared::OrganizationId,
+    /// Where the session came in a cookie, and to GET alone: what the field `x-csrf-token` of every request that changes something must
+    /// hold, for a page that was loaded anew.
+    csrf_token: Option<String>,
     /// All that they belong to.
     organizations: Vec<OwnOrganization>,
 }
 
 /// Who is logged in.
 async fn me(caller: Caller) -> ApiResult<Json<Me>> {
-    let me = read_me(&caller).await?;
+    let me = Me { csrf_token: caller.csrf_token().map(str::to_owned), ..read_me(&caller).await? };
     caller.commit().await?;
     Ok(Json(me))
 }
@@ -224,6 +251,8 @@ async fn read_me(caller: &Caller) -> ApiResult<Me> {
         user: users::find(&caller.tx, user).await?,
         session_id,
         organization_id: caller.organization(),
+        // An answer that may be kept under an Idempotency-Key has none.
+        csrf_token: None,
         organizations: users::organizations(&caller.tx, user).await?,
     })
 }

@@ -83,10 +83,15 @@ pub fn router(db: Database, queue: Arc<dyn JobQueue>, account: Arc<dyn ProviderA
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct NewCampaignBody {
+    #[schemars(length(min = 1, max = campaigns::NAME_LIMIT))]
     name: String,
+    #[schemars(length(max = campaigns::TEXT_LIMIT))]
     description: Option<String>,
+    #[schemars(length(max = campaigns::TEXT_LIMIT))]
     strategy: Option<String>,
+    #[schemars(length(max = campaigns::TEXT_LIMIT))]
     summary: Option<String>,
+    #[schemars(url)]
     cta_url: Option<String>,
     list_id: Option<ListId>,
     #[serde(default)]
@@ -139,14 +144,19 @@ async fn find(caller: Caller, Id(id): Id<CampaignId>) -> ApiResult<Json<Campaign
 struct CampaignPatchBody {
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "String")]
+    #[schemars(length(min = 1, max = campaigns::NAME_LIMIT))]
     name: Option<String>,
     #[serde(default, deserialize_with = "patched")]
+    #[schemars(length(max = campaigns::TEXT_LIMIT))]
     description: Option<Option<String>>,
     #[serde(default, deserialize_with = "patched")]
+    #[schemars(length(max = campaigns::TEXT_LIMIT))]
     strategy: Option<Option<String>>,
     #[serde(default, deserialize_with = "patched")]
+    #[schemars(length(max = campaigns::TEXT_LIMIT))]
     summary: Option<Option<String>>,
     #[serde(default, deserialize_with = "patched")]
+    #[schemars(url)]
     cta_url: Option<Option<String>>,
     #[serde(default, deserialize_with = "patched")]
     list_id: Option<Option<ListId>>,

@@ -98,6 +98,7 @@ async fn delete(caller: Caller, Id(id): Id<ContactId>) -> ApiResult<NoContent> {
 
 /// A page of an export as the API shows it.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ContactExport")]
 struct Export {
     #[serde(flatten)]
     page: personal_data::Page,

@@ -49,6 +49,7 @@ async fn list(caller: Caller, listing: Listing) -> ApiResult<Json<Page<Domain>>>
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct NewDomain {
+    #[schemars(extend("format" = "hostname"))]
     name: String,
 }
 

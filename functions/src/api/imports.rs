@@ -69,6 +69,7 @@ struct CreatedView {
 
 /// The request that uploads the file, to be sent as it is.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ImportUpload")]
 struct UploadView {
     method: &'static str,
     url: String,

@@ -13,7 +13,7 @@ use shared::platform::invites::{self, Invitation};
 use shared::platform::memberships::Role;
 use shared::{Database, Error, InviteId, OrganizationId, Result};
 
-use crate::http::{ApiResult, Body, Caller, Routes, Visitor, route};
+use crate::http::{ApiResult, Body, Caller, Linked, Routes, Visitor, route};
 
 /// What the routes work with.
 #[derive(Clone, FromRef)]
@@ -49,12 +49,12 @@ struct AcceptedView {
 }
 
 /// What the invite is to. It says nothing about accounts.
-async fn show(_: Visitor, State(state): State<Invites>, Body(body): Body<TokenBody>) -> ApiResult<Json<Invitation>> {
+async fn show(_: Visitor, State(state): State<Invites>, Body(body): Body<TokenBody>) -> ApiResult<Linked<Invitation>> {
     let id = state.open(&body.token)?;
     let tx = state.db.begin(invites::organization_of(&state.db, id).await?).await?;
     let invitation = invites::show(&tx, id).await?;
     tx.commit().await?;
-    Ok(Json(invitation))
+    Ok(Linked(invitation))
 }
 
 /// Makes the caller a member of the organization that the invite is of. It is recorded there.

@@ -11,18 +11,21 @@ use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use shared::delivery::tokens::KeyRing;
 use shared::platform::organizations::Organization;
 use shared::platform::organizations::logos::{self, RemovingStore, UPLOAD_WINDOW, Upload};
 use shared::{Database, Error, OrganizationId};
 use uuid::Uuid;
 
-use crate::http::{ApiResult, Body, Caller, Created, Id, Routes, created, route};
+use crate::http::{ApiResult, Body, Caller, Created, Id, Routes, Visitor, created, route};
 
 /// What the routes work with.
 #[derive(Clone, FromRef)]
 pub struct Logos {
     /// As the role of tenant work.
     pub db: Database,
+    /// Makes hashes of addresses, by which requests of everybody are counted.
+    pub keys: Arc<KeyRing>,
     /// Where the files lie.
     pub store: Arc<dyn RemovingStore>,
 }
@@ -43,6 +46,7 @@ pub fn router(state: Logos) -> Router {
 
 /// Where the file goes.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "LogoUpload")]
 struct UploadView {
     upload_id: Uuid,
     upload: PutView,
@@ -117,7 +121,11 @@ async fn forget(store: &dyn RemovingStore, organization: OrganizationId, name: O
 }
 
 /// The logo. Its name follows from its content, so it may be kept; for a day, since the organization may take it away.
-async fn show(State(logos): State<Logos>, Path((organization, name)): Path<(String, String)>) -> ApiResult<Response> {
+async fn show(
+    State(logos): State<Logos>,
+    _: Visitor,
+    Path((organization, name)): Path<(String, String)>,
+) -> ApiResult<Response> {
     let organization: OrganizationId = organization.parse().map_err(|_| Error::not_found("logo"))?;
     let (format, bytes) = logos::read(&logos.db, logos.store.as_ref(), organization, &name).await?;
     let headers = [

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::{FromRef, State};
-use axum::{Json, Router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -12,7 +12,7 @@ use shared::platform::audit::{self, Actor};
 use shared::platform::organizations::deleting;
 use shared::{Database, Error, OrganizationId};
 
-use crate::http::{ApiResult, Body, Routes, Visitor, route};
+use crate::http::{ApiResult, Body, Linked, Routes, Visitor, route};
 
 /// What the routes work with.
 #[derive(Clone, FromRef)]
@@ -46,6 +46,8 @@ struct RestoredView {
     organization_id: OrganizationId,
     name: String,
     slug: String,
+    /// `active`, or `suspended` where whoever runs the installation has stopped it meanwhile.
+    status: String,
 }
 
 /// Ends the deletion that the token is about. Its members log in again.
@@ -53,15 +55,20 @@ async fn create(
     visitor: Visitor,
     State(state): State<Restorations>,
     Body(body): Body<CreateBody>,
-) -> ApiResult<Json<RestoredView>> {
+) -> ApiResult<Linked<RestoredView>> {
     let opened = state.keys.open_action_token(ActionPurpose::RestoreOrganization, &body.token);
     let deletion = opened.map_err(|_| Error::not_found("deletion"))?;
     let organization = deleting::organization_of(&state.db, deletion).await?;
     let tx = state.db.begin(organization).await?;
     let restored = deleting::restore(&tx, deletion).await?;
-    let details = json!({"before": {"status": "deleting"}, "after": {"status": "active"}, "by": "link"});
+    let details = json!({"before": {"status": "deleting"}, "after": {"status": restored.status}, "by": "link"});
     let request_id = Some(visitor.request_id.as_str());
     audit::record(&tx, Actor::System, "organization.restored", organization.0, &details, request_id).await?;
     tx.commit().await?;
-    Ok(Json(RestoredView { organization_id: organization, name: restored.name, slug: restored.slug }))
+    Ok(Linked(RestoredView {
+        organization_id: organization,
+        name: restored.name,
+        slug: restored.slug,
+        status: restored.status,
+    }))
 }

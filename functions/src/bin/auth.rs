@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use functions::adapters::provider_host::{HttpProviders, ManagedSecrets};
 use functions::api::auth::{self, Auth};
-use functions::environment::required;
+use functions::environment::{optional, required};
 use functions::oidc::Providers;
 
 fn main() -> Result<(), lambda_http::Error> {
     functions::serve::api(async |environment| {
-        let secrets = ManagedSecrets(environment.aws.clone());
-        let providers = Providers::new(Arc::new(HttpProviders::new()), Arc::new(secrets), environment.stage());
+        let (reach, arn) = (environment.webhook_reach(), optional("OIDC_SECRET_ARN"));
+        let secrets = ManagedSecrets { aws: environment.aws.clone(), arn };
+        let providers = Providers::new(Arc::new(HttpProviders::new(reach)), Arc::new(secrets), reach);
         Ok(auth::router(Auth {
             db: environment.database().await?,
             keys: environment.token_keys().await?.into(),

@@ -22,7 +22,7 @@ fn main() -> Result<(), lambda_http::Error> {
         Ok(organizations::router(db.clone())
             .merge(subscriptions::router(Subscriptions { db: db.clone(), keys: keys.clone() }))
             .merge(exports::router(Exports { db: db.clone(), store: store.clone(), queue }))
-            .merge(logos::router(Logos { db: db.clone(), store }))
+            .merge(logos::router(Logos { db: db.clone(), keys: keys.clone(), store }))
             .merge(invites::router(Invites { db: db.clone(), keys: keys.clone() }))
             .merge(restorations::router(Restorations { db, keys })))
     })

@@ -10,7 +10,7 @@ use shared::outreach::statistics::folding::{self, Folded};
 use shared::platform::idempotency::sweeping::{self, Swept};
 use shared::platform::organizations::deleting::{self, Deleted};
 use shared::platform::organizations::logos::RemovingStore;
-use shared::platform::{jobs, webhooks, workflows};
+use shared::platform::{jobs, rate_limits, sign_ups, webhooks, workflows};
 use shared::{Database, Result};
 use tokio::time::Instant;
 
@@ -44,6 +44,10 @@ pub struct Run {
     pub runs: workflows::sweeping::Swept,
     /// What was deleted of endpoints.
     pub endpoints: webhooks::deleting::Deleted,
+    /// What was swept of counts of requests.
+    pub counted: rate_limits::sweeping::Swept,
+    /// What was swept of sign-ups that nobody has confirmed.
+    pub abandoned: sign_ups::sweeping::Swept,
     /// What was deleted of organizations whose time of grace is over.
     pub deleted: Deleted,
 }
@@ -55,12 +59,27 @@ pub async fn handle(Maintenance { db, store }: &Maintenance, _event: serde_json:
     let examined = examining::examine(db, begin + LONGEST_RUN).await;
     let swept = sweeping::sweep(db, begin + LONGEST_RUN).await;
     let told = webhooks::sweeping::sweep(db, begin + LONGEST_RUN).await;
+    let counted = rate_limits::sweeping::sweep(db, begin + LONGEST_RUN).await;
     let jobs = jobs::sweeping::sweep(db).await;
     let runs = workflows::sweeping::sweep(db, begin + LONGEST_RUN).await;
     let endpoints = webhooks::deleting::finish(db, begin + LONGEST_RUN).await;
+    // Their organizations are among those that are deleted then.
+    let abandoned = sign_ups::sweeping::sweep(db, begin + LONGEST_RUN).await;
     // The longest work, for which nobody waits, has what is left of the time.
     let deleted = deleting::finish(db, store.as_ref(), begin + LONGEST_RUN).await;
-    tracing::info!(?folded, ?examined, ?swept, ?told, ?jobs, ?runs, ?endpoints, ?deleted, "the run is over");
+    tracing::info!(
+        ?folded,
+        ?examined,
+        ?swept,
+        ?told,
+        ?jobs,
+        ?runs,
+        ?endpoints,
+        ?counted,
+        ?abandoned,
+        ?deleted,
+        "the run is over"
+    );
     Ok(Run {
         folded: folded?,
         examined: examined?,
@@ -69,6 +88,8 @@ pub async fn handle(Maintenance { db, store }: &Maintenance, _event: serde_json:
         jobs: jobs?,
         runs: runs?,
         endpoints: endpoints?,
+        counted: counted?,
+        abandoned: abandoned?,
         deleted: deleted?,
     })
 }

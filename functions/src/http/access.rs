@@ -1,10 +1,12 @@
 //! Who may do what: one table of all routes, which the router, the OpenAPI document and the tests read.
 //!
 //! A route that is not in it can't be served: [`route!`](crate::http::route) does not compile. A person needs the role that
-//! stands in its row or a higher one, a program with an API key the scope. A row without a scope is for people alone.
+//! stands in its row or a higher one, a program with an API key the scope. A row without a scope is for people alone, and what is
+//! `outward` for no test key.
 
 use axum::http::Method;
 use axum::routing::MethodFilter;
+use shared::platform::api_keys::Mode;
 use shared::platform::credentials::Rights;
 use shared::platform::memberships::Role;
 use shared::platform::scopes::SCOPES;
@@ -32,6 +34,8 @@ pub struct Route {
     pub who: Who,
     /// What a key needs; none where no key will do.
     pub scope: Option<&'static str>,
+    /// Whether it starts something that leaves Martlet: mail, a request to somebody else's program, a change at the mail provider.
+    pub is_outward: bool,
     /// What it does, in a sentence.
     pub summary: &'static str,
 }
@@ -39,7 +43,7 @@ pub struct Route {
 impl Route {
     /// Checks whether somebody may call the route.
     ///
-    /// Errors: [`Error::Forbidden`], naming what is needed.
+    /// Errors: [`Error::Forbidden`], naming what is needed; [`Error::TestKey`] for a test key where something would leave Martlet.
     pub fn check(&self, rights: &Rights) -> Result<()> {
         let needed = match (self.who, rights) {
             (Who::Everyone, _) => return Ok(()),
@@ -47,7 +51,10 @@ impl Route {
             (Who::Administrator, _) => "an administrator of the installation".to_owned(),
             (Who::AtLeast(least), Rights::Person { role, .. }) if *role >= least => return Ok(()),
             (Who::AtLeast(least), Rights::Person { .. }) => format!("the role {}", least.name()),
-            (Who::AtLeast(_), Rights::Key { scopes, .. }) => match self.scope {
+            (Who::AtLeast(_), Rights::Key { scopes, mode, .. }) => match self.scope {
+                Some(scope) if scopes.allow(scope) && self.is_outward && *mode == Mode::Test => {
+                    return Err(Error::TestKey);
+                }
                 Some(scope) if scopes.allow(scope) => return Ok(()),
                 Some(scope) => format!("the scope {scope}"),
                 None => "a session of a person".to_owned(),
@@ -99,7 +106,18 @@ const fn is_same(one: &str, other: &str) -> bool {
 
 const fn row(method: &'static str, path: &'static str, who: Who, scope: &'static str, summary: &'static str) -> Route {
     let scope = if scope.is_empty() { None } else { Some(known(scope)) };
-    Route { method, path, who, scope, summary }
+    Route { method, path, who, scope, is_outward: false, summary }
+}
+
+/// A row of what a test key may not call, whatever its scopes.
+const fn outward(
+    method: &'static str,
+    path: &'static str,
+    who: Who,
+    scope: &'static str,
+    summary: &'static str,
+) -> Route {
+    Route { is_outward: true, ..row(method, path, who, scope, summary) }
 }
 
 /// A scope that keys can have, or the table does not compile.
@@ -156,7 +174,7 @@ pub const ROUTES: &[Route] = &[
     row("GET", "/v1/audit", ADMIN, "audit:read", "Who did what, the newest acts first."),
     row("GET", "/v1/audit/export", ADMIN, "audit:read", "The acts as CSV files, newest first; `x-next-cursor` asks for the next."),
 
-    row("POST", "/v1/auth/email/confirm", EVERYONE, "", "Confirms an address by the token that was sent to it, once."),
+    row("POST", "/v1/auth/email/confirm", EVERYONE, "", "Confirms an address by the token that was sent to it and the password that was chosen, once."),
     row("POST", "/v1/auth/email/resend", EVERYONE, "", "Has the mail sent again by which an address is confirmed."),
     row("POST", "/v1/auth/login", EVERYONE, "", "Opens a session by address and password."),
     row("POST", "/v1/auth/logout", VIEWER, "", "Ends the session that asks."),
@@ -172,6 +190,7 @@ pub const ROUTES: &[Route] = &[
     row("DELETE", "/v1/auth/sessions", VIEWER, "", "Ends all sessions but the one that asks."),
     row("DELETE", "/v1/auth/sessions/{id}", VIEWER, "", "Ends one session of one's own."),
     row("POST", "/v1/auth/signup", EVERYONE, "", "Makes an account and an organization of its own, once the address is confirmed."),
+    row("POST", "/v1/auth/signup/invite", EVERYONE, "", "Makes an account by the link of an invite, joins, and opens a session, once."),
     row("POST", "/v1/auth/switch", VIEWER, "", "Goes on in another organization, with another session."),
 
     row("GET", "/v1/campaigns", VIEWER, "campaigns:read", "The newest campaigns first."),
@@ -179,7 +198,7 @@ pub const ROUTES: &[Route] = &[
     row("GET", "/v1/campaigns/{id}", VIEWER, "campaigns:read", "One campaign, with how many people are in each status."),
     row("PATCH", "/v1/campaigns/{id}", MEMBER, "campaigns:write", "Changes a draft or a paused campaign."),
     row("DELETE", "/v1/campaigns/{id}", MEMBER, "campaigns:write", "Deletes a draft."),
-    row("POST", "/v1/campaigns/{id}/activate", MEMBER, "campaigns:write", "Enrolls the list as it is now, and begins to send."),
+    outward("POST", "/v1/campaigns/{id}/activate", MEMBER, "campaigns:write", "Enrolls the list as it is now, and begins to send."),
     row("POST", "/v1/campaigns/{id}/archive", MEMBER, "campaigns:write", "Ends a campaign for good."),
     row("GET", "/v1/campaigns/{id}/enrollments", VIEWER, "campaigns:read", "The people of a campaign with their state."),
     row("DELETE", "/v1/campaigns/{id}/enrollments/{enrollment_id}", MEMBER, "campaigns:write", "Takes somebody out of a campaign."),
@@ -187,7 +206,7 @@ pub const ROUTES: &[Route] = &[
     row("POST", "/v1/campaigns/{id}/pause", MEMBER, "campaigns:write", "Pauses an active campaign."),
     row("GET", "/v1/campaigns/{id}/preflight", VIEWER, "campaigns:read", "What activation would refuse or mention."),
     row("GET", "/v1/campaigns/{id}/report", VIEWER, "campaigns:read", "What became of everybody when the campaign was completed."),
-    row("POST", "/v1/campaigns/{id}/resume", MEMBER, "campaigns:write", "Lets a paused campaign go on."),
+    outward("POST", "/v1/campaigns/{id}/resume", MEMBER, "campaigns:write", "Lets a paused campaign go on."),
     row("GET", "/v1/campaigns/{id}/senders", VIEWER, "campaigns:read", "The pool of senders."),
     row("PUT", "/v1/campaigns/{id}/senders", MEMBER, "campaigns:write", "Puts another pool of senders in its place."),
     row("GET", "/v1/campaigns/{id}/settings", VIEWER, "campaigns:read", "Window, limits and tracking of a campaign."),
@@ -212,11 +231,11 @@ pub const ROUTES: &[Route] = &[
     row("GET", "/v1/docs", EVERYONE, "", "This description, to be read."),
 
     row("GET", "/v1/domains", VIEWER, "domains:read", "The newest domains first."),
-    row("POST", "/v1/domains", ADMIN, "domains:write", "Makes a domain; the answer holds the records to publish."),
+    outward("POST", "/v1/domains", ADMIN, "domains:write", "Makes a domain; the answer holds the records to publish."),
     row("GET", "/v1/domains/{id}", VIEWER, "domains:read", "One domain with its records."),
     row("PATCH", "/v1/domains/{id}", ADMIN, "domains:write", "Changes the fields that are given."),
-    row("DELETE", "/v1/domains/{id}", ADMIN, "domains:write", "Deletes a domain that no sender uses."),
-    row("POST", "/v1/domains/{id}/verify", ADMIN, "domains:write", "Asks the provider whether the records are published."),
+    outward("DELETE", "/v1/domains/{id}", ADMIN, "domains:write", "Deletes a domain that no sender uses."),
+    outward("POST", "/v1/domains/{id}/verify", ADMIN, "domains:write", "Asks the provider whether the records are published."),
 
     row("POST", "/hooks/ses", EVERYONE, "", "For Amazon SNS alone: reports of SES, signed."),
     row("POST", "/hooks/stripe", EVERYONE, "", "For Stripe alone: what becomes of subscriptions, signed."),
@@ -247,12 +266,12 @@ pub const ROUTES: &[Route] = &[
     row("GET", "/logos/{id}/{name}", EVERYONE, "", "The logo of an organization."),
 
     row("GET", "/v1/messages", VIEWER, "messages:read", "The ledger, the newest messages first."),
-    row("POST", "/v1/messages/resolve", MEMBER, "messages:write", "Decides about messages in review; what can't be resolved is passed over."),
+    outward("POST", "/v1/messages/resolve", MEMBER, "messages:write", "Decides about messages in review; what can't be resolved is passed over."),
     row("GET", "/v1/messages/{id}", VIEWER, "messages:read", "One message with its text, its events and why it stands where it stands."),
-    row("POST", "/v1/messages/{id}/resolve", MEMBER, "messages:write", "Skips a message in review, or has it sent again."),
+    outward("POST", "/v1/messages/{id}/resolve", MEMBER, "messages:write", "Skips a message in review, or has it sent again."),
 
     row("GET", "/v1/onboarding", VIEWER, "organization:read", "How far the onboarding has come, with the mails of the first days."),
-    row("PATCH", "/v1/onboarding", ADMIN, "organization:write", "Tells of the organization, and goes on to the next step."),
+    outward("PATCH", "/v1/onboarding", ADMIN, "organization:write", "Tells of the organization, and goes on to the next step."),
 
     row("GET", "/v1/openapi.json", EVERYONE, "", "This description, for programs."),
 
@@ -282,7 +301,7 @@ pub const ROUTES: &[Route] = &[
     row("GET", "/v1/organizations/{id}/members", VIEWER, "members:read", "Who belongs to the organization, and as what."),
     row("GET", "/v1/organizations/{id}/members/{user_id}", VIEWER, "members:read", "One member."),
     row("PATCH", "/v1/organizations/{id}/members/{user_id}", ADMIN, "", "Gives a member another role; their sessions end."),
-    row("DELETE", "/v1/organizations/{id}/members/{user_id}", ADMIN, "", "Takes a member out of the organization."),
+    row("DELETE", "/v1/organizations/{id}/members/{user_id}", ADMIN, "", "Takes a member out of the organization, with the API keys that they have made where that is asked for."),
 
     row("POST", "/v1/restorations", EVERYONE, "", "Brings an organization back that is being deleted, by the link in the mail."),
 
@@ -292,7 +311,7 @@ pub const ROUTES: &[Route] = &[
     row("PATCH", "/v1/senders/{id}", ADMIN, "senders:write", "Changes the fields that are given."),
     row("DELETE", "/v1/senders/{id}", ADMIN, "senders:write", "Deletes a sender that nothing has used."),
     row("POST", "/v1/senders/{id}/pause", MEMBER, "senders:write", "Holds a sender back."),
-    row("POST", "/v1/senders/{id}/resume", MEMBER, "senders:write", "Lets a sender go on, or begin."),
+    outward("POST", "/v1/senders/{id}/resume", MEMBER, "senders:write", "Lets a sender go on, or begin."),
 
     row("GET", "/v1/subscription", ADMIN, "organization:read", "Plan, trial and subscription as they stand."),
 
@@ -310,25 +329,25 @@ pub const ROUTES: &[Route] = &[
     row("POST", "/u/{*token}", EVERYONE, "", "Unsubscribes, also by one click (RFC 8058)."),
 
     row("GET", "/v1/webhooks", ADMIN, "webhooks:read", "The webhook endpoints, the newest first."),
-    row("POST", "/v1/webhooks", ADMIN, "webhooks:write", "Makes a webhook endpoint; this answer alone holds its secret."),
+    outward("POST", "/v1/webhooks", ADMIN, "webhooks:write", "Makes a webhook endpoint; this answer alone holds its secret."),
     row("GET", "/v1/webhooks/deliveries", ADMIN, "webhooks:read", "What was told to endpoints and workflows, the newest first."),
     row("GET", "/v1/webhooks/deliveries/{id}", ADMIN, "webhooks:read", "One delivery with what is told."),
-    row("POST", "/v1/webhooks/deliveries/{id}/replay", ADMIN, "webhooks:write", "Tells it again, under the same webhook-id."),
+    outward("POST", "/v1/webhooks/deliveries/{id}/replay", ADMIN, "webhooks:write", "Tells it again, under the same webhook-id."),
     row("GET", "/v1/webhooks/{id}", ADMIN, "webhooks:read", "One webhook endpoint."),
-    row("PATCH", "/v1/webhooks/{id}", ADMIN, "webhooks:write", "Changes the fields that are given; also enables and disables."),
+    outward("PATCH", "/v1/webhooks/{id}", ADMIN, "webhooks:write", "Changes the fields that are given; also enables and disables."),
     row("DELETE", "/v1/webhooks/{id}", ADMIN, "webhooks:write", "Deletes a webhook endpoint with the record of its deliveries."),
-    row("POST", "/v1/webhooks/{id}/replay", ADMIN, "webhooks:write", "Tells an endpoint again what it has not taken since a time."),
+    outward("POST", "/v1/webhooks/{id}/replay", ADMIN, "webhooks:write", "Tells an endpoint again what it has not taken since a time."),
     row("POST", "/v1/webhooks/{id}/rotate", ADMIN, "webhooks:write", "Makes another secret; the one before signs for another day."),
-    row("POST", "/v1/webhooks/{id}/test", ADMIN, "webhooks:write", "Sends an endpoint an event that says nothing."),
+    outward("POST", "/v1/webhooks/{id}/test", ADMIN, "webhooks:write", "Sends an endpoint an event that says nothing."),
 
     row("GET", "/v1/workflows", MEMBER, "workflows:read", "The workflows, the newest first."),
-    row("POST", "/v1/workflows", ADMIN, "workflows:write", "Makes a workflow; this answer alone holds its secret."),
+    outward("POST", "/v1/workflows", ADMIN, "workflows:write", "Makes a workflow; this answer alone holds its secret."),
     row("POST", "/v1/workflows/callbacks/{token}", EVERYONE, "", "For workflows alone: how a run has ended, signed."),
     row("GET", "/v1/workflows/runs", VIEWER, "workflows:read", "The runs of workflows, the newest first."),
-    row("POST", "/v1/workflows/runs", MEMBER, "workflows:write", "Starts a workflow, or notes a run that began elsewhere."),
+    outward("POST", "/v1/workflows/runs", MEMBER, "workflows:write", "Starts a workflow, or notes a run that began elsewhere."),
     row("GET", "/v1/workflows/runs/{id}", VIEWER, "workflows:read", "One run with its metrics and errors."),
     row("GET", "/v1/workflows/{id}", MEMBER, "workflows:read", "One workflow."),
-    row("PATCH", "/v1/workflows/{id}", ADMIN, "workflows:write", "Changes the fields that are given; also enables and disables."),
+    outward("PATCH", "/v1/workflows/{id}", ADMIN, "workflows:write", "Changes the fields that are given; also enables and disables."),
     row("DELETE", "/v1/workflows/{id}", ADMIN, "workflows:write", "Deletes a workflow; its runs stay."),
     row("POST", "/v1/workflows/{id}/rotate", ADMIN, "workflows:write", "Makes another secret; the one before is good for another day."),
 ];
@@ -345,12 +364,30 @@ mod tests {
     }
 
     fn key(scope: &str) -> Rights {
-        Rights::Key { id: ApiKeyId::fresh(), scopes: Scopes::stored(vec![scope.to_owned()]) }
+        of_mode(Mode::Live, scope)
+    }
+
+    fn of_mode(mode: Mode, scope: &str) -> Rights {
+        Rights::Key { id: ApiKeyId::fresh(), mode, scopes: Scopes::stored(vec![scope.to_owned()]), expires_at: None }
+    }
+
+    #[test]
+    fn a_test_key_may_call_nothing_outward() {
+        for route in ROUTES {
+            let Some(scope) = route.scope else {
+                assert!(!route.is_outward, "{route:?} is for no key at all");
+                continue;
+            };
+            let answered = route.check(&of_mode(Mode::Test, scope));
+            assert_eq!(matches!(answered, Err(Error::TestKey)), route.is_outward, "{route:?}");
+            assert!(answered.is_ok() || route.is_outward && route.method != "GET", "{route:?}");
+            assert!(route.check(&of_mode(Mode::Live, scope)).is_ok(), "{route:?}");
+        }
     }
 
     #[test]
     fn each_role_may_what_the_ones_before_it_may_and_a_key_what_its_scopes_say() {
-        let of = |who, scope| Route { method: "GET", path: "/", who, scope, summary: "" };
+        let of = |who, scope| Route { method: "GET", path: "/", who, scope, is_outward: false, summary: "" };
         for needed in Role::ALL {
             let route = of(Who::AtLeast(needed), Some("contacts:read"));
             for role in Role::ALL {

@@ -50,6 +50,22 @@ impl<T: JsonSchema> Output for Created<T> {
     }
 }
 
+/// 200 with what a link in a mail leads to, whose token may also lead to nothing.
+pub struct Linked<T>(pub T);
+
+impl<T: Serialize> IntoResponse for Linked<T> {
+    fn into_response(self) -> Response {
+        Json(self.0).into_response()
+    }
+}
+
+impl<T: JsonSchema> Output for Linked<T> {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.answer::<T>(200, "It is answered.");
+        operation.problem(404, "The token leads to nothing: nobody gave it out, or what it was for is over.");
+    }
+}
+
 /// 202: the work goes on after the answer.
 pub struct Accepted<T> {
     /// Where its progress is told.

@@ -32,6 +32,7 @@ pub struct Caller {
     who: Principal,
     request_id: String,
     attempt: Option<Attempt>,
+    csrf_token: Option<String>,
 }
 
 impl Caller {
@@ -97,6 +98,12 @@ impl Caller {
         Ok(self.role().ok_or_else(|| Error::Forbidden("a session of a person".to_owned()))?)
     }
 
+    /// Where the session came in a cookie: what has to come beside it with everything that changes something.
+    #[must_use]
+    pub fn csrf_token(&self) -> Option<&str> {
+        self.csrf_token.as_deref()
+    }
+
     /// The id of the request.
     #[must_use]
     pub fn request_id(&self) -> &str {
@@ -146,17 +153,18 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
         let db = Database::from_ref(state);
-        let (tx, who) = authenticate(&db, parts).await.map_err(IntoResponse::into_response)?;
+        let presented = Presented::read(parts).map_err(|error| ApiError::from(error).into_response())?;
+        let (tx, who) = authenticate(&db, &presented.credential, parts).await.map_err(IntoResponse::into_response)?;
         let (tx, attempt) = match parts.extensions.get::<Keyed>() {
             None => (tx, None),
             Some(keyed) => {
                 tx.rollback().await.map_err(|error| ApiError::from(error).into_response())?;
-                let (tx, attempt) = keyed.claim(&db, who.organization).await?;
+                let (tx, attempt) = keyed.claim(&db, &who).await?;
                 (tx, Some(attempt))
             }
         };
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-        Ok(Self { tx, who, request_id, attempt })
+        Ok(Self { tx, who, request_id, attempt, csrf_token: presented.csrf_token })
     }
 }
 
@@ -166,13 +174,24 @@ impl Input for Caller {
     }
 }
 
+/// What a request was sent with.
+struct Presented {
+    credential: Credential,
+    csrf_token: Option<String>,
+}
+
+impl Presented {
+    fn read(parts: &Parts) -> shared::Result<Self> {
+        match bearer(parts) {
+            Some(text) => Ok(Self { credential: Credential::parse(text)?, csrf_token: None }),
+            None => session_cookie(parts),
+        }
+    }
+}
+
 /// Errors: 401, 429 when the credentials have used up their requests, 403 where they do not allow the route.
-async fn authenticate(db: &Database, parts: &Parts) -> ApiResult<(Tx, Principal)> {
-    let credential = match bearer(parts) {
-        Some(text) => Credential::parse(text)?,
-        None => session_cookie(parts)?,
-    };
-    let (tx, who) = credentials::authenticate(db, &credential).await?;
+async fn authenticate(db: &Database, credential: &Credential, parts: &Parts) -> ApiResult<(Tx, Principal)> {
+    let (tx, who) = credentials::authenticate(db, credential).await?;
     if let Some(noted) = parts.extensions.get::<Noted>() {
         noted.note(who.standing);
     }
@@ -207,7 +226,7 @@ fn bearer(parts: &Parts) -> Option<&str> {
 /// cookie alone comes with what other sites make a browser send.
 ///
 /// Errors: 401 without a cookie, 403 without its token.
-fn session_cookie(parts: &Parts) -> shared::Result<Credential> {
+fn session_cookie(parts: &Parts) -> shared::Result<Presented> {
     let cookies = parts.headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut values = cookies
         .flat_map(|value| value.split(';'))
@@ -221,5 +240,5 @@ fn session_cookie(parts: &Parts) -> shared::Result<Credential> {
     if !parts.method.is_safe() && !csrf::is_valid(token, sent) {
         return Err(Error::Forbidden(format!("beside a session's cookie its token in {CSRF_TOKEN}")));
     }
-    Ok(credential)
+    Ok(Presented { credential, csrf_token: Some(csrf::token(token)) })
 }

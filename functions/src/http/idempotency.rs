@@ -14,8 +14,9 @@ use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use shared::error::describe;
+use shared::platform::credentials::{Principal, Rights};
 use shared::platform::idempotency::{self, ANSWER_MAXIMUM, Answer, Attempt, Claim, KEY_MAXIMUM};
-use shared::{Database, OrganizationId, Tx};
+use shared::{Database, Tx};
 
 use super::answers::ShownOnce;
 use super::{ApiError, ApiResult, BODY_LIMIT};
@@ -29,6 +30,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 pub(super) struct Keyed {
     header: Vec<HeaderValue>,
     hash: [u8; 32],
+    is_about_the_session: bool,
     attempt: Arc<OnceLock<(Database, Attempt)>>,
 }
 
@@ -43,7 +45,8 @@ pub(super) async fn prepare(request: Request) -> ApiResult<(Request, Option<Keye
     }
     let (mut parts, body) = request.into_parts();
     let body = to_bytes(body, BODY_LIMIT).await.map_err(|_| ApiError::body_too_large())?;
-    let keyed = Keyed { header, hash: hash(&parts, &body), attempt: Arc::default() };
+    let is_about_the_session = parts.uri.path().starts_with("/v1/auth/");
+    let keyed = Keyed { header, hash: hash(&parts, &body), is_about_the_session, attempt: Arc::default() };
     parts.extensions.insert(keyed.clone());
     Ok((Request::from_parts(parts, Body::from(body)), Some(keyed)))
 }
@@ -59,10 +62,10 @@ impl Keyed {
     /// Takes the key for the caller's organization and opens the transaction for the work.
     ///
     /// Errors: the answer to give instead: the one given before, or why there is none.
-    pub(super) async fn claim(&self, db: &Database, organization: OrganizationId) -> Result<(Tx, Attempt), Response> {
+    pub(super) async fn claim(&self, db: &Database, who: &Principal) -> Result<(Tx, Attempt), Response> {
         let key = self.key().map_err(IntoResponse::into_response)?;
-        let request = idempotency::Request { key, hash: self.hash };
-        match idempotency::claim(db, organization, &request).await {
+        let request = idempotency::Request { key, hash: self.hash_of(&who.rights) };
+        match idempotency::claim(db, who.organization, &request).await {
             Ok(Claim::Ours(tx, attempt)) => {
                 // A request has one caller, so nobody has set it before.
                 let _ = self.attempt.set((db.clone(), attempt.clone()));
@@ -71,6 +74,23 @@ impl Keyed {
             Ok(Claim::Answered(answer)) => Err(replay(answer)),
             Err(error) => Err(ApiError::from(error).into_response()),
         }
+    }
+
+    /// The hash of the request of somebody: what one was answered is no answer to another, who may see less. What is asked of one's own
+    /// account is about the session as well.
+    fn hash_of(&self, rights: &Rights) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(self.hash);
+        match rights {
+            Rights::Key { id, .. } => hash.update(id.0.as_bytes()),
+            Rights::Person { user, session, .. } => {
+                hash.update(user.0.as_bytes());
+                if self.is_about_the_session {
+                    hash.update(session.0.as_bytes());
+                }
+            }
+        }
+        hash.finalize().into()
     }
 
     fn key(&self) -> ApiResult<String> {
@@ -149,7 +169,7 @@ mod tests {
     fn a_key_is_a_word_of_visible_characters() {
         let key = |headers: &[&str]| {
             let header = headers.iter().map(|text| HeaderValue::from_bytes(text.as_bytes()).unwrap()).collect();
-            Keyed { header, hash: [0; 32], attempt: Arc::default() }.key().ok()
+            Keyed { header, hash: [0; 32], is_about_the_session: false, attempt: Arc::default() }.key().ok()
         };
         let longest = "k".repeat(KEY_MAXIMUM);
         for good in ["1", "\"quoted\"", "018f4f7e-7b1c-7c3e-9c39-1c4d0a3b2e11", longest.as_str()] {

@@ -14,6 +14,20 @@ use serde_json::{Map, Value, json};
 use super::access::{ROUTES, Route, Who};
 use super::routes::Routes;
 
+/// The problems that many operations answer alike: status, name in the document, description.
+const USUAL_PROBLEMS: [(u16, &str, &str); 11] = [
+    (400, "BadRequest", "A parameter, a header or the body can't be read."),
+    (401, "Unauthorized", "There are no credentials, or they are not valid."),
+    (403, "Forbidden", "The credentials do not allow it: another role or scope is needed."),
+    (404, "NotFound", "Something that the request names does not exist for this organization."),
+    (409, "Conflict", "The present state or an `Idempotency-Key` forbids it; `code` says why."),
+    (413, "ContentTooLarge", "The body has more than 1 MiB."),
+    (415, "UnsupportedMediaType", "The body is of another kind."),
+    (422, "UnprocessableContent", "Parameters or fields that can be corrected, all of them named."),
+    (429, "TooManyRequests", "The requests of this minute are used up; `Retry-After` says when to come back."),
+    (500, "InternalServerError", "The request failed for a reason on our side."),
+    (503, "ServiceUnavailable", "The database is away; `Retry-After` says when to come back."),
+];
 /// What an argument of a handler says about its operation.
 pub trait Input {
     /// Adds it to the description.
@@ -65,7 +79,8 @@ pub struct Operation<'a> {
     body: Map<String, Value>,
     body_is_optional: bool,
     answers: BTreeMap<u16, Answer>,
-    problems: BTreeMap<u16, &'static str>,
+    /// By status; none where it is a usual one.
+    problems: BTreeMap<u16, Option<&'static str>>,
 }
 
 #[derive(Default)]
@@ -103,7 +118,7 @@ impl Operation<'_> {
             }
             self.parameters.push(parameter);
         }
-        self.problem(400, "A parameter can't be read.");
+        self.usual_problems(&[400]);
     }
 
     /// A parameter of the query.
@@ -115,16 +130,13 @@ impl Operation<'_> {
 
     /// Ids in the path: each parameter that the route has.
     pub fn path_ids(&mut self) {
-        self.problem(404, "There is no such thing for this organization.");
+        self.usual_problems(&[404]);
     }
 
     /// A body of a media type.
     pub fn body(&mut self, media_type: &str, schema: Value) {
         self.body.insert(media_type.to_owned(), json!({"schema": schema}));
-        self.problem(400, "The body can't be read.");
-        self.problem(413, "The body has more than 1 MiB.");
-        self.problem(415, "The body is of another kind.");
-        self.problem(422, "Fields that can be corrected, all of them named.");
+        self.usual_problems(&[400, 413, 415, 422]);
     }
 
     /// The body may be left out.
@@ -156,21 +168,21 @@ impl Operation<'_> {
         self.answers.entry(status).or_default().headers.insert(name.to_owned(), header);
     }
 
-    /// A problem document.
+    /// A problem document that this operation means in its own way.
     pub fn problem(&mut self, status: u16, description: &'static str) {
-        self.problems.entry(status).or_insert(description);
+        self.problems.insert(status, Some(description));
+    }
+
+    /// Problem documents that mean what they mean everywhere.
+    pub fn usual_problems(&mut self, statuses: &[u16]) {
+        for status in statuses {
+            self.problems.entry(*status).or_default();
+        }
     }
 
     /// What every caller can be told.
     pub fn caller(&mut self) {
-        self.problem(400, "A parameter, a header or a value can't be read.");
-        self.problem(401, "There are no credentials, or they are not valid.");
-        self.problem(403, "The credentials do not allow it: another role or scope is needed.");
-        self.problem(
-            429,
-            "The credentials have used up their requests of this minute; `Retry-After` says when to come back.",
-        );
-        self.problem(503, "The database is away; `Retry-After` says when to come back.");
+        self.usual_problems(&[400, 401, 403, 429, 503]);
     }
 }
 
@@ -230,14 +242,13 @@ impl<S> Routes<S> for Description {
         };
         H::describe(&mut operation);
         if route.who != Who::Everyone && route.method != "GET" {
-            operation.problem(404, "Something that the request names does not exist for this organization.");
-            operation.problem(409, "The present state or an `Idempotency-Key` forbids it; `code` says why.");
+            operation.usual_problems(&[404, 409]);
             operation.parameters.push(json!({"$ref": "#/components/parameters/IdempotencyKey"}));
         }
         if route.who != Who::Everyone && route.path.contains('{') {
-            operation.problem(409, "The present state forbids it; `code` says why.");
+            operation.usual_problems(&[409]);
         }
-        operation.problem(500, "The request failed for a reason on our side.");
+        operation.usual_problems(&[500]);
         let described = written(route, std::any::type_name::<H>(), operation);
         let path = route.path.replace("{*", "{");
         self.paths.entry(path).or_default().insert(route.method.to_ascii_lowercase(), described);
@@ -269,6 +280,10 @@ impl Description {
         let problem = self.schemas.subschema_for::<super::problem::Problem>();
         debug_assert!(problem.get("$ref").is_some(), "problems are referred to by name");
         let schemas: Map<String, Value> = self.schemas.take_definitions(true);
+        let problems: Map<String, Value> = USUAL_PROBLEMS
+            .iter()
+            .map(|(_, name, description)| ((*name).to_owned(), problem_answer(description)))
+            .collect();
         json!({
             "openapi": "3.1.0",
             "info": {
@@ -282,6 +297,7 @@ impl Description {
             "paths": self.paths,
             "components": {
                 "schemas": schemas,
+                "responses": problems,
                 "parameters": {"IdempotencyKey": {
                     "name": "Idempotency-Key",
                     "in": "header",
@@ -324,8 +340,11 @@ fn written(route: &'static Route, handler: &str, operation: Operation<'_>) -> Va
         answers.insert(status.to_string(), written);
     }
     for (status, description) in operation.problems {
-        let content = json!({"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}});
-        answers.insert(status.to_string(), json!({"description": description, "content": content}));
+        let answer = match (description, USUAL_PROBLEMS.iter().find(|(usual, ..)| *usual == status)) {
+            (None, Some((_, name, _))) => json!({"$ref": format!("#/components/responses/{name}")}),
+            (description, _) => problem_answer(description.unwrap_or_default()),
+        };
+        answers.insert(status.to_string(), answer);
     }
     let mut written = json!({
         "operationId": words.join("."),
@@ -350,6 +369,12 @@ fn written(route: &'static Route, handler: &str, operation: Operation<'_>) -> Va
         (Who::Administrator, _) => written["description"] = "Needs an administrator of the installation.".into(),
     }
     written
+}
+
+/// A problem document as an answer.
+fn problem_answer(description: &str) -> Value {
+    let content = json!({"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}});
+    json!({"description": description, "content": content})
 }
 
 /// The resource: the first word of the path that is not the version.

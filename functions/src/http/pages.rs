@@ -89,7 +89,7 @@ impl<F: JsonSchema, const MAXIMUM: i64> Input for Listing<F, MAXIMUM> {
             "Asks for the next page: `next_cursor` of the one before.",
             json!({"type": "string"}),
         );
-        operation.problem(422, "A parameter is out of its bounds.");
+        operation.usual_problems(&[422]);
     }
 }
 
@@ -101,6 +101,7 @@ fn read<T: DeserializeOwned>(query: &str) -> ApiResult<T> {
 
 /// A page as the API shows it.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "{T}Page")]
 pub struct Page<T> {
     /// The rows.
     pub data: Vec<T>,

@@ -88,7 +88,7 @@ pub struct Parameters<T>(pub T);
 impl<T: JsonSchema> Input for Parameters<T> {
     fn describe(operation: &mut Operation<'_>) {
         operation.query::<T>();
-        operation.problem(422, "A parameter is out of its bounds.");
+        operation.usual_problems(&[422]);
     }
 }
 

@@ -112,6 +112,7 @@ impl From<Error> for ApiError {
             }
             Error::Unauthorized => Self::new(StatusCode::UNAUTHORIZED, "unauthorized", text),
             Error::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, "forbidden", text),
+            Error::TestKey => Self::new(StatusCode::FORBIDDEN, "test_key", text),
             Error::TooManyAttempts { retry_after } => {
                 let mut refused = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", text);
                 refused.problem.retry_after = Some(retry_after);

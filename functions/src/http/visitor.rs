@@ -50,9 +50,7 @@ where
 
 impl Input for Visitor {
     fn describe(operation: &mut Operation<'_>) {
-        operation
-            .problem(429, "The address has used up its requests of this minute; `Retry-After` says when to come back.");
-        operation.problem(503, "The database is away; `Retry-After` says when to come back.");
+        operation.usual_problems(&[429, 503]);
     }
 }
 

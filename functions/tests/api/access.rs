@@ -117,6 +117,21 @@ impl World {
         made.text
     }
 
+    /// A test key, in an organization whose other keys are for trying things out too.
+    async fn test_key(&self, organization: OrganizationId, scopes: &[&str]) -> String {
+        let key = self.key(organization, scopes).await;
+        let sql = format!("update api_keys set mode = 'test' where organization_id = '{organization}'");
+        self.owner.batch_execute(&sql).await.unwrap();
+        key.replace("mk_live_", "mk_test_")
+    }
+
+    /// How much there is of what leaves Martlet.
+    async fn leaving(&self) -> i64 {
+        let sql = "select (select count(*) from messages) + (select count(*) from webhook_deliveries)
+                        + (select count(*) from workflow_runs)";
+        self.owner.query_typed(sql, &[]).await.unwrap()[0].get(0)
+    }
+
     async fn session(&self, organization: OrganizationId, role: Role, is_admin: bool) -> String {
         scene::session(&self.db, organization, role, is_admin).await
     }
@@ -276,6 +291,55 @@ async fn a_key_may_call_what_its_scopes_say_and_nothing_else() {
             None => denied(&world, sample, ours, &world.key(ours, &["*"]).await).await,
         }
     }
+}
+
+#[tokio::test]
+async fn a_test_key_reads_and_writes_and_starts_nothing_that_leaves_martlet() {
+    let world = World::new().await;
+    let mut outward = Vec::new();
+    for sample in &samples() {
+        let Some(scope) = sample.route.scope else { continue };
+        let organization = world.organization().await;
+        let given: &[&str] = if scope == "api_keys:write" { &["lists:read", "organization:read"] } else { &[] };
+        let key = world.test_key(organization, &[&[scope], given].concat()).await;
+        let before = (world.leaving().await, world.everything(organization).await);
+        if sample.route.is_outward {
+            let answer = world.send(sample, organization, &key).await;
+            assert_eq!((answer.status.as_u16(), answer.text("/code")), (403, "test_key"), "{}", sample.name);
+            assert_eq!((world.leaving().await, world.everything(organization).await), before, "{}", sample.name);
+            outward.push(format!("{} {}", sample.route.method, sample.route.path));
+        } else {
+            allowed(&world, sample, organization, &key).await;
+            assert!(world.leaving().await <= before.0, "{}", sample.name);
+        }
+        // Its text says what it is, and as a live key it is none.
+        let as_live = world.send(sample, organization, &key.replace("mk_test_", "mk_live_")).await;
+        assert_eq!(as_live.status, 401, "{}", sample.name);
+    }
+    outward.sort();
+    outward.dedup();
+    assert_eq!(
+        outward,
+        [
+            "DELETE /v1/domains/{id}",
+            "PATCH /v1/onboarding",
+            "PATCH /v1/webhooks/{id}",
+            "PATCH /v1/workflows/{id}",
+            "POST /v1/campaigns/{id}/activate",
+            "POST /v1/campaigns/{id}/resume",
+            "POST /v1/domains",
+            "POST /v1/domains/{id}/verify",
+            "POST /v1/messages/resolve",
+            "POST /v1/messages/{id}/resolve",
+            "POST /v1/senders/{id}/resume",
+            "POST /v1/webhooks",
+            "POST /v1/webhooks/deliveries/{id}/replay",
+            "POST /v1/webhooks/{id}/replay",
+            "POST /v1/webhooks/{id}/test",
+            "POST /v1/workflows",
+            "POST /v1/workflows/runs",
+        ]
+    );
 }
 
 async fn denied(world: &World, sample: &Sample, organization: OrganizationId, credentials: &str) {

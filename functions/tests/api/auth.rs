@@ -10,19 +10,22 @@ use functions::oidc::{ClientSecrets, Providers};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use shared::Result;
-use shared::db::Stage;
 use shared::delivery::system_mail::{Action, ActionPurpose};
+use shared::platform::webhooks::Reach;
 use shared::platform::{csrf, sessions};
 use testkit::TestDb;
 
 use crate::app::{Answer, App, call, filled_sample};
 
-/// A secret that is the same under every name.
+/// The client that has a secret; every other one is public.
+pub(crate) const CONFIDENTIAL: &str = "martlet with a secret";
+
+/// One secret, of that client, whoever the issuer is.
 struct OneSecret;
 
 impl ClientSecrets for OneSecret {
-    fn read<'a>(&'a self, _arn: &'a str) -> BoxFuture<'a, Result<String>> {
-        Box::pin(async { Ok("a secret: 100 %".to_owned()) })
+    fn find<'a>(&'a self, _issuer: &'a str, client_id: &'a str) -> BoxFuture<'a, Result<Option<String>>> {
+        Box::pin(async move { Ok((client_id == CONFIDENTIAL).then(|| "a secret: 100 %".to_owned())) })
     }
 }
 
@@ -32,7 +35,8 @@ pub(crate) fn state(db: &TestDb) -> Auth {
         db: db.as_role("martlet_identity"),
         keys: Arc::new(testkit::key_ring()),
         hasher: Arc::default(),
-        providers: Providers::new(Arc::new(HttpProviders::new()), Arc::new(OneSecret), Stage::Local).into(),
+        providers: Providers::new(Arc::new(HttpProviders::new(Reach::Loopback)), Arc::new(OneSecret), Reach::Loopback)
+            .into(),
         public_url: "https://mail.example.test".into(),
     }
 }
@@ -125,8 +129,55 @@ async fn from_signing_up_to_logging_out() {
     let acts: String = desk.app.scene.rows(acts, &[]).await[0].get(0);
     assert_eq!(
         acts,
-        "organization.created session.opened user.updated session.opened sessions.ended session.opened session.ended session.ended"
+        "organization.created user.email_confirmed session.opened user.updated session.opened sessions.ended session.opened session.ended session.ended"
     );
+}
+
+#[tokio::test]
+async fn an_address_is_confirmed_with_the_password_that_was_chosen() {
+    let desk = Desk::new().await;
+    desk.sample("signup", &[]).await.expect(202);
+    let token = desk.token(ActionPurpose::ConfirmEmail).await;
+    let wrong = desk.post("/v1/auth/email/confirm", json!({"token": token, "password": "wrong"})).await.expect(422);
+    assert_eq!((wrong.text("/errors/0/field"), wrong.text("/errors/0/code")), ("password", "wrong"));
+    desk.post("/v1/auth/email/confirm", json!({"token": token})).await.expect(422);
+    desk.sample("login", &[]).await.expect(401);
+    desk.sample("confirm", &[("TOKEN", &token)]).await.expect(204);
+    let again = desk.sample("confirm", &[("TOKEN", &token)]).await.expect(409);
+    assert_eq!(again.text("/code"), "token_not_valid");
+    desk.sample("login", &[]).await.expect(201);
+}
+
+#[tokio::test]
+async fn whoever_is_invited_signs_up_by_the_link_and_is_logged_in() {
+    let desk = Desk::new().await;
+    let scene = &desk.app.scene;
+    let invite = "insert into invites (organization_id, id, email, role, expires_at)
+                  values ($1, gen_random_uuid(), 'grace@users.test', 'member', clock_now() + interval '1 day') returning id";
+    let id = scene.rows(invite, &[&scene.organization]).await[0].get(0);
+    let token = desk.state.keys.action_token(Action { purpose: ActionPurpose::Invite, id });
+    desk.post("/v1/auth/signup/invite", json!({"token": token, "password": "short"})).await.expect(422);
+    for field in ["email", "role", "organization_id", "is_admin"] {
+        let body = json!({"token": token, "password": "correct horse battery", field: "owner"});
+        desk.post("/v1/auth/signup/invite", body).await.expect(422);
+    }
+    let joined = desk.sample("signup_invite", &[("TOKEN", &token)]).await.expect(201);
+    assert_eq!(joined.headers["cache-control"], "no-store");
+    let me = desk.sample("me", &[("API_KEY", joined.text("/token"))]).await.expect(200);
+    assert_eq!((me.text("/email"), me.text("/first_name")), ("grace@users.test", "Grace"));
+    assert_eq!(me.text("/organizations/0/role"), "member");
+    assert_eq!(me.body["organizations"].as_array().map(Vec::len), Some(1), "none of their own is made");
+    let again = desk.sample("signup_invite", &[("TOKEN", &token)]).await.expect(409);
+    assert_eq!(again.text("/code"), "account_exists");
+    desk.sample("signup_invite", &[("TOKEN", "nonsense")]).await.expect(404);
+}
+
+#[tokio::test]
+async fn whoever_can_work_nowhere_is_told_so_once_they_have_shown_who_they_are() {
+    let desk = Desk::with_ada().await;
+    desk.app.scene.run("update organizations set status = 'suspended'", &[]).await;
+    assert_eq!(desk.sample("login", &[]).await.expect(409).text("/code"), "organizations_suspended");
+    desk.post("/v1/auth/login", json!({"email": "ada@users.test", "password": "wrong"})).await.expect(401);
 }
 
 #[tokio::test]
@@ -159,7 +210,11 @@ async fn cookies_are_secure_http_only_and_same_site_and_come_with_a_csrf_token()
     assert!(answer.body["token"].is_null(), "it is in the cookie alone");
     assert_eq!(answer.headers["cache-control"], "no-store");
     assert_eq!(answer.text("/csrf_token"), csrf::token(token));
-    desk.with_cookie(Method::GET, "/v1/auth/me", pair, None).await.expect(200);
+    // A page that was loaded anew learns the token again, by the cookie alone, and where there is no cookie there is none to learn.
+    let me = desk.with_cookie(Method::GET, "/v1/auth/me", pair, None).await.expect(200);
+    assert_eq!(me.body["csrf_token"], answer.body["csrf_token"]);
+    let me = desk.sample("me", &[("API_KEY", token)]).await.expect(200);
+    assert!(me.body["csrf_token"].is_null());
     desk.with_cookie(Method::POST, "/v1/auth/logout", pair, None).await.expect(403);
     let left =
         desk.with_cookie(Method::POST, "/v1/auth/logout", pair, Some(answer.text("/csrf_token"))).await.expect(204);

@@ -1,23 +1,31 @@
 //! Logging in by an identity provider: an issuer on the loopback interface, and tokens that count and that don't.
 
 use std::collections::HashMap;
+use std::io;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use aws_smithy_http_client::tls::TlsContext;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use functions::adapters::provider_host::HttpProviders;
+use functions::adapters::webhook_poster::Lookup;
 use functions::oidc::ProviderHost;
+use futures_util::future::BoxFuture;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use shared::Error;
+use shared::platform::webhooks::Reach;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::app::Answer;
-use crate::auth::Desk;
+use crate::auth::{CONFIDENTIAL, Desk};
 
 /// Signs for the issuer in these tests, and nowhere else.
 const SIGNING_KEY: &str = include_str!("../certificates/signing_key.pem");
@@ -42,6 +50,8 @@ struct Issuer {
     seen: Arc<Mutex<Seen>>,
     rsa: RsaKeyPair,
     ec: EcdsaKeyPair,
+    /// What it calls us.
+    client_id: &'static str,
     /// The machine's time, in seconds since 1970, when the test began.
     now: i64,
 }
@@ -69,14 +79,12 @@ impl Issuer {
         let seen = Arc::<Mutex<Seen>>::default();
         let keys = keys(&rsa, &ec);
         tokio::spawn(serve(listener, url.clone(), keys, Arc::clone(&seen)));
-        let mut provider = json!({"name": "acme", "issuer": url, "client_id": "martlet at acme"});
-        if !is_public {
-            provider["secret_arn"] = json!("arn:aws:secretsmanager:eu-central-1:000000000000:secret:acme");
-        }
+        let client_id = if is_public { "martlet at acme" } else { CONFIDENTIAL };
+        let provider = json!({"name": "acme", "issuer": url, "client_id": client_id});
         let set = "update system_config set value = $1 where category = 'oidc' and key = 'providers'";
         desk.app.scene.run(set, &[&json!([provider]).to_string()]).await;
         let now = desk.app.scene.number("select extract(epoch from now())::bigint", &[]).await;
-        Self { desk, url, seen, rsa, ec, now }
+        Self { desk, url, seen, rsa, ec, now, client_id }
     }
 
     async fn begin(&self) -> Begun {
@@ -90,7 +98,7 @@ impl Issuer {
     fn claims(&self, begun: &Begun) -> Value {
         let now = self.now;
         json!({
-            "iss": self.url, "sub": "subject-1", "aud": "martlet at acme", "exp": now + 3_600, "iat": now,
+            "iss": self.url, "sub": "subject-1", "aud": self.client_id, "exp": now + 3_600, "iat": now,
             "nonce": begun.query["nonce"], "email": "ada@users.test", "email_verified": true, "given_name": "Ada",
         })
     }
@@ -207,13 +215,13 @@ async fn whoever_an_identity_provider_knows_is_logged_in() {
         let expected = |name: &str, value: &str| assert_eq!(seen.form[name], value, "{name}");
         expected("grant_type", "authorization_code");
         expected("code", "a code");
-        expected("redirect_uri", "https://mail.example.test/login/callback");
+        expected("redirect_uri", "https://mail.example.test/login/callback/acme");
         assert_eq!(begun.query["redirect_uri"], seen.form["redirect_uri"]);
         assert_eq!(begun.query["scope"], "openid email profile");
         assert_eq!(begun.query["code_challenge_method"], "S256");
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(&seen.form["code_verifier"]));
         assert_eq!(begun.query["code_challenge"], challenge);
-        let credentials = STANDARD.encode("martlet+at+acme:a+secret%3A+100+%25");
+        let credentials = STANDARD.encode("martlet+with+a+secret:a+secret%3A+100+%25");
         assert_eq!(seen.authorization.as_deref(), Some(format!("Basic {credentials}").as_str()));
         assert!(!seen.form.contains_key("client_secret"));
     }
@@ -322,9 +330,61 @@ async fn whose_address_is_not_verified_there_or_here_is_refused_with_a_clear_cod
 }
 
 #[tokio::test]
+async fn what_came_to_the_page_of_another_provider_is_taken_up_by_nobody() {
+    let issuer = Issuer::new(true).await;
+    let other = json!([{"name": "acme", "issuer": issuer.url, "client_id": "martlet at acme"},
+                       {"name": "other", "issuer": issuer.url, "client_id": "martlet at acme"}]);
+    let set = "update system_config set value = $1 where category = 'oidc' and key = 'providers'";
+    issuer.desk.app.scene.run(set, &[&other.to_string()]).await;
+    let begun = issuer.begin().await;
+    let claims = issuer.claims(&begun);
+    let body = json!({"provider": "other", "state": begun.query["state"], "code": "a code", "ticket": begun.ticket});
+    let mixed_up = issuer.desk.post("/v1/auth/oidc/callback", body).await.expect(409);
+    assert_eq!(mixed_up.text("/code"), "login_not_under_way");
+    assert_eq!(issuer.seen.lock().unwrap().asked.get("/token"), None, "nobody is shown the code");
+    issuer.come_back(&begun, issuer.rs256(&claims)).await.expect(201);
+}
+
+/// Leads every name to one address, and counts how often it was asked for one.
+#[derive(Debug, Clone)]
+struct Leading(IpAddr, Arc<AtomicUsize>);
+
+impl Lookup for Leading {
+    fn addresses<'a>(&'a self, _host: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async { Ok(vec![self.0]) })
+    }
+}
+
+#[tokio::test]
+async fn a_provider_is_asked_where_everybody_can_go_and_nowhere_else() {
+    let issuer = Issuer::new(true).await;
+    let port = issuer.url.rsplit(':').next().unwrap().to_owned();
+    for inside in ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1"] {
+        let lookup = Leading(inside.parse().unwrap(), Arc::default());
+        let host = HttpProviders::with(lookup.clone(), TlsContext::default(), Reach::Public);
+        for url in [format!("https://issuer.example.com:{port}/keys"), "https://issuer.example.com/keys".to_owned()] {
+            let refused = host.get(&url).await;
+            assert!(matches!(refused, Err(Error::Unavailable(_))), "{url} at {inside}");
+        }
+        assert_eq!(lookup.1.load(Ordering::SeqCst), 2);
+        // An address in numbers, and plain HTTP, are asked of nobody.
+        for url in [
+            format!("https://127.0.0.1:{port}/keys"),
+            format!("http://issuer.example.com:{port}/keys"),
+            issuer.url.clone(),
+        ] {
+            assert!(host.post(&url, "code=secret".to_owned(), None).await.is_err(), "{url}");
+        }
+        assert_eq!(lookup.1.load(Ordering::SeqCst), 2);
+    }
+    assert!(issuer.seen.lock().unwrap().asked.is_empty(), "nothing has come in");
+}
+
+#[tokio::test]
 async fn a_provider_is_asked_within_bounds_and_its_redirects_are_not_followed() {
     let issuer = Issuer::new(true).await;
-    let host = HttpProviders::new();
+    let host = HttpProviders::new(Reach::Loopback);
     assert_eq!(host.get(&format!("{}/elsewhere", issuer.url)).await.unwrap().status, 302);
     assert!(host.get(&format!("{}/large", issuer.url)).await.is_err());
     assert_eq!(issuer.seen.lock().unwrap().asked.get("/keys"), None);

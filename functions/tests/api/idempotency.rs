@@ -3,13 +3,14 @@
 use axum::Router;
 use axum::http::{Method, StatusCode};
 use axum::routing::post;
-use functions::api::{lists, tracking};
+use functions::api::{auth, lists, tracking};
 use functions::http::{ApiError, ApiResult, Caller};
 use serde_json::{Value, json};
 use shared::platform::idempotency::{self, Claim, Request};
+use shared::platform::memberships::Role;
 use shared::{Database, Error};
 
-use crate::app::{Answer, App};
+use crate::app::{Answer, App, call, filled_sample};
 
 async fn create(app: &App, name: &str, email: &str) -> Answer {
     let router = crate::contacts::router(app);
@@ -63,6 +64,45 @@ async fn a_key_is_its_organizations_own() {
     let made = create(&theirs, "one", "ada@people.test").await.expect(201);
     assert!(!is_replayed(&made));
     assert_eq!(theirs.scene.number("select count(*) from idempotency_keys", &[]).await, 2);
+}
+
+#[tokio::test]
+async fn what_one_caller_was_answered_is_no_answer_to_another() {
+    let app = App::new().await;
+    create(&app, "one", "ada@people.test").await.expect(201);
+    let (member, viewer) = (app.scene.session(Role::Member).await, app.scene.session(Role::Viewer).await);
+    let own = app.key.clone();
+    let mut app = app;
+    for other in [app.scene.api_key().await, member.clone()] {
+        app.key = other;
+        let refused = create(&app, "one", "ada@people.test").await.expect(409);
+        assert_eq!((refused.text("/code"), is_replayed(&refused)), ("idempotency_mismatch", false));
+    }
+    // Who may not call the route is told nothing of the key.
+    app.key = viewer;
+    create(&app, "one", "ada@people.test").await.expect(403);
+    app.key = own;
+    assert!(is_replayed(&create(&app, "one", "ada@people.test").await.expect(201)));
+    // A person is the same in another session, but for what is about their session.
+    app.key = member;
+    create(&app, "two", "grace@people.test").await.expect(201);
+    let user: shared::UserId = app.scene.rows("select user_id from sessions order by id limit 1", &[]).await[0].get(0);
+    let tx = app.scene.db.as_role("martlet_identity").begin(app.scene.organization).await.unwrap();
+    let place = shared::platform::sessions::Place::default();
+    let opened = shared::platform::sessions::open(&tx, app.scene.organization, user, &place).await.unwrap();
+    tx.commit().await.unwrap();
+    let first = app.key.clone();
+    app.key = opened.1;
+    assert!(is_replayed(&create(&app, "two", "grace@people.test").await.expect(201)));
+    let update = async |key: &str| {
+        let router = auth::router(crate::auth::state(&app.scene.db));
+        let mut request = filled_sample("auth/update_me", &[("API_KEY", key)]);
+        request.headers_mut().insert("idempotency-key", "me".parse().unwrap());
+        call(router, request).await
+    };
+    update(&first).await.expect(200);
+    assert!(is_replayed(&update(&first).await.expect(200)));
+    assert_eq!(update(&app.key).await.expect(409).text("/code"), "idempotency_mismatch");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use crate::app::App;
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and so on";
 
 fn logos(app: &App, store: &Arc<FakeObjectStore>) -> Router {
-    router(Logos { db: app.scene.db.app(), store: store.clone() })
+    router(Logos { db: app.scene.db.app(), keys: Arc::new(testkit::key_ring()), store: store.clone() })
 }
 
 #[tokio::test]
@@ -45,6 +45,19 @@ async fn a_logo_is_uploaded_by_a_signed_url_and_served_to_everybody() {
     assert!(removed.body["branding"]["logo_path"].is_null());
     app.sample(logos(&app, &store), "organizations/logo_show", &shown).await.expect(404);
     assert_eq!(store.object(&format!("logos/{id}/{name}")), None);
+}
+
+#[tokio::test]
+async fn logos_are_counted_by_the_address_that_asks_for_them() {
+    let (app, store) = (App::new().await, Arc::<FakeObjectStore>::default());
+    app.scene.run("update system_config set value = '2' where category = 'rate_limits' and key = 'public'", &[]).await;
+    let id = app.scene.organization.to_string();
+    let fill = [("ORGANIZATION_ID", id.as_str()), ("NAME", "0123456789abcdef0123456789abcdef.png")];
+    for _ in 0..2 {
+        app.sample(logos(&app, &store), "organizations/logo_show", &fill).await.expect(404);
+    }
+    let refused = app.sample(logos(&app, &store), "organizations/logo_show", &fill).await.expect(429);
+    assert_eq!(refused.text("/code"), "rate_limited");
 }
 
 #[tokio::test]

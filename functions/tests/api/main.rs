@@ -20,6 +20,7 @@ mod idempotency;
 mod imports;
 mod jobs;
 mod lists;
+mod log_lines;
 mod logos;
 mod members;
 mod messages;

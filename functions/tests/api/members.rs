@@ -73,7 +73,8 @@ async fn members_are_listed_changed_and_removed_and_their_sessions_end() {
     for wrong in [json!({"role": "god"}), json!({"role": "viewer", "is_admin": true}), json!({})] {
         people.send(&owner, Method::PATCH, &rest, Some(wrong)).await.expect(422);
     }
-    people.ask(&admin, "organizations/members_remove", &fill).await.expect(204);
+    let removed = people.ask(&admin, "organizations/members_remove", &fill).await.expect(200);
+    assert_eq!(removed.body, json!({"sessions_ended": 0, "api_keys_left": 0, "api_keys_revoked": 0}));
     people.ask(&admin, "organizations/members_remove", &fill).await.expect(404);
     assert_eq!(people.acts("member.removed").await, 1);
     // A program sees members and changes none.
@@ -82,11 +83,32 @@ async fn members_are_listed_changed_and_removed_and_their_sessions_end() {
 }
 
 #[tokio::test]
+async fn whoever_removes_somebody_is_told_of_the_keys_that_they_have_made_and_may_revoke_them() {
+    let people = People::new().await;
+    let (owner, _) = people.member(Role::Owner).await;
+    let keys_of = async || {
+        let (admin, id) = people.member(Role::Admin).await;
+        let key = people.send(&admin, Method::POST, "/keys", Some(json!({"name": "theirs"}))).await.expect(201);
+        (id, key.text("/key").to_owned())
+    };
+    let (one, kept) = keys_of().await;
+    let removed = people.send(&owner, Method::DELETE, &format!("/members/{one}"), None).await.expect(200);
+    assert_eq!(removed.body, json!({"sessions_ended": 1, "api_keys_left": 1, "api_keys_revoked": 0}));
+    people.send(&kept, Method::GET, "/members", None).await.expect(200);
+    let (other, gone) = keys_of().await;
+    let path = format!("/members/{other}?revoke_keys=");
+    people.send(&owner, Method::DELETE, &format!("{path}perhaps"), None).await.expect(400);
+    let removed = people.send(&owner, Method::DELETE, &format!("{path}true"), None).await.expect(200);
+    assert_eq!(removed.body, json!({"sessions_ended": 1, "api_keys_left": 0, "api_keys_revoked": 1}));
+    people.send(&gone, Method::GET, "/members", None).await.expect(401);
+}
+
+#[tokio::test]
 async fn whoever_leaves_is_gone_and_the_last_owner_stays() {
     let people = People::new().await;
     let (owner, _) = people.member(Role::Owner).await;
     let (viewer, _) = people.member(Role::Viewer).await;
-    people.ask(&viewer, "organizations/leave", &[]).await.expect(204);
+    people.ask(&viewer, "organizations/leave", &[]).await.expect(200);
     people.ask(&viewer, "organizations/members_list", &[]).await.expect(401);
     assert_eq!(people.ask(&owner, "organizations/leave", &[]).await.expect(409).text("/code"), "last_owner");
     assert_eq!(people.acts("member.left").await, 1);
@@ -246,7 +268,8 @@ async fn an_organization_that_is_being_deleted_lets_nobody_in_and_comes_back_by_
         restore(&wrong).await.expect(404);
     }
     let right = token(ActionPurpose::RestoreOrganization);
-    assert_eq!(restore(&right).await.expect(200).text("/slug"), "acme");
+    let restored = restore(&right).await.expect(200);
+    assert_eq!((restored.text("/slug"), restored.text("/status")), ("acme", "active"));
     restore(&right).await.expect(404);
     people.ask(&owner, "organizations/members_list", &[]).await.expect(200);
     people.ask(&admin, "organizations/members_list", &[]).await.expect(401);

@@ -205,12 +205,78 @@ async fn a_key_gives_no_more_than_it_has() {
         // What another one has, it does not get by another text, nor another life.
         (Method::POST, format!("/{all}/rotate"), json!({})),
         (Method::PATCH, format!("/{all}"), json!({"expires_at": null})),
+        // Nor does it take away what it has not.
+        (Method::PATCH, format!("/{all}"), json!({"scopes": ["lists:read"]})),
+        (Method::PATCH, format!("/{all}"), json!({"name": "mine"})),
+        (Method::DELETE, format!("/{all}"), json!({})),
     ] {
         let refused = ask(method, &path, Some(body)).await.expect(403);
         assert_eq!(refused.text("/code"), "forbidden");
     }
     let kept = keys(&app, Method::GET, &format!("/{id}"), None).await.expect(200);
     assert_eq!(kept.body["scopes"], scopes);
+}
+
+#[tokio::test]
+async fn a_key_that_ends_makes_none_that_goes_on_after_it() {
+    let app = App::new().await;
+    let end = wednesday_morning() + chrono::Duration::hours(1);
+    let made = keys(&app, Method::POST, "", Some(json!({"name": "short", "expires_at": end}))).await.expect(201);
+    let (id, text) = (made.text("/id").to_owned(), made.text("/key").to_owned());
+    let forever = keys(&app, Method::GET, "?limit=2", None).await.expect(200).text("/data/1/id").to_owned();
+    let ask = async |method: Method, path: &str, body: Value| {
+        let path = format!("/v1/organizations/{}/keys{path}", app.scene.organization);
+        app.send_as(organizations::router(app.scene.db.app()), method, &path, Some(body), Some(&text)).await
+    };
+    let later = end + chrono::Duration::seconds(1);
+    for (method, path, body) in [
+        (Method::POST, String::new(), json!({"name": "later", "expires_at": later})),
+        (Method::PATCH, format!("/{id}"), json!({"expires_at": null})),
+        (Method::PATCH, format!("/{id}"), json!({"expires_at": later})),
+        (Method::POST, format!("/{forever}/rotate"), json!({})),
+    ] {
+        assert_eq!(ask(method, &path, body).await.expect(403).text("/code"), "forbidden", "{path}");
+    }
+    // What says nothing of an end ends with it, and what it is it may be again.
+    let like = ask(Method::POST, "", json!({"name": "like it"})).await.expect(201);
+    assert_eq!(like.body["expires_at"], made.body["expires_at"]);
+    let again = ask(Method::POST, &format!("/{id}/rotate"), json!({})).await.expect(201);
+    assert_eq!(again.body["expires_at"], made.body["expires_at"]);
+    ask(Method::PATCH, &format!("/{forever}"), json!({"name": "renamed"})).await.expect(200);
+    app.scene.db.set_clock(end).await;
+    for text in [like.text("/key"), again.text("/key"), text.as_str()] {
+        assert_eq!(status_with(&app, text).await, 401);
+    }
+}
+
+#[tokio::test]
+async fn a_test_key_makes_no_live_one() {
+    let app = App::new().await;
+    let made = keys(&app, Method::POST, "", Some(json!({"name": "trial", "mode": "test"}))).await.expect(201);
+    let (text, prefix) = (made.text("/key").to_owned(), made.text("/prefix").to_owned());
+    assert!(text.starts_with("mk_test_") && text.starts_with(&prefix) && made.text("/mode") == "test");
+    assert_eq!(status_with(&app, &text).await, 200);
+    assert_eq!(status_with(&app, &text.replace("mk_test_", "mk_live_")).await, 401);
+    let live = keys(&app, Method::GET, "?limit=2", None).await.expect(200);
+    assert_eq!(live.text("/data/1/mode"), "live");
+    let live = live.text("/data/1/id").to_owned();
+    let ask = async |method: Method, path: &str, body: Value| {
+        let path = format!("/v1/organizations/{}/keys{path}", app.scene.organization);
+        app.send_as(organizations::router(app.scene.db.app()), method, &path, Some(body), Some(&text)).await
+    };
+    for (method, path, body) in [
+        (Method::POST, String::new(), json!({"name": "live", "mode": "live"})),
+        (Method::POST, format!("/{live}/rotate"), json!({})),
+        (Method::PATCH, format!("/{live}"), json!({"name": "mine"})),
+        (Method::DELETE, format!("/{live}"), json!({})),
+    ] {
+        ask(method, &path, body).await.expect(403);
+    }
+    let another = ask(Method::POST, "", json!({"name": "another"})).await.expect(201);
+    assert!(another.text("/key").starts_with("mk_test_"));
+    ask(Method::PATCH, &format!("/{}", another.text("/id")), json!({"mode": "live"})).await.expect(422);
+    let rotated = ask(Method::POST, &format!("/{}/rotate", another.text("/id")), json!({})).await.expect(201);
+    assert!(rotated.text("/key").starts_with("mk_test_"));
 }
 
 #[tokio::test]

@@ -133,7 +133,11 @@ impl Walk {
             .merge(crate::subscriptions::router(&self.app))
             .merge(webhooks::router(crate::webhooks::webhooks(db.clone())))
             .merge(workflows::router(crate::webhooks::webhooks(db.clone())))
-            .merge(logos::router(Logos { db: db.clone(), store: self.store.clone() }))
+            .merge(logos::router(Logos {
+                db: db.clone(),
+                keys: Arc::new(testkit::key_ring()),
+                store: self.store.clone(),
+            }))
             .merge(imports::router(Imports { db, store: self.store.clone(), queue: Arc::<FakeImportQueue>::default() }))
     }
 

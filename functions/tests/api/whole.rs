@@ -49,7 +49,7 @@ pub(crate) fn router(db: &TestDb) -> Router {
         .merge(invites::router(Invites { db: db.clone(), keys: keys.clone() }))
         .merge(jobs::router(db.clone()))
         .merge(lists::router(db.clone()))
-        .merge(logos::router(Logos { db: db.clone(), store: Arc::<FakeObjectStore>::default() }))
+        .merge(logos::router(Logos { db: db.clone(), keys: keys.clone(), store: Arc::<FakeObjectStore>::default() }))
         .merge(messages::router(db.clone()))
         .merge(organizations::router(db.clone()))
         .merge(restorations::router(Restorations { db: db.clone(), keys: keys.clone() }))

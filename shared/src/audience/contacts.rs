@@ -23,6 +23,7 @@ pub(super) const CUSTOM_KEY_MAXIMUM: usize = 64;
 /// Where a contact stands, over all campaigns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "ContactStatus")]
 pub enum Status {
     /// Nothing has been sent yet.
     Active,
@@ -112,18 +113,23 @@ pub struct ContactInFull {
 pub struct ContactFields {
     /// The address. Needed for a new contact.
     #[serde(deserialize_with = "patched")]
+    #[schemars(email)]
     pub email: Option<Option<String>>,
     /// The whole name.
     #[serde(deserialize_with = "patched")]
+    #[schemars(length(max = LINE_MAXIMUM))]
     pub name: Option<Option<String>>,
     /// Given name.
     #[serde(deserialize_with = "patched")]
+    #[schemars(length(max = LINE_MAXIMUM))]
     pub first_name: Option<Option<String>>,
     /// Family name.
     #[serde(deserialize_with = "patched")]
+    #[schemars(length(max = LINE_MAXIMUM))]
     pub last_name: Option<Option<String>>,
     /// Where the person works.
     #[serde(deserialize_with = "patched")]
+    #[schemars(length(max = LINE_MAXIMUM))]
     pub company: Option<Option<String>>,
     /// IANA time zone.
     #[serde(deserialize_with = "patched")]

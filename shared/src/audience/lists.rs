@@ -45,9 +45,11 @@ pub struct List {
 pub struct ListFields {
     /// The name. Needed for a new list.
     #[serde(deserialize_with = "patched")]
+    #[schemars(length(min = 1, max = NAME_MAXIMUM))]
     pub name: Option<Option<String>>,
     /// What it is for.
     #[serde(deserialize_with = "patched")]
+    #[schemars(length(max = DESCRIPTION_MAXIMUM))]
     pub description: Option<Option<String>>,
 }
 

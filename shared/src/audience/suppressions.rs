@@ -28,6 +28,7 @@ const NOTE_MAXIMUM: usize = 200;
 /// Why an address is suppressed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "SuppressionReason")]
 pub enum Reason {
     /// It does not exist or refuses for good.
     HardBounce,
@@ -141,6 +142,7 @@ pub struct Filter {
 #[serde(deny_unknown_fields)]
 pub struct NewSuppression {
     /// The address.
+    #[schemars(email)]
     pub email: String,
     /// The campaign that it is about; absent for all of them.
     pub campaign_id: Option<CampaignId>,
@@ -148,6 +150,7 @@ pub struct NewSuppression {
     #[serde(default)]
     pub reason: Reason,
     /// What the organization notes.
+    #[schemars(length(max = NOTE_MAXIMUM))]
     pub note: Option<String>,
 }
 

@@ -47,6 +47,7 @@ migrations![
     "0026_organizations",
     "0027_webhooks",
     "0028_subscriptions",
+    "0029_accounts",
     "0030_bounds",
 ];
 

@@ -39,6 +39,7 @@ impl Constraint {
 
 /// A constraint that binds at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "MessageBinding")]
 pub struct Binding {
     /// Which.
     pub name: Constraint,

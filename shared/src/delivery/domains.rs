@@ -68,6 +68,7 @@ impl DomainName {
 /// Whether mail may be sent from a domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "DomainStatus")]
 pub enum Status {
     /// The records have not been found yet.
     Pending,

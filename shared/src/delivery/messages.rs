@@ -24,6 +24,7 @@ use crate::{CampaignId, ContactId, EnrollmentId, Error, MessageId, OrganizationI
 /// What a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "MessageKind")]
 pub enum Kind {
     /// A step of a campaign.
     Campaign,
@@ -59,6 +60,7 @@ impl Kind {
 /// Where a message stands. Delivery, bounces, replies and the like are events on a sent message, not states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "MessageState")]
 pub enum State {
     /// Planned: it has a slot and waits for its time, or waits for a new slot.
     Scheduled,

@@ -40,6 +40,7 @@ const DEFAULT_TIMEZONE: Tz = Tz::UTC;
 /// Whether a sender sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "SenderStatus")]
 pub enum Status {
     /// It has not been started.
     Pending,
@@ -135,6 +136,7 @@ pub struct Sender {
 
 /// What a sender's health was computed from: its latest mails, as many and as old as the installation's settings say.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "SenderHealth")]
 pub struct Health {
     /// Mails.
     pub sends: i64,
@@ -154,19 +156,24 @@ pub struct Health {
 #[serde(deny_unknown_fields)]
 pub struct NewSender {
     /// The address, in a domain of the organization.
+    #[schemars(email)]
     pub email: String,
     /// How it begins.
     #[serde(default)]
     pub status: Start,
     /// The name beside the address.
+    #[schemars(length(max = DISPLAY_NAME_MAXIMUM))]
     pub display_name: Option<String>,
     /// What is put under its mails.
+    #[schemars(length(max = SIGNATURE_MAXIMUM))]
     pub signature: Option<String>,
     /// The IANA time zone in which its days begin.
     pub timezone: Option<String>,
     /// Mails a local day.
+    #[schemars(range(min = *DAILY_LIMIT.start(), max = *DAILY_LIMIT.end()))]
     pub daily_limit: Option<i32>,
     /// Seconds between two mails.
+    #[schemars(range(min = *GAP_SECONDS.start(), max = *GAP_SECONDS.end()))]
     pub gap_seconds: Option<i32>,
 }
 
@@ -177,18 +184,22 @@ pub struct NewSender {
 pub struct SenderFields {
     /// The name beside the address.
     #[serde(deserialize_with = "patched")]
+    #[schemars(length(max = DISPLAY_NAME_MAXIMUM))]
     pub display_name: Option<Option<String>>,
     /// What is put under its mails.
     #[serde(deserialize_with = "patched")]
+    #[schemars(length(max = SIGNATURE_MAXIMUM))]
     pub signature: Option<Option<String>>,
     /// The IANA time zone in which its days begin.
     #[serde(deserialize_with = "patched")]
     pub timezone: Option<Option<String>>,
     /// Mails a local day.
     #[serde(deserialize_with = "patched")]
+    #[schemars(range(min = *DAILY_LIMIT.start(), max = *DAILY_LIMIT.end()))]
     pub daily_limit: Option<Option<i32>>,
     /// Seconds between two mails.
     #[serde(deserialize_with = "patched")]
+    #[schemars(range(min = *GAP_SECONDS.start(), max = *GAP_SECONDS.end()))]
     pub gap_seconds: Option<Option<i32>>,
 }
 

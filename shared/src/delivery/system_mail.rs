@@ -5,7 +5,10 @@
 //! the installation has set (`mail.system_sender`), and waits until one is. It is sent whatever the state of the organization
 //! that its row is in, since it is not that organization's mail. An address that does not exist is not written to again.
 //!
-//! What a link in it does is signed when it is sent. The ledger has the text without the link's token.
+//! What a link in it does is signed when it is sent. The ledger has the text without the link's token. What people and organizations
+//! call themselves is written so that no mail program makes a link of it (`names`).
+
+mod names;
 
 use chrono::{DateTime, Duration, Utc};
 use serde_json::Value;
@@ -18,6 +21,9 @@ use crate::{Error, MessageId, Result, Tx};
 
 /// What stands for the link in what is kept of a mail.
 pub(crate) const HIDDEN_LINK: &str = "[link]";
+
+/// The variables of the texts that somebody has chosen for themselves, and that others read who never asked for it.
+const NAMES: &[&str] = &["first_name", "inviter", "organization"];
 
 macro_rules! system_texts {
     ($($(#[doc = $doc:literal])+ $template:ident = $name:literal, $valid_for:expr;)+) => {
@@ -97,6 +103,11 @@ impl Template {
     pub(crate) fn write(self, variables: &Value, action_url: Option<&str>) -> Result<Rendered, TemplateError> {
         let (subject, body) = self.source().split_once("\n\n").unwrap_or((self.source(), ""));
         let mut context = variables.as_object().cloned().unwrap_or_default();
+        for name in NAMES {
+            if let Some(Value::String(text)) = context.get_mut(*name) {
+                *text = names::unlinked(text);
+            }
+        }
         if let Some(url) = action_url {
             context.insert("action_url".to_owned(), url.into());
         }
@@ -182,6 +193,20 @@ mod tests {
             assert!(!written.body.contains("{{") && written.subject.len() < 100, "{template:?}");
             let needs_link = template.write(&variables(), None).is_err();
             assert_eq!(needs_link, with_link.contains(template), "{template:?}");
+        }
+    }
+
+    #[test]
+    fn no_name_makes_a_link_in_a_mail_of_ours() {
+        let lure = "Win at https://evil.example, www.evil.example or mail me@evil.example, call +1 800 555 0100";
+        let variables = json!({"organization": lure, "inviter": lure, "first_name": lure, "role": "member",
+                               "trial_ends_on": "8 March 2026", "deleted_on": "8 March 2026", "url": "-"});
+        for template in Template::ALL {
+            let written = template.write(&variables, Some("LINK")).unwrap();
+            let text = format!("{}\n{}", written.subject, written.body);
+            for link in ["evil.example", "://", "me@e", "800 555"] {
+                assert!(!text.contains(link), "{template:?}: {text}");
+            }
         }
     }
 

@@ -21,15 +21,16 @@ use crate::platform::webhooks::{EventType, outbox};
 use crate::{CampaignId, Error, ListId, Result, StepId, Tx};
 
 /// Characters of a name at most.
-const NAME_LIMIT: usize = 200;
+pub const NAME_LIMIT: usize = 200;
 /// Characters of description, strategy and summary at most.
-const TEXT_LIMIT: usize = 10_000;
+pub const TEXT_LIMIT: usize = 10_000;
 /// Characters of a link at most: what every browser and mail program still follows.
 const URL_LIMIT: usize = 2_000;
 
 /// Where a campaign stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "CampaignStatus")]
 pub enum Status {
     /// Being written: nobody is enrolled.
     Draft,

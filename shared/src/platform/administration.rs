@@ -17,6 +17,7 @@ use crate::{Result, Tx, UserId};
 
 /// An act on the installation.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "InstallationAct")]
 pub struct Act {
     /// Its id.
     pub id: Uuid,

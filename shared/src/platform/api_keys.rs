@@ -24,6 +24,36 @@ const KEYS_MAXIMUM: i64 = 100;
 const OVERLAP_SECONDS: i64 = 86_400;
 const OVERLAP_SECONDS_MAXIMUM: i64 = 30 * 86_400;
 
+/// What a key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// For work: its text begins with `mk_live_`.
+    Live,
+    /// For trying a program out: its text begins with `mk_test_`. It reads and writes what any other does, and starts nothing that
+    /// leaves Martlet.
+    Test,
+}
+
+impl Mode {
+    /// How the database and the API call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Test => "test",
+        }
+    }
+
+    /// Reads the column `mode`.
+    ///
+    /// Errors: [`Error::Internal`] for a mode that this release does not know.
+    pub(super) fn stored(name: &str) -> Result<Self> {
+        let known = [Self::Live, Self::Test].into_iter().find(|mode| mode.name() == name);
+        known.ok_or_else(|| Error::internal(format!("a key has the mode {name}")))
+    }
+}
+
 /// A key that has just been made, the only moment at which its text exists.
 pub struct NewApiKey {
     /// Id of the row.
@@ -39,6 +69,8 @@ pub struct ApiKey {
     pub id: ApiKeyId,
     /// What it is for.
     pub name: String,
+    /// `live`, or `test` for one that starts nothing that leaves Martlet.
+    pub mode: Mode,
     /// Its first characters, by which a person tells keys apart.
     pub prefix: String,
     /// What it may do; `*` is everything that a key may.
@@ -65,9 +97,11 @@ pub struct ApiKey {
 pub struct NewKeyFields {
     /// What it is for.
     pub name: String,
+    /// Unless given that of the key that makes it, and `live` where a person does. A test key makes test keys alone.
+    pub mode: Option<Mode>,
     /// What it may do: `*`, which is everything that a key may, unless given. A key gives no more than it has.
     pub scopes: Option<Vec<String>>,
-    /// When it ceases to be valid; never unless given.
+    /// When it ceases to be valid; unless given, never, or with the key that makes it. A key gives no more time than it has.
     pub expires_at: Option<DateTime<Utc>>,
 }
 
@@ -83,7 +117,7 @@ pub struct KeyFields {
     #[serde(deserialize_with = "given")]
     #[schemars(with = "Vec<String>")]
     pub scopes: Option<Vec<String>>,
-    /// When it ceases to be valid, null for never.
+    /// When it ceases to be valid, null for never. A key gives no more time than it has.
     #[serde(deserialize_with = "patched")]
     pub expires_at: Option<Option<DateTime<Utc>>>,
 }
@@ -101,13 +135,14 @@ pub struct Rotation {
 pub async fn create(tx: &Tx, organization: OrganizationId, name: &str) -> Result<NewApiKey> {
     let all = [scopes::ALL.to_owned()];
     let (key, text) =
-        insert(tx, organization, &Made { name, scopes: &all, expires_at: None, created_by: None }).await?;
+        insert(tx, organization, &Made { name, mode: Mode::Live, scopes: &all, expires_at: None, created_by: None })
+            .await?;
     Ok(NewApiKey { id: key.id, text })
 }
 
 /// Makes a key, and returns it with its text, which exists nowhere else. `giver` is who makes it.
 ///
-/// Errors: [`Error::Invalid`], [`Error::Forbidden`] for scopes that the giver has not, [`Error::Conflict`]
+/// Errors: [`Error::Invalid`], [`Error::Forbidden`] for scopes, a time or a mode that the giver has not, [`Error::Conflict`]
 /// (`too_many_api_keys`).
 pub async fn issue(tx: &Tx, giver: &Rights, new: &NewKeyFields) -> Result<(ApiKey, String)> {
     let mut fields = Fields::default();
@@ -116,9 +151,12 @@ pub async fn issue(tx: &Tx, giver: &Rights, new: &NewKeyFields) -> Result<(ApiKe
     let scopes = Scopes::check(&mut fields, new.scopes.as_deref().unwrap_or(&all));
     check_expiry(&mut fields, new.expires_at, tx.now());
     fields.finish()?;
-    check_giver(giver, &scopes)?;
+    let mode = new.mode.unwrap_or_else(|| mode_of(giver));
+    ensure_has(giver, mode, &scopes)?;
+    let expires_at = new.expires_at.or_else(|| end_of(giver));
+    ensure_outlasts(giver, expires_at)?;
     hold_and_count(tx).await?;
-    let made = Made { name: &name, scopes: scopes.names(), expires_at: new.expires_at, created_by: person(giver) };
+    let made = Made { name: &name, mode, scopes: scopes.names(), expires_at, created_by: person(giver) };
     insert(tx, tx.organization()?, &made).await
 }
 
@@ -132,10 +170,12 @@ pub async fn rotate(tx: &Tx, giver: &Rights, id: ApiKeyId, rotation: &Rotation) 
         let message = format!("overlap_seconds is between 0 and {OVERLAP_SECONDS_MAXIMUM}");
         return Err(Error::invalid("overlap_seconds", "out_of_range", message));
     }
-    check_giver(giver, &Scopes::stored(present.scopes.clone()))?;
+    ensure_has(giver, present.mode, &Scopes::stored(present.scopes.clone()))?;
+    ensure_outlasts(giver, present.expires_at)?;
     hold_and_count(tx).await?;
     let made = Made {
         name: &present.name,
+        mode: present.mode,
         scopes: &present.scopes,
         expires_at: present.expires_at,
         created_by: person(giver),
@@ -160,8 +200,8 @@ pub async fn find(tx: &Tx, id: ApiKeyId) -> Result<ApiKey> {
 
 /// Changes name, scopes or expiry of a key.
 ///
-/// Errors: [`Error::NotFound`], [`Error::Invalid`], [`Error::Forbidden`] for scopes that the giver has not,
-/// [`Error::Conflict`] (`api_key_revoked`).
+/// Errors: [`Error::NotFound`], [`Error::Invalid`], [`Error::Forbidden`] where the key has or would have scopes, a time or a mode that
+/// the giver has not, [`Error::Conflict`] (`api_key_revoked`).
 pub async fn update(tx: &Tx, giver: &Rights, id: ApiKeyId, changes: KeyFields) -> Result<ApiKey> {
     let present = lock(tx, id).await?;
     let mut fields = Fields::default();
@@ -169,37 +209,67 @@ pub async fn update(tx: &Tx, giver: &Rights, id: ApiKeyId, changes: KeyFields) -
     let scopes = changes.scopes.map(|names| Scopes::check(&mut fields, &names));
     check_expiry(&mut fields, changes.expires_at.flatten(), tx.now());
     fields.finish()?;
-    // What it has already, whoever changes it gives to nobody; a longer life for more than they have, they would.
-    let scopes = scopes.unwrap_or_else(|| Scopes::stored(present.scopes));
-    check_giver(giver, &scopes)?;
+    // Neither to give nor to take more than they have.
+    let present_scopes = Scopes::stored(present.scopes);
+    ensure_has(giver, present.mode, &present_scopes)?;
+    let scopes = scopes.unwrap_or(present_scopes);
+    ensure_has(giver, present.mode, &scopes)?;
+    if let Some(expires_at) = changes.expires_at {
+        ensure_outlasts(giver, expires_at)?;
+    }
     let expires_at = changes.expires_at.unwrap_or(present.expires_at);
     from_row(&tx.query_one(include_str!("api_keys/update.sql"), &[&id, &name, &expires_at, &scopes.names()]).await?)
 }
 
 /// Ends a key for good; it stays to be seen. To revoke it again changes nothing.
 ///
-/// Errors: [`Error::NotFound`].
-pub async fn revoke(tx: &Tx, id: ApiKeyId) -> Result<ApiKey> {
-    let row = tx.query_opt(include_str!("api_keys/revoke.sql"), &[&id, &tx.now()]).await?;
-    from_row(&row.ok_or(Error::not_found("API key"))?)
+/// Errors: [`Error::NotFound`], [`Error::Forbidden`] where it has scopes or a mode that the giver has not.
+pub async fn revoke(tx: &Tx, giver: &Rights, id: ApiKeyId) -> Result<ApiKey> {
+    let row = tx.query_opt(include_str!("api_keys/lock.sql"), &[&id]).await?.ok_or(Error::not_found("API key"))?;
+    let present = from_row(&row)?;
+    ensure_has(giver, present.mode, &Scopes::stored(present.scopes))?;
+    from_row(&tx.query_one(include_str!("api_keys/revoke.sql"), &[&id, &tx.now()]).await?)
+}
+
+/// The keys that somebody has made and that open something, in the order in which they were made.
+pub(super) async fn made_by(tx: &Tx, user: UserId) -> Result<Vec<ApiKeyId>> {
+    let rows = tx.query(include_str!("api_keys/made_by.sql"), &[&user, &tx.now()]).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// Ends these for good, and returns them.
+pub(super) async fn revoke_made_by(tx: &Tx, user: UserId) -> Result<Vec<ApiKeyId>> {
+    let rows = tx.query(include_str!("api_keys/revoke_made_by.sql"), &[&user, &tx.now()]).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 /// A key as it is to be stored.
 struct Made<'a> {
     name: &'a str,
+    mode: Mode,
     scopes: &'a [String],
     expires_at: Option<DateTime<Utc>>,
     created_by: Option<UserId>,
 }
 
 async fn insert(tx: &Tx, organization: OrganizationId, made: &Made<'_>) -> Result<(ApiKey, String)> {
-    let minted = mint(Kind::ApiKey, organization)?;
-    let Made { name, scopes, expires_at, created_by } = made;
+    let Made { name, mode, scopes, expires_at, created_by } = made;
+    let minted = mint(Kind::ApiKey(*mode), organization)?;
     let shown = &minted.text[..SHOWN_CHARACTERS];
     let row = tx
         .query_one(
             include_str!("api_keys/insert.sql"),
-            &[&organization, &ApiKeyId::fresh(), name, &shown, &minted.hash.as_slice(), scopes, expires_at, created_by],
+            &[
+                &organization,
+                &ApiKeyId::fresh(),
+                name,
+                &shown,
+                &minted.hash.as_slice(),
+                scopes,
+                expires_at,
+                created_by,
+                &mode.name(),
+            ],
         )
         .await?;
     Ok((from_row(&row)?, minted.text))
@@ -226,13 +296,40 @@ async fn hold_and_count(tx: &Tx) -> Result<()> {
     Ok(())
 }
 
-/// A person whose role lets them make keys may give every scope; a key gives no more than it has.
-fn check_giver(giver: &Rights, scopes: &Scopes) -> Result<()> {
+/// A person whose role lets them manage keys may give and take every scope; a key no more than it has, and a test key is for test
+/// keys alone: it would otherwise become a live one.
+fn ensure_has(giver: &Rights, mode: Mode, scopes: &Scopes) -> Result<()> {
     match giver {
+        Rights::Key { mode: Mode::Test, .. } if mode == Mode::Live => Err(Error::Forbidden("a live key".to_owned())),
         Rights::Key { scopes: own, .. } if !own.include(scopes) => {
             Err(Error::Forbidden("a key that has these scopes itself".to_owned()))
         }
         _ => Ok(()),
+    }
+}
+
+/// A key that ends makes none that goes on after it, nor makes one go on.
+fn ensure_outlasts(giver: &Rights, expires_at: Option<DateTime<Utc>>) -> Result<()> {
+    match end_of(giver) {
+        Some(end) if expires_at.is_none_or(|at| at > end) => {
+            Err(Error::Forbidden("a key that lasts as long itself".to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn end_of(giver: &Rights) -> Option<DateTime<Utc>> {
+    match giver {
+        Rights::Key { expires_at, .. } => *expires_at,
+        Rights::Person { .. } => None,
+    }
+}
+
+/// What a key is unless something is said of it.
+fn mode_of(giver: &Rights) -> Mode {
+    match giver {
+        Rights::Key { mode, .. } => *mode,
+        Rights::Person { .. } => Mode::Live,
     }
 }
 
@@ -253,6 +350,7 @@ fn from_row(row: &Row) -> Result<ApiKey> {
     Ok(ApiKey {
         id: row.try_get("id")?,
         name: row.try_get("name")?,
+        mode: Mode::stored(row.try_get("mode")?)?,
         prefix: row.try_get("prefix")?,
         scopes: row.try_get("scopes")?,
         created_by: row.try_get("created_by")?,

@@ -101,9 +101,11 @@ pub async fn may_mail(tx: &Tx, keys: &KeyRing, email: &str) -> Result<bool> {
     Ok(take(tx, &[key], HOUR).await?.check(key, limit).is_ok())
 }
 
-/// The hash of an account's address. It stands for no organization.
+/// The hash of an account's address, which stands for no organization. Folded as accounts are found by it: what is no address leads to
+/// none, however it is written.
 fn account(keys: &KeyRing, email: &str) -> Key {
-    keys.address_hash(Uuid::nil(), &email.trim().to_lowercase()).map(|hash| hash.hash).unwrap_or_default()
+    let lower = email.trim_matches(|c: char| c.is_ascii_whitespace()).to_ascii_lowercase();
+    keys.address_hash(Uuid::nil(), &lower).map(|hash| hash.hash).unwrap_or_default()
 }
 
 /// The parts are hashes of one length each, made with our key.

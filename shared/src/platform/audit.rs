@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::spreadsheets::guarded;
-use crate::{Error, OrganizationId, Result, Tx, timestamps};
+use crate::{Error, OrganizationId, Result, Tx, UserId, timestamps};
 
 /// Who did it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub enum Actor {
     /// A program or a person with an API key.
     ApiKey(crate::ApiKeyId),
     /// A person who is logged in.
-    User(crate::UserId),
+    User(UserId),
     /// Martlet itself.
     System,
     /// The person written to, for instance by an unsubscribe link.
@@ -108,6 +108,24 @@ pub async fn record_for(
     tx.execute(
         include_str!("audit/insert.sql"),
         &[&organization, &crate::ids::fresh(), &kind, &id, &action, &subject, details, &request_id],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Records an act of somebody on their own account, in each of their organizations. `tx` is one on these.
+pub async fn record_of_account(
+    tx: &Tx,
+    organizations: &[OrganizationId],
+    user: UserId,
+    action: &str,
+    details: &Value,
+    request_id: Option<&str>,
+) -> Result<()> {
+    let ids: Vec<Uuid> = organizations.iter().map(|_| crate::ids::fresh()).collect();
+    tx.execute(
+        include_str!("audit/insert_of_account.sql"),
+        &[&organizations, &ids, &user, &action, details, &request_id],
     )
     .await?;
     Ok(())

@@ -3,12 +3,14 @@
 //! An API key and the token of a session are made alike: 160 bits that nobody guesses behind the id of an organization, so
 //! that looking one up is tenant work and nobody searches for it. Each is shown once and kept as its SHA-256.
 
+use chrono::{DateTime, Utc};
 use data_encoding::BASE32_NOPAD;
 use sha2::{Digest, Sha256};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
+use super::api_keys::Mode;
 use super::memberships::Role;
 use super::plans::Limit;
 use super::rate_limits::Standing;
@@ -21,24 +23,25 @@ const SECRET_BYTES: usize = 20;
 /// What kind of credential it is. Its first characters say so, also to a scanner for leaked secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    ApiKey,
+    ApiKey(Mode),
     Session,
 }
 
 impl Kind {
-    const ALL: [Self; 2] = [Self::ApiKey, Self::Session];
+    const ALL: [Self; 3] = [Self::ApiKey(Mode::Live), Self::ApiKey(Mode::Test), Self::Session];
 
     /// How every credential of the kind starts.
     pub(super) fn prefix(self) -> &'static str {
         match self {
-            Self::ApiKey => "mk_live_",
+            Self::ApiKey(Mode::Live) => "mk_live_",
+            Self::ApiKey(Mode::Test) => "mk_test_",
             Self::Session => "ms_",
         }
     }
 
     fn name(self) -> &'static str {
         match self {
-            Self::ApiKey => "api_key",
+            Self::ApiKey(mode) => mode.name(),
             Self::Session => "session",
         }
     }
@@ -131,8 +134,12 @@ pub enum Rights {
     Key {
         /// The key.
         id: ApiKeyId,
+        /// Whether it may start what leaves Martlet.
+        mode: Mode,
         /// What it was made for.
         scopes: Scopes,
+        /// When it ceases to be valid; none for never.
+        expires_at: Option<DateTime<Utc>>,
     },
     /// A person who is logged in.
     Person {
@@ -166,7 +173,12 @@ pub async fn authenticate(db: &Database, credential: &Credential) -> Result<(Tx,
         return Err(Error::Unauthorized);
     };
     let rights = match credential.kind {
-        Kind::ApiKey => Rights::Key { id: row.try_get("id")?, scopes: Scopes::stored(row.try_get("scopes")?) },
+        Kind::ApiKey(mode) => Rights::Key {
+            id: row.try_get("id")?,
+            mode,
+            scopes: Scopes::stored(row.try_get("scopes")?),
+            expires_at: row.try_get("expires_at")?,
+        },
         Kind::Session => Rights::Person {
             user: row.try_get("user_id")?,
             session: row.try_get("id")?,
@@ -185,7 +197,8 @@ mod tests {
     #[test]
     fn a_credential_is_read_as_what_it_was_made_as_and_as_nothing_else() {
         let organization = OrganizationId::fresh();
-        for (kind, other) in [(Kind::ApiKey, Kind::Session), (Kind::Session, Kind::ApiKey)] {
+        let (live, test) = (Kind::ApiKey(Mode::Live), Kind::ApiKey(Mode::Test));
+        for (kind, other) in [(live, Kind::Session), (Kind::Session, live), (live, test), (test, live)] {
             let minted = mint(kind, organization).unwrap();
             let read = Credential::parse(&minted.text).unwrap();
             assert!(read == Credential { kind, organization, hash: minted.hash });

@@ -171,6 +171,7 @@ struct Cursor {
 
 /// An export as the API shows it.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "OrganizationExport")]
 pub struct Export {
     /// The job that writes it; its progress counts rows.
     #[serde(flatten)]

@@ -2,7 +2,8 @@
 //!
 //! The link's token is signed over the invite's id, so nothing that opens it is stored. It works once, until the invite expires, and
 //! for the address alone that it was sent to. Whether anybody has an account under that address, an invite tells nobody: it is made,
-//! mailed and listed the same way.
+//! mailed and listed the same way. It is no way to write to anybody at will: mails are bounded by invite, by address over all
+//! organizations, and invites by organization, those that were taken back among them.
 
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -11,7 +12,7 @@ use serde_json::json;
 use tokio_postgres::Row;
 
 use super::config;
-use super::memberships::{Role, ensure_may_manage};
+use super::memberships::{Role, ensure_may_manage, hold_still};
 use crate::delivery::system_mail::{self, Action, ActionPurpose, NewSystemMail, Template};
 use crate::error::violated_constraint;
 use crate::fields::Fields;
@@ -25,6 +26,7 @@ const MAILS_MAXIMUM: i32 = 5;
 /// How an invite stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "InviteStatus")]
 pub enum Status {
     /// It can be accepted.
     Open,
@@ -107,14 +109,15 @@ pub struct Accepted {
 /// Makes an invite and plans its mail, in the name of somebody who is `acting`. An open one for the address whose time is over
 /// gives way to it.
 ///
-/// Errors: [`Error::Invalid`], [`Error::Conflict`] (`owner_needed`, `already_member`, `invite_open`, `too_many_invites`).
-pub async fn create(tx: &Tx, acting: Role, inviter: Option<UserId>, new: &NewInvite) -> Result<Invite> {
+/// Errors: [`Error::Invalid`], [`Error::Conflict`] (`owner_needed`, `already_member`, `invite_open`, `too_many_invites`,
+/// `too_many_mails`), [`Error::Unauthorized`] and [`Error::Forbidden`] for whoever may manage nobody any more.
+pub async fn create(tx: &Tx, acting: UserId, new: &NewInvite) -> Result<Invite> {
     let mut fields = Fields::default();
     let email = fields.email("email", &new.email);
     fields.finish()?;
     let email = email.ok_or_else(|| Error::internal("an address that was not refused is one"))?;
-    ensure_may_manage(acting, new.role)?;
-    tx.query_one(include_str!("memberships/hold_still.sql"), &[]).await?;
+    ensure_may_manage(hold_still(tx, acting).await?, new.role)?;
+    let settings = config::read(tx, "invites").await?;
     let row = tx.query_one(include_str!("invites/before.sql"), &[&email.as_str(), &tx.now()]).await?;
     if row.try_get("is_member")? {
         return Err(Error::conflict("already_member", "somebody with this address is a member already"));
@@ -123,16 +126,21 @@ pub async fn create(tx: &Tx, acting: Role, inviter: Option<UserId>, new: &NewInv
         let message = format!("an organization has {OPEN_MAXIMUM} open invites at most; revoke one first");
         return Err(Error::conflict("too_many_invites", message));
     }
+    let most = settings.number("made_in_a_day")?;
+    if row.try_get::<_, i64>("made_in_a_day")? >= most {
+        let message = format!("an organization makes {most} invites at most within a day");
+        return Err(Error::conflict("too_many_invites", message));
+    }
     tx.execute(include_str!("invites/revoke_expired.sql"), &[&email.as_str(), &tx.now()]).await?;
-    let expires_at = expiry(tx).await?;
+    let expires_at = expiry(tx, &settings)?;
     let inserted = tx
         .query_one(
             include_str!("invites/insert.sql"),
-            &[&tx.organization()?, &InviteId::fresh(), &email.as_str(), &new.role.name(), &inviter, &expires_at],
+            &[&tx.organization()?, &InviteId::fresh(), &email.as_str(), &new.role.name(), &acting, &expires_at],
         )
         .await;
     match inserted {
-        Ok(row) => mailed(tx, from_row(&row, tx.now())?).await,
+        Ok(row) => mailed(tx, from_row(&row, tx.now())?, &settings).await,
         Err(error) if violated_constraint(&error) == Some("invites_open_key") => {
             Err(Error::conflict("invite_open", "an invite for this address is open; send it again or revoke it"))
         }
@@ -156,8 +164,10 @@ pub async fn find(tx: &Tx, id: InviteId) -> Result<Invite> {
 
 /// Sends an invite once more, and lets it be accepted for the whole time again, also one that has expired.
 ///
-/// Errors: [`Error::NotFound`], [`Error::Conflict`] (`owner_needed`, `invite_used`, `invite_revoked`, `too_many_mails`).
-pub async fn resend(tx: &Tx, acting: Role, id: InviteId) -> Result<Invite> {
+/// Errors: [`Error::NotFound`], [`Error::Conflict`] (`owner_needed`, `invite_used`, `invite_revoked`, `too_many_mails`), and those of
+/// [`create`] about whoever is acting.
+pub async fn resend(tx: &Tx, acting: UserId, id: InviteId) -> Result<Invite> {
+    let acting = hold_still(tx, acting).await?;
     let present = lock(tx, id).await?;
     ensure_may_manage(acting, present.role)?;
     ensure_not_ended(&present)?;
@@ -165,16 +175,19 @@ pub async fn resend(tx: &Tx, acting: Role, id: InviteId) -> Result<Invite> {
         let message = format!("{MAILS_MAXIMUM} mails were sent for this invite; revoke it and make another one");
         return Err(Error::conflict("too_many_mails", message));
     }
-    let expires_at = expiry(tx).await?;
+    let settings = config::read(tx, "invites").await?;
+    let expires_at = expiry(tx, &settings)?;
     let row = tx.query_one(include_str!("invites/renew.sql"), &[&id, &expires_at]).await?;
-    mailed(tx, from_row(&row, tx.now())?).await
+    mailed(tx, from_row(&row, tx.now())?, &settings).await
 }
 
 /// Takes an invite back: its links open nothing any more. To take it back again changes nothing.
 ///
-/// Errors: [`Error::NotFound`], [`Error::Conflict`] (`invite_used`).
-pub async fn revoke(tx: &Tx, id: InviteId) -> Result<Invite> {
+/// Errors: [`Error::NotFound`], [`Error::Conflict`] (`owner_needed`, `invite_used`), and those of [`create`] about whoever is acting.
+pub async fn revoke(tx: &Tx, acting: UserId, id: InviteId) -> Result<Invite> {
+    let acting = hold_still(tx, acting).await?;
     let present = lock(tx, id).await?;
+    ensure_may_manage(acting, present.role)?;
     match present.status {
         Status::Revoked => Ok(present),
         Status::Accepted => Err(used()),
@@ -229,7 +242,14 @@ pub async fn accept(tx: &Tx, id: InviteId, user: UserId) -> Result<Accepted> {
 }
 
 /// Plans the mail that the invite counts as its latest.
-async fn mailed(tx: &Tx, invite: Invite) -> Result<Invite> {
+///
+/// Errors: [`Error::Conflict`] (`too_many_mails`) where the address was sent as many as anybody is.
+async fn mailed(tx: &Tx, invite: Invite, settings: &config::Settings) -> Result<Invite> {
+    let sent: i64 = tx.query_one(include_str!("invites/mails_to.sql"), &[&invite.email]).await?.try_get(0)?;
+    if sent >= settings.number("mails_of_address")? {
+        let message = "this address was sent as many invites as one is within a day; try again tomorrow";
+        return Err(Error::conflict("too_many_mails", message));
+    }
     let row = tx.query_one(include_str!("invites/read_names.sql"), &[&invite.invited_by]).await?;
     let (organization, inviter): (String, Option<String>) = (row.try_get("organization")?, row.try_get("inviter")?);
     let mail = NewSystemMail {
@@ -254,8 +274,8 @@ async fn lock(tx: &Tx, id: InviteId) -> Result<Invite> {
     from_row(&row.ok_or(Error::not_found("invite"))?, tx.now())
 }
 
-async fn expiry(tx: &Tx) -> Result<DateTime<Utc>> {
-    let lifetime = config::read(tx, "invites").await?.duration("lifetime")?;
+fn expiry(tx: &Tx, settings: &config::Settings) -> Result<DateTime<Utc>> {
+    let lifetime = settings.duration("lifetime")?;
     Ok(tx.now() + chrono::Duration::from_std(lifetime).map_err(Error::internal)?)
 }
 

@@ -17,6 +17,7 @@ use crate::{Error, Result, Tx};
 /// Which mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "LifecycleMailKind")]
 pub enum Kind {
     /// Shortly after the sign-up.
     Welcome,

@@ -53,12 +53,13 @@ pub async fn begin(db: &Database, provider: &str, redirect_uri: &str) -> Result<
     Ok(Begun { state, ticket, nonce, challenge })
 }
 
-/// Takes a login up that began before: once, whatever comes of it, and only by whoever began it.
+/// Takes a login up that began before: once, whatever comes of it, only by whoever began it, and only on the page of the provider that
+/// it began with: a code that came to another's page is another's (RFC 9700, section 4.4).
 ///
 /// Errors: [`Error::Conflict`] (`login_not_under_way`).
-pub async fn redeem(db: &Database, state: &str, ticket: &str) -> Result<Pending> {
+pub async fn redeem(db: &Database, provider: &str, state: &str, ticket: &str) -> Result<Pending> {
     let tx = db.begin_for(&[]).await?;
-    let row = tx.query_opt(include_str!("oidc_logins/redeem.sql"), &[&hash(state), &hash(ticket)]).await?;
+    let row = tx.query_opt(include_str!("oidc_logins/redeem.sql"), &[&hash(state), &hash(ticket), &provider]).await?;
     tx.commit().await?;
     let row = row.ok_or_else(|| {
         Error::conflict("login_not_under_way", "this login has ended, or was begun by somebody else: begin again")

@@ -21,6 +21,7 @@ const DESCRIPTION_MAXIMUM: usize = 5_000;
 /// How far an organization has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "OnboardingStep")]
 pub enum Step {
     /// Nothing is told yet.
     Pending,

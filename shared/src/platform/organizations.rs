@@ -53,6 +53,7 @@ fn refused(error: Error, slug: &str) -> Error {
 /// What an organization is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "OrganizationKind")]
 pub enum Kind {
     /// Any other.
     Standard,

@@ -5,6 +5,8 @@
 //! (`credentials/authenticate.sql`), in a transaction of its own: requests of one key would otherwise wait for each other's
 //! work. By machine time.
 
+pub mod sweeping;
+
 use std::net::IpAddr;
 
 use tokio_postgres::Row;

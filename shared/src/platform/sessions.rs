@@ -1,6 +1,6 @@
 //! Sessions: where people are logged in, each in one of their organizations.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -25,6 +25,15 @@ pub struct Place {
     pub user_agent: Option<String>,
     /// The address of the network.
     pub address: Option<IpAddr>,
+    /// The request, for the record.
+    pub request_id: Option<String>,
+}
+
+impl Place {
+    /// The address that attempts are counted by. Those of which nobody knows it share one.
+    pub(crate) fn network(&self) -> IpAddr {
+        self.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+    }
 }
 
 /// A session as its owner sees it.

@@ -1,8 +1,12 @@
 //! Signing up: an account, an organization of its own, and the mail by which the address is confirmed.
 //!
-//! Whoever signs up learns nothing of whether the address has an account: the answer is the same, and as much is computed. The
+//! Whoever signs up learns nothing of whether the address has an account: the answer is the same, after the same statements. The
 //! owner of the address is told, by mail. Until the address is confirmed nobody is logged in, and whoever signs up again with it
-//! begins anew: their password takes the place of the one before, and the link of the mail before ends.
+//! begins anew: their password takes the place of the one before, and the link of the mail before ends. The address is confirmed
+//! with the password, so nobody who signs up with somebody else's address has their password confirmed by its owner.
+
+pub mod by_invite;
+pub mod sweeping;
 
 use std::net::IpAddr;
 
@@ -14,7 +18,7 @@ use uuid::Uuid;
 use super::audit::{self, Actor};
 use super::logins::Entrance;
 use super::users::NAME_MAXIMUM;
-use super::{attempts, onboarding, passwords, user_tokens};
+use super::{attempts, logins, onboarding, passwords, user_tokens};
 use crate::delivery::system_mail::{self, ActionPurpose, NewSystemMail, Template};
 use crate::fields::Fields;
 use crate::{Database, Error, OrganizationId, Result, Tx, UserId};
@@ -42,7 +46,8 @@ pub struct NewAccount {
     pub organization_name: Option<String>,
 }
 
-/// Signs somebody up who calls from `address`.
+/// Signs somebody up who calls from `address`. For an address that has an account already an account and its organization are made
+/// as for any other, of nobody's, and taken back.
 ///
 /// Errors: [`Error::Invalid`], [`Error::TooManyAttempts`]. None of them depends on who has an account.
 pub async fn sign_up(
@@ -58,59 +63,51 @@ pub async fn sign_up(
     let last_name = fields.line("last_name", new.last_name.as_deref(), NAME_MAXIMUM);
     let organization_name = fields.line("organization_name", new.organization_name.as_deref(), ORGANIZATION_MAXIMUM);
     fields.finish()?;
-    let email = email.map(|email| email.to_string()).unwrap_or_default();
+    let email = email.ok_or_else(|| Error::internal("an address that was not refused is one"))?;
     attempts::count_sign_up(entrance.db, entrance.keys, address).await?;
     // Before it is known whether it is needed.
     let hash = entrance.hasher.hash(&new.password)?;
     let organization = OrganizationId::fresh();
     let tx = entrance.db.begin(organization).await?;
+    logins::hold_address(&tx, &email).await?;
+    let present = logins::find_by_email(&tx, email.as_str()).await?;
+
+    tx.mark().await?;
     let user = UserId::fresh();
-    let names: (Option<&str>, Option<&str>) = (first_name.as_deref(), last_name.as_deref());
-    let row =
-        tx.query_opt(include_str!("sign_ups/insert_user.sql"), &[&user, &email, &hash, &names.0, &names.1]).await?;
-    let mail = match row {
-        Some(_) => {
-            let name = organization_name.unwrap_or_else(|| own_name(names.0, &email));
-            found_organization(&tx, organization, &name, user, request_id).await?;
-            Some((Template::ConfirmEmail, user))
-        }
-        None => meet_again(&tx, &email, &hash, names).await?,
+    let name = organization_name.unwrap_or_else(|| own_name(first_name.as_deref(), email.as_str()));
+    let its_email = if present.is_none() { email.to_string() } else { format!("{user}@invalid") };
+    tx.execute(include_str!("sign_ups/insert_user.sql"), &[&user, &its_email, &hash, &first_name, &last_name]).await?;
+    found_organization(&tx, organization, &name, user, request_id).await?;
+    if present.is_none() {
+        tx.keep().await?;
+    } else {
+        tx.take_back().await?;
+    }
+
+    let may_mail = attempts::may_mail(&tx, entrance.keys, email.as_str()).await?;
+    tx.mark().await?;
+    let owner = present.as_ref().map_or(user, |account| account.id);
+    // Only together with the mail that tells of it.
+    let begins = tx.execute(include_str!("sign_ups/restart.sql"), &[&owner, &hash, &first_name, &last_name]).await? > 0;
+    let template = if begins { Template::ConfirmEmail } else { Template::AccountExists };
+    // What is said to the owner of an account is not up to whoever signs up with their address.
+    let named = if begins { first_name } else { present.and_then(|account| account.first_name) };
+    let action = user_tokens::issue(&tx, if begins { owner } else { user }, ActionPurpose::ConfirmEmail).await?;
+    let mail = NewSystemMail {
+        template,
+        recipient: email.to_string(),
+        variables: json!({"first_name": named}),
+        action: begins.then_some(action),
+        dedupe_key: format!("{}:{}", template.name(), action.id),
+        send_at: tx.now(),
     };
-    if let Some((template, user)) = mail
-        && attempts::may_mail(&tx, entrance.keys, &email).await?
-    {
-        let action = match template {
-            Template::ConfirmEmail => Some(user_tokens::issue(&tx, user, ActionPurpose::ConfirmEmail).await?),
-            _ => None,
-        };
-        let about = action.map_or_else(crate::ids::fresh, |action| action.id);
-        let mail = NewSystemMail {
-            template,
-            recipient: email.clone(),
-            variables: json!({"first_name": names.0}),
-            action,
-            dedupe_key: format!("{}:{about}", template.name()),
-            send_at: tx.now(),
-        };
-        system_mail::plan(&tx, &mail).await?;
+    system_mail::plan(&tx, &mail).await?;
+    if may_mail {
+        tx.keep().await?;
+    } else {
+        tx.take_back().await?;
     }
     tx.commit().await
-}
-
-/// There is an account with this address. One that nobody has confirmed begins anew; the owner of any other is told.
-async fn meet_again(
-    tx: &Tx,
-    email: &str,
-    hash: &str,
-    (first_name, last_name): (Option<&str>, Option<&str>),
-) -> Result<Option<(Template, UserId)>> {
-    let restarted =
-        tx.query_opt(include_str!("sign_ups/restart.sql"), &[&email, &hash, &first_name, &last_name]).await?;
-    if let Some(row) = restarted {
-        return Ok(Some((Template::ConfirmEmail, row.try_get(0)?)));
-    }
-    let present = tx.query_opt(include_str!("logins/find_by_email.sql"), &[&email]).await?;
-    present.map(|row| Ok((Template::AccountExists, row.try_get("id")?))).transpose()
 }
 
 /// Makes an organization of somebody's own. `tx` is opened for the organization that is to be.
@@ -138,10 +135,15 @@ pub(crate) async fn found_organization(
 }
 
 /// An organization of their own for somebody who belongs to none. In a transaction of its own.
-pub(crate) async fn found_own(db: &Database, user: UserId, name: &str) -> Result<OrganizationId> {
+pub(crate) async fn found_own(
+    db: &Database,
+    user: UserId,
+    name: &str,
+    request_id: Option<&str>,
+) -> Result<OrganizationId> {
     let organization = OrganizationId::fresh();
     let tx = db.begin(organization).await?;
-    found_organization(&tx, organization, name, user, None).await?;
+    found_organization(&tx, organization, name, user, request_id).await?;
     tx.commit().await?;
     Ok(organization)
 }

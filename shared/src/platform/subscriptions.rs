@@ -58,6 +58,7 @@ impl TrialStatus {
 /// Where a subscription stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "SubscriptionStatus")]
 pub enum Status {
     /// There is none, or its first payment has not come.
     None,

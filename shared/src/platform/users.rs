@@ -52,7 +52,7 @@ pub struct OwnOrganization {
     pub slug: String,
     /// Its name.
     pub name: String,
-    /// `active` or `suspended`.
+    /// `active`, `suspended` or `deleting`.
     pub status: String,
     /// What they are in it.
     pub role: Role,
@@ -131,22 +131,6 @@ pub async fn organizations(tx: &Tx, id: UserId) -> Result<Vec<OwnOrganization>> 
         })
     });
     organizations.collect()
-}
-
-/// Keeps another password, for whoever has shown that the account is theirs; the address counts as confirmed where they have
-/// shown that by a mail to it. All sessions but one end: returns how many did.
-pub(crate) async fn set_password(tx: &Tx, id: UserId, hash: &str, by_mail: Proof) -> Result<()> {
-    tx.execute(include_str!("users/set_password.sql"), &[&id, &hash, &(by_mail == Proof::Mail)]).await?;
-    Ok(())
-}
-
-/// How somebody has shown that an account is theirs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Proof {
-    /// By the present password.
-    Password,
-    /// By a mail to the address.
-    Mail,
 }
 
 fn from_row(row: &Row) -> Result<User> {

@@ -85,3 +85,26 @@ async fn who_succeeds_has_used_nothing_up() {
     let kept = "select count(*) from attempt_counts where key_hash is null or length(key_hash) <> 32";
     assert_eq!(reception.count(kept, &[]).await, 0);
 }
+
+#[tokio::test]
+async fn no_spelling_of_an_address_has_attempts_of_its_own() {
+    let reception = Reception::new().await;
+    reception.sign_up("kim.iris@users.test", PASSWORD).await.unwrap();
+    reception.scene.run("update users set email_verified_at = now()", &[]).await;
+    for email in [
+        "Kim.Iris@Users.Test",
+        " kim.iris@users.test ",
+        "KIM.IRIS@USERS.TEST",
+        "kIm.iris@users.test",
+        "kim.Iris@users.test",
+    ] {
+        assert!(matches!(reception.log_in(email, "wrong horse").await, Err(Error::Unauthorized)), "{email}");
+    }
+    assert!(is_refused(&reception.log_in("kim.iris@users.test", PASSWORD).await));
+    // Letters that some fold into those of the address: the Kelvin sign, i with and without its dot, letters of full width.
+    for email in
+        ["\u{212a}im.iris@users.test", "k\u{131}m.iris@users.test", "k\u{130}m.iris@users.test", "ｋim.iris@users.test"]
+    {
+        assert!(matches!(reception.log_in(email, PASSWORD).await, Err(Error::Unauthorized)), "{email} is nobody's");
+    }
+}

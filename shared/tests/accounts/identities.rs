@@ -3,7 +3,7 @@
 use shared::Error;
 use shared::delivery::system_mail::ActionPurpose;
 use shared::platform::identities::{self, Claimed};
-use shared::platform::{logins, oidc_logins};
+use shared::platform::oidc_logins;
 
 use crate::reception::{ADA, PASSWORD, Reception, from};
 
@@ -52,7 +52,7 @@ async fn an_account_is_linked_only_where_both_sides_know_the_address_to_be_their
     }
     assert_eq!(reception.count("select count(*) from identities", &[]).await, 0);
     let token = reception.token(ActionPurpose::ConfirmEmail).await;
-    logins::confirm(&entrance, &token).await.unwrap();
+    reception.confirm(&token, PASSWORD).await.unwrap();
     let linked = identities::log_in(&entrance, &claimed("1", Some("ADA@users.test"), true), &from(1)).await.unwrap();
     assert_eq!(linked.user_id, reception.log_in(ADA, PASSWORD).await.unwrap().user_id);
     assert_eq!(reception.count("select count(*) from users", &[]).await, 1);
@@ -64,15 +64,15 @@ async fn a_login_that_has_begun_is_taken_up_once_by_whoever_began_it_within_ten_
     let begin =
         || async { oidc_logins::begin(&reception.db, "acme", "https://console.test/login/callback").await.unwrap() };
     let (one, other) = (begin().await, begin().await);
-    let stolen = oidc_logins::redeem(&reception.db, &one.state, &other.ticket).await;
+    let stolen = oidc_logins::redeem(&reception.db, "acme", &one.state, &other.ticket).await;
     assert_eq!(code(&stolen.err().unwrap()), "login_not_under_way");
-    let pending = oidc_logins::redeem(&reception.db, &one.state, &one.ticket).await.unwrap();
+    let pending = oidc_logins::redeem(&reception.db, "acme", &one.state, &one.ticket).await.unwrap();
     assert_eq!((pending.provider.as_str(), pending.nonce.as_str()), ("acme", one.nonce.as_str()));
-    assert!(oidc_logins::redeem(&reception.db, &one.state, &one.ticket).await.is_err(), "once");
+    assert!(oidc_logins::redeem(&reception.db, "acme", &one.state, &one.ticket).await.is_err(), "once");
     let lasts = "select extract(epoch from max(expires_at) - now())::bigint from oidc_logins";
     assert!((500..=600).contains(&reception.count(lasts, &[]).await));
     reception.scene.run("update oidc_logins set expires_at = now()", &[]).await;
-    assert!(oidc_logins::redeem(&reception.db, &other.state, &other.ticket).await.is_err(), "too late");
+    assert!(oidc_logins::redeem(&reception.db, "acme", &other.state, &other.ticket).await.is_err(), "too late");
     let plain = "select count(*) from oidc_logins where nonce = $1 or encode(state_hash, 'escape') = $1";
     assert_eq!(reception.count(plain, &[&other.state]).await, 0, "the state itself is kept nowhere");
 }

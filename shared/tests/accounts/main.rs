@@ -4,7 +4,10 @@
 
 mod attempts;
 mod identities;
+mod invited;
 mod logins;
 mod passwords;
 mod reception;
 mod sign_ups;
+mod statements;
+mod sweeping;

@@ -20,13 +20,10 @@ async fn a_reset_is_used_once_and_ends_every_session_in_every_organization() {
 
     logins::ask_for_reset(&reception.entrance(), ADA).await.unwrap();
     let token = reception.token(ActionPurpose::ResetPassword).await;
-    let refused = logins::reset(&reception.entrance(), &token, "short").await;
+    let refused = reception.reset(&token, "short").await;
     assert!(matches!(refused, Err(Error::Invalid(_))), "and the link can still be used");
-    logins::reset(&reception.entrance(), &token, NEW).await.unwrap();
-    assert!(matches!(
-        logins::reset(&reception.entrance(), &token, NEW).await,
-        Err(Error::Conflict { code: "token_not_valid", .. })
-    ));
+    reception.reset(&token, NEW).await.unwrap();
+    assert!(matches!(reception.reset(&token, NEW).await, Err(Error::Conflict { code: "token_not_valid", .. })));
     for ended in [&other.token, &away.token] {
         assert!(reception.who(ended).await.is_none());
     }
@@ -55,17 +52,17 @@ async fn tokens_end_by_time_by_a_newer_one_and_by_another_address() {
     };
     let first = ask().await;
     let second = ask().await;
-    assert!(logins::reset(&reception.entrance(), &first, NEW).await.is_err(), "a newer one was sent");
+    assert!(reception.reset(&first, NEW).await.is_err(), "a newer one was sent");
     reception.scene.run("update user_tokens set expires_at = now()", &[]).await;
-    assert!(logins::reset(&reception.entrance(), &second, NEW).await.is_err(), "an hour has passed");
+    assert!(reception.reset(&second, NEW).await.is_err(), "an hour has passed");
     let third = ask().await;
     let lasts = "select extract(epoch from max(expires_at) - now())::bigint from user_tokens where used_at is null";
     assert!((3_500..=3_600).contains(&reception.count(lasts, &[]).await));
     reception.scene.run("update users set email = 'ada@elsewhere.test'", &[]).await;
-    assert!(logins::reset(&reception.entrance(), &third, NEW).await.is_err(), "it was sent to another address");
+    assert!(reception.reset(&third, NEW).await.is_err(), "it was sent to another address");
     let confirms = reception.token(ActionPurpose::ConfirmEmail).await;
-    assert!(logins::reset(&reception.entrance(), &confirms, NEW).await.is_err(), "it is for something else");
-    assert!(logins::reset(&reception.entrance(), "made up", NEW).await.is_err());
+    assert!(reception.reset(&confirms, NEW).await.is_err(), "it is for something else");
+    assert!(reception.reset("made up", NEW).await.is_err());
 }
 
 #[tokio::test]
@@ -74,7 +71,7 @@ async fn a_reset_shows_that_the_address_is_theirs() {
     reception.sign_up(ADA, PASSWORD).await.unwrap();
     logins::ask_for_reset(&reception.entrance(), ADA).await.unwrap();
     let token = reception.token(ActionPurpose::ResetPassword).await;
-    logins::reset(&reception.entrance(), &token, NEW).await.unwrap();
+    reception.reset(&token, NEW).await.unwrap();
     assert!(reception.log_in(ADA, NEW).await.is_ok());
 }
 
@@ -97,4 +94,27 @@ async fn a_change_needs_the_present_password_and_ends_the_other_sessions() {
     }
     let refused = logins::change_password(&reception.entrance(), who, ("wrong horse", NEW), &from(3)).await;
     assert!(matches!(refused, Err(Error::TooManyAttempts { .. })));
+}
+
+#[tokio::test]
+async fn a_change_that_a_reset_has_overtaken_changes_nothing() {
+    let reception = Reception::with_ada().await;
+    let logged_in = reception.log_in(ADA, PASSWORD).await.unwrap();
+    let who = (logged_in.user_id, logged_in.session.id);
+    let (entrance, place) = (reception.entrance(), from(1));
+    let change = || logins::change_password(&entrance, who, (PASSWORD, NEW), &place);
+    let chosen = reception.hasher.hash("chosen by its owner").unwrap();
+    // Whoever has found an open browser knows the password before.
+    let sql = format!("update users set password_hash = '{chosen}'");
+    let refused = reception.meanwhile(&sql, change()).await;
+    assert!(matches!(refused, Err(Error::Unauthorized)), "{refused:?}");
+    assert!(reception.log_in(ADA, NEW).await.is_err());
+    reception.log_in(ADA, "chosen by its owner").await.unwrap();
+    // Nor one in a session that was ended meanwhile.
+    let kept = reception.hasher.hash(PASSWORD).unwrap();
+    reception.scene.run("update users set password_hash = $1", &[&kept]).await;
+    reception.scene.run("update sessions set ended_at = now()", &[]).await;
+    let refused = change().await;
+    assert!(matches!(refused, Err(Error::Unauthorized)), "{refused:?}");
+    assert!(reception.log_in(ADA, NEW).await.is_err());
 }

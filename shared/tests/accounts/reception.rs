@@ -9,7 +9,7 @@ use shared::platform::logins::{self, Entrance, LoggedIn};
 use shared::platform::passwords::Hasher;
 use shared::platform::sessions::Place;
 use shared::platform::sign_ups::{self, NewAccount};
-use shared::{Database, Error, Result};
+use shared::{Database, Error, OrganizationId, Result};
 use testkit::Scene;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
@@ -26,7 +26,11 @@ pub(crate) struct Reception {
 
 /// One of many addresses.
 pub(crate) fn from(last: u8) -> Place {
-    Place { user_agent: Some("A browser".to_owned()), address: Some(address(last)) }
+    Place {
+        user_agent: Some("A browser".to_owned()),
+        address: Some(address(last)),
+        request_id: Some(format!("request {last}")),
+    }
 }
 
 pub(crate) fn address(last: u8) -> IpAddr {
@@ -55,7 +59,7 @@ impl Reception {
         let reception = Self::new().await;
         reception.sign_up(ADA, PASSWORD).await.unwrap();
         let token = reception.token(ActionPurpose::ConfirmEmail).await;
-        logins::confirm(&reception.entrance(), &token).await.unwrap();
+        reception.confirm(&token, PASSWORD).await.unwrap();
         reception
     }
 
@@ -65,6 +69,16 @@ impl Reception {
 
     pub(crate) async fn sign_up(&self, email: &str, password: &str) -> Result<()> {
         sign_ups::sign_up(&self.entrance(), &account(email, password), address(1), None).await
+    }
+
+    /// Confirms an address by the link and the password.
+    pub(crate) async fn confirm(&self, token: &str, password: &str) -> Result<()> {
+        logins::confirm(&self.entrance(), token, password, &from(1)).await
+    }
+
+    /// Chooses another password by the link.
+    pub(crate) async fn reset(&self, token: &str, password: &str) -> Result<()> {
+        logins::reset(&self.entrance(), token, password, &from(1)).await
     }
 
     pub(crate) async fn log_in(&self, email: &str, password: &str) -> Result<LoggedIn> {
@@ -80,6 +94,26 @@ impl Reception {
         let sql = "select action_id from system_mails where action_purpose = $1 order by created_at desc, action_id desc limit 1";
         let id: Uuid = self.scene.rows(sql, &[&purpose.name()]).await[0].get(0);
         self.keys.action_token(Action { purpose, id })
+    }
+
+    /// What somebody has done to their account, as recorded in an organization: the acts in their order, each with its request.
+    pub(crate) async fn acts(&self, organization: OrganizationId) -> Vec<String> {
+        let sql = "select action || ' ' || coalesce(request_id, '-') from audit_log
+                    where organization_id = $1 and actor_kind = 'user' order by created_at, id";
+        self.scene.rows(sql, &[&organization]).await.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// Begins, on another connection, what is not committed yet; `commit` ends it. Meanwhile somebody waits for it.
+    pub(crate) async fn meanwhile<T>(&self, sql: &str, waits: impl Future<Output = T>) -> T {
+        let owner = self.scene.db.owner().await;
+        owner.batch_execute(&format!("begin; {sql}")).await.unwrap();
+        let commit = async {
+            let waiting = "select count(*) from pg_stat_activity
+                            where datname = current_database() and cardinality(pg_blocking_pids(pid)) > 0";
+            while self.count(waiting, &[]).await == 0 {}
+            owner.batch_execute("commit").await.unwrap();
+        };
+        tokio::join!(waits, commit).0
     }
 
     /// The planned mails, as `template recipient`, in the order of the two.

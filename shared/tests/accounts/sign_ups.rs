@@ -4,7 +4,7 @@ use shared::delivery::system_mail::ActionPurpose;
 use shared::platform::logins;
 use shared::{Error, UserId};
 
-use crate::reception::{ADA, PASSWORD, Reception, account, address};
+use crate::reception::{ADA, PASSWORD, Reception, account, address, from};
 
 #[tokio::test]
 async fn whoever_signs_up_owns_an_organization_and_is_in_when_the_address_is_confirmed() {
@@ -13,8 +13,8 @@ async fn whoever_signs_up_owns_an_organization_and_is_in_when_the_address_is_con
     assert_eq!(reception.mails().await, ["confirm_email Ada@users.test"]);
     assert!(matches!(reception.log_in(ADA, PASSWORD).await, Err(Error::Unauthorized)), "not before it is confirmed");
     let token = reception.token(ActionPurpose::ConfirmEmail).await;
-    logins::confirm(&reception.entrance(), &token).await.unwrap();
-    let again = logins::confirm(&reception.entrance(), &token).await;
+    reception.confirm(&token, PASSWORD).await.unwrap();
+    let again = reception.confirm(&token, PASSWORD).await;
     assert!(matches!(again, Err(Error::Conflict { code: "token_not_valid", .. })), "once");
     let logged_in = reception.log_in("ada@USERS.test", PASSWORD).await.unwrap();
     let sql = "select o.slug || ' ' || o.plan_type || ' ' || m.role from organizations o join memberships m on m.organization_id = o.id
@@ -49,11 +49,75 @@ async fn who_signs_up_again_before_confirming_begins_anew() {
     let first = reception.token(ActionPurpose::ConfirmEmail).await;
     reception.sign_up(ADA, PASSWORD).await.unwrap();
     let second = reception.token(ActionPurpose::ConfirmEmail).await;
-    assert!(logins::confirm(&reception.entrance(), &first).await.is_err(), "its link has ended");
-    logins::confirm(&reception.entrance(), &second).await.unwrap();
+    assert!(reception.confirm(&first, PASSWORD).await.is_err(), "its link has ended");
+    reception.confirm(&second, PASSWORD).await.unwrap();
     assert!(reception.log_in(ADA, "the first password").await.is_err());
     assert!(reception.log_in(ADA, PASSWORD).await.is_ok());
     assert_eq!(reception.count("select count(*) from memberships", &[]).await, 1);
+}
+
+#[tokio::test]
+async fn nobody_confirms_the_password_of_whoever_else_signs_up_with_their_address() {
+    let reception = Reception::new().await;
+    reception.sign_up(ADA, PASSWORD).await.unwrap();
+    reception.sign_up(ADA, "of an attacker").await.unwrap();
+    // The mails look the same, and so the owner of the address opens the last one, with the password that is theirs.
+    let token = reception.token(ActionPurpose::ConfirmEmail).await;
+    assert!(matches!(reception.confirm(&token, PASSWORD).await, Err(Error::Invalid(_))));
+    for password in [PASSWORD, "of an attacker"] {
+        assert!(reception.log_in(ADA, password).await.is_err(), "nothing is confirmed");
+    }
+    logins::ask_for_reset(&reception.entrance(), ADA).await.unwrap();
+    let token = reception.token(ActionPurpose::ResetPassword).await;
+    reception.reset(&token, PASSWORD).await.unwrap();
+    assert!(reception.log_in(ADA, "of an attacker").await.is_err());
+    reception.log_in(ADA, PASSWORD).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_sign_up_of_which_no_mail_tells_changes_no_password() {
+    let reception = Reception::new().await;
+    reception.sign_up(ADA, PASSWORD).await.unwrap();
+    for _ in 0..2 {
+        logins::ask_for_confirmation(&reception.entrance(), ADA).await.unwrap();
+    }
+    let token = reception.token(ActionPurpose::ConfirmEmail).await;
+    reception.sign_up(ADA, "of an attacker").await.unwrap();
+    assert_eq!(reception.mails().await.len(), 3);
+    reception.confirm(&token, PASSWORD).await.unwrap();
+    assert!(reception.log_in(ADA, "of an attacker").await.is_err());
+    reception.log_in(ADA, PASSWORD).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_wrong_password_uses_no_link_up_and_counts_as_one_that_failed_to_log_in() {
+    let reception = Reception::new().await;
+    reception.sign_up(ADA, PASSWORD).await.unwrap();
+    let token = reception.token(ActionPurpose::ConfirmEmail).await;
+    for _ in 0..3 {
+        assert!(matches!(reception.confirm(&token, "wrong horse").await, Err(Error::Invalid(_))));
+    }
+    for _ in 0..2 {
+        assert!(matches!(reception.log_in(ADA, "wrong horse").await, Err(Error::Unauthorized)));
+    }
+    let before = reception.hasher.computed();
+    assert!(matches!(reception.confirm(&token, PASSWORD).await, Err(Error::TooManyAttempts { .. })));
+    assert_eq!(reception.hasher.computed(), before);
+    // Elsewhere, the link is as good as it was.
+    logins::confirm(&reception.entrance(), &token, PASSWORD, &from(2)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_confirmed_is_the_password_that_was_checked() {
+    let reception = Reception::new().await;
+    reception.sign_up(ADA, PASSWORD).await.unwrap();
+    let token = reception.token(ActionPurpose::ConfirmEmail).await;
+    // Somebody signs up with the address while its owner confirms it.
+    let other = reception.hasher.hash("of an attacker").unwrap();
+    let sql = format!("update users set password_hash = '{other}'");
+    let refused = reception.meanwhile(&sql, reception.confirm(&token, PASSWORD)).await;
+    assert!(matches!(refused, Err(Error::Invalid(_))), "{refused:?}");
+    assert_eq!(reception.count("select count(*) from users where email_verified_at is not null", &[]).await, 0);
 }
 
 #[tokio::test]

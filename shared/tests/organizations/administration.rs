@@ -2,6 +2,7 @@ use shared::platform::administration::health::{self, Queue};
 use shared::platform::administration::organizations::{self, Administrator, Plan};
 use shared::platform::administration::{self, users};
 use shared::platform::memberships::Role;
+use shared::platform::organizations::deleting;
 use shared::{Database, Error, OrganizationId, Tx, UserId};
 
 use crate::people::{People, conflict};
@@ -105,10 +106,44 @@ async fn plan_and_suspension_are_set_and_recorded_in_the_organization() {
             &[&other],
         )
         .await;
-    let tx = role(&people).begin(people.scene.organization).await.unwrap();
-    for attempt in [organizations::resume(&tx, other, by).await, organizations::suspend(&tx, other, by).await] {
-        assert_eq!(conflict(attempt), "organization_deleting");
+}
+
+#[tokio::test]
+async fn an_organization_that_is_suspended_while_it_is_being_deleted_comes_back_suspended() {
+    let people = People::new().await;
+    let admin = administrator(&people, "admin@users.test").await;
+    let by = Administrator { user: admin, request_id: Some("request") };
+    let (other, _) = people.scene.another_organization("other").await;
+    let owner = people.user("owner@other.test").await;
+    people.join(other, owner, Role::Owner).await;
+    for (is_resumed, expected) in [(true, "active"), (false, "suspended")] {
+        let there = people.scene.db.app().begin(other).await.unwrap();
+        let deletion = deleting::schedule(&there, other, "other", owner).await.unwrap();
+        there.commit().await.unwrap();
+        let tx = tx(&people).await;
+        for _ in 0..2 {
+            assert_eq!(organizations::suspend(&tx, other, by).await.unwrap().status, "deleting");
+        }
+        if is_resumed {
+            assert_eq!(organizations::resume(&tx, other, by).await.unwrap().status, "deleting");
+        }
+        tx.commit().await.unwrap();
+        let there = people.scene.db.app().begin(other).await.unwrap();
+        assert_eq!(deleting::restore(&there, deletion.id).await.unwrap().status, expected);
+        there.commit().await.unwrap();
     }
+    let acts = "select count(*) from audit_log where organization_id = $1 and actor_id = $2 and action = 'organization.suspended'";
+    assert_eq!(people.scene.number(acts, &[&other, &admin]).await, 2);
+}
+
+#[tokio::test]
+async fn whoever_is_no_owner_any_more_deletes_nothing() {
+    let people = People::new().await;
+    let owner = people.member("owner@users.test", Role::Owner).await;
+    people.scene.run("update memberships set role = 'admin' where user_id = $1", &[&owner]).await;
+    let tx = people.tx().await;
+    let refused = deleting::schedule(&tx, people.scene.organization, "acme", owner).await;
+    assert!(matches!(refused, Err(Error::Forbidden(_))), "{refused:?}");
 }
 
 #[tokio::test]

@@ -11,8 +11,9 @@ fn new(email: &str, role: Role) -> NewInvite {
 }
 
 async fn invite(people: &People, email: &str, role: Role) -> Invite {
+    let owner = people.acting(Role::Owner).await;
     let tx = people.tx().await;
-    let invite = invites::create(&tx, Role::Owner, None, &new(email, role)).await.unwrap();
+    let invite = invites::create(&tx, owner, &new(email, role)).await.unwrap();
     tx.commit().await.unwrap();
     invite
 }
@@ -58,7 +59,8 @@ async fn an_invite_is_accepted_once_by_the_address_that_it_was_sent_to() {
     let tx = people.tx().await;
     let found = invites::find(&tx, made.id).await.unwrap();
     assert_eq!((found.status, found.accepted_by), (Status::Accepted, Some(person)));
-    for ended in [invites::revoke(&tx, made.id).await, invites::resend(&tx, Role::Owner, made.id).await] {
+    let owner = people.acting(Role::Owner).await;
+    for ended in [invites::revoke(&tx, owner, made.id).await, invites::resend(&tx, owner, made.id).await] {
         assert_eq!(conflict(ended), "invite_used");
     }
 }
@@ -69,8 +71,8 @@ async fn an_invite_is_mailed_with_a_link_that_is_kept_nowhere_and_taken_back_wit
     let inviter = people.member("ada@users.test", Role::Owner).await;
     people.scene.run("update users set first_name = 'Ada', last_name = 'L.' where id = $1", &[&inviter]).await;
     let tx = people.tx().await;
-    let made = invites::create(&tx, Role::Owner, Some(inviter), &new("new@users.test", Role::Member)).await.unwrap();
-    invites::resend(&tx, Role::Owner, made.id).await.unwrap();
+    let made = invites::create(&tx, inviter, &new("new@users.test", Role::Member)).await.unwrap();
+    invites::resend(&tx, inviter, made.id).await.unwrap();
     tx.commit().await.unwrap();
     let sql = "select m.recipient, m.state, s.template, s.action_purpose, s.variables::text
                  from messages m join system_mails s on s.organization_id = m.organization_id and s.message_id = m.id
@@ -81,7 +83,7 @@ async fn an_invite_is_mailed_with_a_link_that_is_kept_nowhere_and_taken_back_wit
     let variables = r#"{"role": "member", "inviter": "Ada L.", "organization": "acme"}"#;
     assert_eq!(mail, ["new@users.test", "scheduled", "invite", "invite", variables]);
     let tx = people.tx().await;
-    invites::revoke(&tx, made.id).await.unwrap();
+    invites::revoke(&tx, inviter, made.id).await.unwrap();
     tx.commit().await.unwrap();
     let states = people.scene.rows(sql, &[&made.id]).await;
     assert!(states.iter().all(|row| row.get::<_, &str>(1) == "cancelled"));
@@ -107,9 +109,10 @@ async fn an_invite_expires_after_seven_days_and_lives_on_when_it_is_sent_again()
     let end = wednesday_morning() + Duration::days(7);
     people.scene.db.set_clock(end).await;
     assert_eq!(conflict(accept(&people, made.id, person).await), "invite_expired");
+    let admin = people.acting(Role::Admin).await;
     let tx = people.tx().await;
     assert_eq!(invites::find(&tx, made.id).await.unwrap().status, Status::Expired);
-    let renewed = invites::resend(&tx, Role::Admin, made.id).await.unwrap();
+    let renewed = invites::resend(&tx, admin, made.id).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!((renewed.status, renewed.mails, renewed.expires_at), (Status::Open, 2, end + Duration::days(7)));
     people.scene.db.set_clock(end + Duration::days(7) - Duration::seconds(1)).await;
@@ -120,14 +123,15 @@ async fn an_invite_expires_after_seven_days_and_lives_on_when_it_is_sent_again()
 async fn an_address_has_one_open_invite_and_a_revoked_one_opens_nothing() {
     let people = People::new().await;
     let made = invite(&people, "new@users.test", Role::Member).await;
+    let admin = people.acting(Role::Admin).await;
     let tx = people.tx().await;
-    let again = invites::create(&tx, Role::Admin, None, &new("NEW@users.test", Role::Viewer)).await;
+    let again = invites::create(&tx, admin, &new("NEW@users.test", Role::Viewer)).await;
     assert_eq!(conflict(again), "invite_open");
     drop(tx);
     let tx = people.tx().await;
-    assert_eq!(invites::revoke(&tx, made.id).await.unwrap().status, Status::Revoked);
-    assert_eq!(invites::revoke(&tx, made.id).await.unwrap().status, Status::Revoked);
-    assert_eq!(conflict(invites::resend(&tx, Role::Admin, made.id).await), "invite_revoked");
+    assert_eq!(invites::revoke(&tx, admin, made.id).await.unwrap().status, Status::Revoked);
+    assert_eq!(invites::revoke(&tx, admin, made.id).await.unwrap().status, Status::Revoked);
+    assert_eq!(conflict(invites::resend(&tx, admin, made.id).await), "invite_revoked");
     tx.commit().await.unwrap();
     let person = people.user("new@users.test").await;
     assert_eq!(conflict(accept(&people, made.id, person).await), "invite_revoked");
@@ -142,18 +146,17 @@ async fn an_address_has_one_open_invite_and_a_revoked_one_opens_nothing() {
 #[tokio::test]
 async fn who_invites_gives_no_more_than_they_may_and_writes_to_nobody_without_end() {
     let people = People::new().await;
+    let (owner, admin) = (people.acting(Role::Owner).await, people.acting(Role::Admin).await);
     let tx = people.tx().await;
-    for acting in [Role::Admin, Role::Member] {
-        let owner = invites::create(&tx, acting, None, &new("new@users.test", Role::Owner)).await;
-        assert_eq!(conflict(owner), "owner_needed");
-    }
-    assert_eq!(invalid(invites::create(&tx, Role::Owner, None, &new("nobody", Role::Viewer)).await), ["email no_at"]);
-    let owners = invites::create(&tx, Role::Owner, None, &new("new@users.test", Role::Owner)).await.unwrap();
-    assert_eq!(conflict(invites::resend(&tx, Role::Admin, owners.id).await), "owner_needed");
+    assert_eq!(conflict(invites::create(&tx, admin, &new("new@users.test", Role::Owner)).await), "owner_needed");
+    assert_eq!(invalid(invites::create(&tx, owner, &new("nobody", Role::Viewer)).await), ["email no_at"]);
+    let owners = invites::create(&tx, owner, &new("new@users.test", Role::Owner)).await.unwrap();
+    assert_eq!(conflict(invites::resend(&tx, admin, owners.id).await), "owner_needed");
+    assert_eq!(conflict(invites::revoke(&tx, admin, owners.id).await), "owner_needed");
     for mails in 2..=5 {
-        assert_eq!(invites::resend(&tx, Role::Owner, owners.id).await.unwrap().mails, mails);
+        assert_eq!(invites::resend(&tx, owner, owners.id).await.unwrap().mails, mails);
     }
-    assert_eq!(conflict(invites::resend(&tx, Role::Owner, owners.id).await), "too_many_mails");
+    assert_eq!(conflict(invites::resend(&tx, owner, owners.id).await), "too_many_mails");
     tx.commit().await.unwrap();
     people
         .scene
@@ -164,7 +167,7 @@ async fn who_invites_gives_no_more_than_they_may_and_writes_to_nobody_without_en
         )
         .await;
     let tx = people.tx().await;
-    let one_more = invites::create(&tx, Role::Owner, None, &new("more@users.test", Role::Viewer)).await;
+    let one_more = invites::create(&tx, owner, &new("more@users.test", Role::Viewer)).await;
     assert_eq!(conflict(one_more), "too_many_invites");
 }
 
@@ -191,8 +194,9 @@ async fn an_invite_tells_nobody_whether_an_address_has_an_account() {
     assert_eq!(without_time(with), without_time(without));
     // Those who belong to the organization are on the list of its members anyway.
     people.member("here@users.test", Role::Viewer).await;
+    let owner = people.acting(Role::Owner).await;
     let tx = people.tx().await;
-    let member = invites::create(&tx, Role::Owner, None, &new("Here@users.test", Role::Admin)).await;
+    let member = invites::create(&tx, owner, &new("Here@users.test", Role::Admin)).await;
     assert_eq!(conflict(member), "already_member");
 }
 
@@ -202,11 +206,13 @@ async fn invites_of_others_are_not_found_and_lead_nowhere_while_the_organization
     let made = invite(&people, "new@users.test", Role::Member).await;
     let person = people.user("new@users.test").await;
     let (other, _) = people.scene.another_organization("other").await;
+    let owner = people.user("owner@other.test").await;
+    people.join(other, owner, Role::Owner).await;
     let tx = people.scene.db.app().begin(other).await.unwrap();
     for attempt in [
         invites::find(&tx, made.id).await,
-        invites::revoke(&tx, made.id).await,
-        invites::resend(&tx, Role::Owner, made.id).await,
+        invites::revoke(&tx, owner, made.id).await,
+        invites::resend(&tx, owner, made.id).await,
     ] {
         assert!(matches!(attempt, Err(Error::NotFound("invite"))));
     }
@@ -232,4 +238,78 @@ async fn who_is_a_member_already_keeps_their_role() {
     let person = people.member("new@users.test", Role::Admin).await;
     assert_eq!(accept(&people, made.id, person).await.unwrap(), Role::Admin);
     assert_eq!(people.role(person).await.as_deref(), Some("admin"));
+}
+
+#[tokio::test]
+async fn nobody_is_mailed_without_end_by_invites_that_are_taken_back() {
+    let people = People::new().await;
+    let owner = people.acting(Role::Owner).await;
+    let give_and_take = async |email: &str| {
+        let tx = people.tx().await;
+        let made = invites::create(&tx, owner, &new(email, Role::Viewer)).await?;
+        // It has left.
+        tx.commit().await?;
+        people.scene.run("update messages set state = 'sent' where kind = 'system'", &[]).await;
+        let tx = people.tx().await;
+        invites::revoke(&tx, owner, made.id).await?;
+        tx.commit().await
+    };
+    for _ in 0..5 {
+        give_and_take("victim@users.test").await.unwrap();
+    }
+    assert_eq!(conflict(give_and_take("Victim@users.test").await), "too_many_mails");
+    // Nor by another organization.
+    let (other, _) = people.scene.another_organization("other").await;
+    let stranger = people.user("stranger@users.test").await;
+    people.join(other, stranger, Role::Owner).await;
+    let tx = people.scene.db.app().begin(other).await.unwrap();
+    let refused = invites::create(&tx, stranger, &new("victim@users.test", Role::Viewer)).await;
+    assert_eq!(conflict(refused), "too_many_mails");
+    drop(tx);
+    people.scene.run("update system_mails set created_at = created_at - interval '1 day'", &[]).await;
+    give_and_take("victim@users.test").await.unwrap();
+}
+
+#[tokio::test]
+async fn an_organization_makes_a_bounded_number_of_invites_a_day_those_taken_back_among_them() {
+    let people = People::new().await;
+    let owner = people.acting(Role::Owner).await;
+    people.scene.run("update system_config set value = '3' where key = 'made_in_a_day'", &[]).await;
+    let make = async |n: u8| {
+        let tx = people.tx().await;
+        let made = invites::create(&tx, owner, &new(&format!("person{n}@users.test"), Role::Viewer)).await?;
+        invites::revoke(&tx, owner, made.id).await?;
+        tx.commit().await
+    };
+    for n in 0..3 {
+        make(n).await.unwrap();
+    }
+    assert_eq!(conflict(make(4).await), "too_many_invites");
+    people.scene.run("update invites set created_at = created_at - interval '1 day'", &[]).await;
+    make(5).await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_has_lost_their_role_meanwhile_invites_and_revokes_nobody() {
+    let people = People::new().await;
+    let made = invite(&people, "new@users.test", Role::Member).await;
+    let admin = people.acting(Role::Admin).await;
+    for (change, is_member) in [
+        ("update memberships set role = 'viewer' where user_id = $1", true),
+        ("delete from memberships where user_id = $1", false),
+    ] {
+        people.scene.run(change, &[&admin]).await;
+        let tx = people.tx().await;
+        for refused in [
+            invites::create(&tx, admin, &new("else@users.test", Role::Viewer)).await,
+            invites::resend(&tx, admin, made.id).await,
+            invites::revoke(&tx, admin, made.id).await,
+        ] {
+            match refused {
+                Err(Error::Forbidden(_)) => assert!(is_member),
+                Err(Error::Unauthorized) => assert!(!is_member),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
 }

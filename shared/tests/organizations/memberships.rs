@@ -1,4 +1,4 @@
-use shared::platform::memberships::{self, Role};
+use shared::platform::memberships::{self, KeysMade, Role};
 use shared::{Error, Tx, UserId};
 
 use crate::people::{People, conflict};
@@ -10,20 +10,18 @@ async fn only_an_owner_makes_and_unmakes_owners() {
     let admin = people.member("admin@users.test", Role::Admin).await;
     let member = people.member("member@users.test", Role::Member).await;
     let tx = people.tx().await;
+    let acting = people.member("acting@users.test", Role::Admin).await;
     // An admin manages everybody who is no owner, admins included, and nobody becomes one by an admin.
     for to in [Role::Viewer, Role::Admin, Role::Member] {
-        assert_eq!(memberships::change_role(&tx, Role::Admin, member, to).await.unwrap().member.role, to);
+        assert_eq!(memberships::change_role(&tx, acting, member, to).await.unwrap().member.role, to);
     }
-    assert_eq!(
-        memberships::change_role(&tx, Role::Admin, admin, Role::Member).await.unwrap().member.role,
-        Role::Member
-    );
+    assert_eq!(memberships::change_role(&tx, acting, admin, Role::Member).await.unwrap().member.role, Role::Member);
     for (user, to) in [(member, Role::Owner), (admin, Role::Owner), (owner, Role::Admin), (owner, Role::Viewer)] {
-        assert_eq!(conflict(memberships::change_role(&tx, Role::Admin, user, to).await), "owner_needed");
+        assert_eq!(conflict(memberships::change_role(&tx, acting, user, to).await), "owner_needed");
     }
-    assert_eq!(conflict(memberships::remove(&tx, Role::Admin, owner).await), "owner_needed");
-    assert_eq!(memberships::change_role(&tx, Role::Owner, admin, Role::Owner).await.unwrap().member.role, Role::Owner);
-    assert_eq!(memberships::remove(&tx, Role::Owner, owner).await.unwrap().before, Role::Owner);
+    assert_eq!(conflict(memberships::remove(&tx, acting, owner, KeysMade::GoOn).await), "owner_needed");
+    assert_eq!(memberships::change_role(&tx, owner, admin, Role::Owner).await.unwrap().member.role, Role::Owner);
+    assert_eq!(memberships::remove(&tx, admin, owner, KeysMade::GoOn).await.unwrap().member.role, Role::Owner);
     tx.commit().await.unwrap();
     assert_eq!([people.role(owner).await, people.role(admin).await], [None, Some("owner".to_owned())]);
 }
@@ -32,18 +30,18 @@ async fn only_an_owner_makes_and_unmakes_owners() {
 async fn the_last_owner_stays_whatever_is_tried() {
     let people = People::new().await;
     let owner = people.member("owner@users.test", Role::Owner).await;
-    people.member("admin@users.test", Role::Admin).await;
+    let admin = people.member("admin@users.test", Role::Admin).await;
     // An owner of another organization is none here.
     let (other, _) = people.scene.another_organization("other").await;
     people.join(other, owner, Role::Owner).await;
     let stranger = people.user("stranger@users.test").await;
     people.join(other, stranger, Role::Owner).await;
     let tx = people.tx().await;
-    assert_eq!(conflict(memberships::change_role(&tx, Role::Owner, owner, Role::Admin).await), "last_owner");
-    assert_eq!(conflict(memberships::remove(&tx, Role::Owner, owner).await), "last_owner");
+    assert_eq!(conflict(memberships::change_role(&tx, owner, owner, Role::Admin).await), "last_owner");
+    assert_eq!(conflict(memberships::remove(&tx, owner, owner, KeysMade::GoOn).await), "last_owner");
     assert_eq!(conflict(memberships::leave(&tx, owner).await), "last_owner");
     // To make an owner what they are changes nothing, and is allowed.
-    assert_eq!(memberships::change_role(&tx, Role::Admin, owner, Role::Owner).await.unwrap().sessions_ended, 0);
+    assert_eq!(memberships::change_role(&tx, admin, owner, Role::Owner).await.unwrap().sessions_ended, 0);
     tx.commit().await.unwrap();
     assert_eq!(people.role(owner).await.as_deref(), Some("owner"));
 }
@@ -55,9 +53,9 @@ async fn of_two_owners_who_remove_each_other_at_once_one_stays() {
         (people.member("one@users.test", Role::Owner).await, people.member("other@users.test", Role::Owner).await);
     for round in 0..3 {
         let act = async |tx: &Tx, actor: UserId, victim: UserId| match round {
-            0 => memberships::remove(tx, Role::Owner, victim).await,
-            1 => memberships::change_role(tx, Role::Owner, victim, Role::Viewer).await,
-            _ => memberships::leave(tx, actor).await,
+            0 => memberships::remove(tx, actor, victim, KeysMade::GoOn).await.map(drop),
+            1 => memberships::change_role(tx, actor, victim, Role::Viewer).await.map(drop),
+            _ => memberships::leave(tx, actor).await.map(drop),
         };
         // Each with a pool, and so a connection, of its own.
         let (first, second) = (people.tx().await, people.tx().await);
@@ -104,7 +102,7 @@ async fn sessions_end_on_a_change_of_role_and_on_removal() {
     let people = People::new().await;
     let organization = people.scene.organization;
     let (other, _) = people.scene.another_organization("other").await;
-    people.member("owner@users.test", Role::Owner).await;
+    let owner = people.member("owner@users.test", Role::Owner).await;
     let (changed, removed, gone) = (
         people.member("changed@users.test", Role::Member).await,
         people.member("removed@users.test", Role::Member).await,
@@ -118,9 +116,9 @@ async fn sessions_end_on_a_change_of_role_and_on_removal() {
     }
     let tx = people.tx().await;
     // What changes nothing ends nothing.
-    assert_eq!(memberships::change_role(&tx, Role::Admin, changed, Role::Member).await.unwrap().sessions_ended, 0);
-    assert_eq!(memberships::change_role(&tx, Role::Admin, changed, Role::Admin).await.unwrap().sessions_ended, 2);
-    assert_eq!(memberships::remove(&tx, Role::Admin, removed).await.unwrap().sessions_ended, 2);
+    assert_eq!(memberships::change_role(&tx, owner, changed, Role::Member).await.unwrap().sessions_ended, 0);
+    assert_eq!(memberships::change_role(&tx, owner, changed, Role::Admin).await.unwrap().sessions_ended, 2);
+    assert_eq!(memberships::remove(&tx, owner, removed, KeysMade::GoOn).await.unwrap().sessions_ended, 2);
     assert_eq!(memberships::leave(&tx, gone).await.unwrap().sessions_ended, 2);
     tx.commit().await.unwrap();
     for user in [changed, removed, gone] {
@@ -144,8 +142,8 @@ async fn members_are_listed_and_nobody_elses() {
     assert_eq!(memberships::list(&tx, None, 1).await.unwrap().len(), 1);
     for attempt in [
         memberships::find(&tx, stranger).await.map(|_| ()),
-        memberships::change_role(&tx, Role::Owner, stranger, Role::Viewer).await.map(|_| ()),
-        memberships::remove(&tx, Role::Owner, stranger).await.map(|_| ()),
+        memberships::change_role(&tx, owner, stranger, Role::Viewer).await.map(|_| ()),
+        memberships::remove(&tx, owner, stranger, KeysMade::GoOn).await.map(|_| ()),
         memberships::leave(&tx, stranger).await.map(|_| ()),
     ] {
         assert!(matches!(attempt, Err(Error::NotFound("member"))));
@@ -153,4 +151,71 @@ async fn members_are_listed_and_nobody_elses() {
     tx.commit().await.unwrap();
     let kept = "select count(*) from memberships where organization_id = $1 and role = 'owner'";
     assert_eq!(people.scene.number(kept, &[&other]).await, 1);
+}
+
+#[tokio::test]
+async fn what_whoever_acts_may_do_is_read_behind_the_lock() {
+    let people = People::new().await;
+    let owner = people.member("owner@users.test", Role::Owner).await;
+    let admin = people.member("admin@users.test", Role::Admin).await;
+    let viewer = people.member("viewer@users.test", Role::Viewer).await;
+    // The admin is authenticated, and then the owner takes the role away.
+    let (first, second) = (people.tx().await, people.tx().await);
+    let backend: i32 = second.query_one("select pg_backend_pid()", &[]).await.unwrap().get(0);
+    memberships::change_role(&first, owner, admin, Role::Member).await.unwrap();
+    let waiting = async {
+        let blocked = "select cardinality(pg_blocking_pids($1))::bigint";
+        while people.scene.number(blocked, &[&backend]).await == 0 {}
+        first.commit().await.unwrap();
+    };
+    let (refused, ()) = tokio::join!(memberships::remove(&second, admin, viewer, KeysMade::GoOn), waiting);
+    assert!(matches!(refused, Err(Error::Forbidden(_))), "{refused:?}");
+    drop(second);
+    assert_eq!(people.role(viewer).await.as_deref(), Some("viewer"));
+    let tx = people.tx().await;
+    memberships::remove(&tx, owner, admin, KeysMade::GoOn).await.unwrap();
+    let gone = memberships::change_role(&tx, admin, viewer, Role::Admin).await;
+    assert!(matches!(gone, Err(Error::Unauthorized)), "{gone:?}");
+}
+
+#[tokio::test]
+async fn an_owner_who_is_disabled_is_not_the_other_owner() {
+    let people = People::new().await;
+    let owner = people.member("owner@users.test", Role::Owner).await;
+    let other = people.member("other@users.test", Role::Owner).await;
+    people.scene.run("update users set disabled_at = now() where id = $1", &[&other]).await;
+    let tx = people.tx().await;
+    assert_eq!(conflict(memberships::leave(&tx, owner).await), "last_owner");
+    assert_eq!(conflict(memberships::change_role(&tx, owner, owner, Role::Admin).await), "last_owner");
+    tx.commit().await.unwrap();
+    people.scene.run("update users set disabled_at = null where id = $1", &[&other]).await;
+    let tx = people.tx().await;
+    memberships::leave(&tx, owner).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_keys_of_whoever_is_removed_are_told_and_revoked_where_that_is_asked_for() {
+    let people = People::new().await;
+    let owner = people.member("owner@users.test", Role::Owner).await;
+    let (one, other) =
+        (people.member("one@users.test", Role::Admin).await, people.member("other@users.test", Role::Admin).await);
+    for (made_by, state) in
+        [(one, "null, null"), (one, "now(), null"), (one, "null, now()"), (other, "null, null"), (other, "null, null")]
+    {
+        let sql = format!(
+            "insert into api_keys (organization_id, id, name, prefix, key_hash, created_by, revoked_at, expires_at)
+             select $1, id, 'key', 'mk_live_', sha256(id::text::bytea), $2, {state} from gen_random_uuid() as id"
+        );
+        people.scene.run(&sql, &[&people.scene.organization, &made_by]).await;
+    }
+    let open = "select count(*) from api_keys where revoked_at is null and expires_at is null";
+    let before = people.scene.number(open, &[]).await;
+    let tx = people.tx().await;
+    assert_eq!(memberships::remove(&tx, owner, one, KeysMade::GoOn).await.unwrap().api_keys.len(), 1);
+    tx.commit().await.unwrap();
+    assert_eq!(people.scene.number(open, &[]).await, before);
+    let tx = people.tx().await;
+    assert_eq!(memberships::remove(&tx, owner, other, KeysMade::Revoked).await.unwrap().api_keys.len(), 2);
+    tx.commit().await.unwrap();
+    assert_eq!(people.scene.number(open, &[]).await, before - 2);
 }

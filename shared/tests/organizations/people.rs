@@ -29,6 +29,15 @@ impl People {
         user
     }
 
+    /// Somebody who acts with this role: the same one each time.
+    pub(crate) async fn acting(&self, role: Role) -> UserId {
+        let email = format!("{}@acting.test", role.name());
+        match self.scene.rows("select id from users where email_lower = $1", &[&email]).await.first() {
+            Some(row) => row.get(0),
+            None => self.member(&email, role).await,
+        }
+    }
+
     /// Makes somebody a member of any organization.
     pub(crate) async fn join(&self, organization: OrganizationId, user: UserId, role: Role) {
         let sql = "insert into memberships (organization_id, user_id, role) values ($1, $2, $3)";

@@ -29,6 +29,13 @@ pub(crate) struct Emulator {
     pub(crate) url: String,
 }
 
+/// What `python -m ministack` does, but without Nagle's algorithm: it writes an invocation in two parts, and the second one
+/// would wait 40 ms until the function's side acknowledges the first.
+const START: &str = "\
+import runpy, socketserver
+socketserver.StreamRequestHandler.disable_nagle_algorithm = True
+runpy.run_module('ministack', run_name='__main__', alter_sys=True)";
+
 impl Emulator {
     /// Starts the emulator with these files in its bucket for code.
     ///
@@ -51,7 +58,7 @@ impl Emulator {
         let log = File::create(&log_path).with_context(|| format!("can't write {}", log_path.display()))?;
         let mut command = Command::new(tools.python());
         command
-            .args(["-m", "ministack"])
+            .args(["-c", START])
             .current_dir(&folder)
             // The functions inherit its environment, and a developer's AWS login is none of their business.
             .env_clear()

@@ -10,6 +10,7 @@ use crate::http::{ApiResult, Body, Caller, Id, Listing, Page};
 
 /// Every setting.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "InstallationSettings")]
 pub(super) struct Settings {
     data: Vec<Setting>,
 }

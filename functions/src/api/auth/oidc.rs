@@ -13,11 +13,12 @@ use super::{Auth, place};
 use crate::http::openapi::{Operation, Output};
 use crate::http::{ApiResult, Body, Visitor};
 
-/// The page to which every provider sends people back.
+/// The pages to which providers send people back, each to one of its own that ends in its name.
 const RETURN_PATH: &str = "/login/callback";
 
 /// The providers there are.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "IdentityProviders")]
 pub(super) struct Names {
     /// By their names.
     data: Vec<Name>,
@@ -25,6 +26,7 @@ pub(super) struct Names {
 
 /// A provider.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "IdentityProvider")]
 pub(super) struct Name {
     /// What it is called here.
     name: String,
@@ -72,7 +74,7 @@ pub(super) async fn start(State(auth): State<Auth>, _: Visitor, Body(start): Bod
     let configured = identity_providers::read(&auth.db).await?;
     let provider = configured.provider(&start.provider)?;
     let base = configured.console_url.as_deref().unwrap_or(&auth.public_url);
-    let redirect_uri = format!("{base}{RETURN_PATH}");
+    let redirect_uri = format!("{base}{RETURN_PATH}/{}", provider.name);
     let begun = oidc_logins::begin(&auth.db, &provider.name, &redirect_uri).await?;
     let authorization_url = auth.providers.authorization_url(provider, &begun, &redirect_uri).await?;
     Ok(Started { authorization_url, ticket: begun.ticket })
@@ -82,6 +84,8 @@ pub(super) async fn start(State(auth): State<Auth>, _: Visitor, Body(start): Bod
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Return {
+    /// The provider on whose page somebody has come back: the end of the page's path.
+    provider: String,
     /// As the provider has sent it along.
     state: String,
     /// As the provider has sent it along.
@@ -99,7 +103,7 @@ pub(super) async fn callback(
     visitor: Visitor,
     Body(given): Body<Return>,
 ) -> ApiResult<Opened<ByProvider>> {
-    let pending = oidc_logins::redeem(&auth.db, &given.state, &given.ticket).await?;
+    let pending = oidc_logins::redeem(&auth.db, &given.provider, &given.state, &given.ticket).await?;
     let configured = identity_providers::read(&auth.db).await?;
     let claimed = auth.providers.claimed(configured.provider(&pending.provider)?, &pending, &given.code).await?;
     let logged_in = identities::log_in(&auth.entrance(), &claimed, &place(&visitor)).await?;

@@ -22,6 +22,7 @@ const MAX_AGE: u32 = 30 * 86_400;
 
 /// Whoever is logged in, and their session.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "OpenedSession")]
 pub(super) struct Answer {
     /// Who.
     user_id: UserId,
@@ -45,6 +46,18 @@ pub(super) struct ByPassword;
 impl Way for ByPassword {
     fn describe(operation: &mut Operation<'_>) {
         operation.problem(401, "Address or password are wrong, or the address is not confirmed.");
+        operation.problem(409, "All organizations that they belong to are suspended or being deleted.");
+        attempts(operation);
+    }
+}
+
+/// By the link of an invite.
+pub(super) struct ByInvite;
+
+impl Way for ByInvite {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.problem(404, "The link leads to no invite.");
+        operation.problem(409, "The invite was used, was taken back or has expired, or its address has an account.");
         attempts(operation);
     }
 }

@@ -73,7 +73,7 @@ pub(super) struct Reset {
 }
 
 /// Keeps another password, once. All sessions end.
-pub(super) async fn reset(State(auth): State<Auth>, _: Visitor, Body(given): Body<Reset>) -> ApiResult<Redeemed> {
-    logins::reset(&auth.entrance(), &given.token, &given.password).await?;
+pub(super) async fn reset(State(auth): State<Auth>, visitor: Visitor, Body(given): Body<Reset>) -> ApiResult<Redeemed> {
+    logins::reset(&auth.entrance(), &given.token, &given.password, &place(&visitor)).await?;
     Ok(Redeemed)
 }

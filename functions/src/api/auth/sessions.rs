@@ -72,6 +72,7 @@ pub(super) async fn end(caller: Caller, Id(id): Id<SessionId>) -> ApiResult<NoCo
 
 /// How many sessions have ended.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "EndedSessions")]
 pub(super) struct Ended {
     /// Their number.
     ended: i64,

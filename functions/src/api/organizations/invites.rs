@@ -29,7 +29,7 @@ pub(super) async fn create(
 ) -> ApiResult<Created<Invite>> {
     organizations::check(&caller.tx, id)?;
     let (user, _) = caller.needed_person()?;
-    let invite = invites::create(&caller.tx, caller.needed_role()?, Some(user), &new).await?;
+    let invite = invites::create(&caller.tx, user, &new).await?;
     let details = json!({"role": invite.role, "expires_at": invite.expires_at});
     caller.record("invite.created", invite.id.0, &details).await?;
     caller.commit().await?;
@@ -50,7 +50,8 @@ pub(super) async fn resend(
     Id((id, invite)): Id<(OrganizationId, InviteId)>,
 ) -> ApiResult<Json<Invite>> {
     organizations::check(&caller.tx, id)?;
-    let invite = invites::resend(&caller.tx, caller.needed_role()?, invite).await?;
+    let (user, _) = caller.needed_person()?;
+    let invite = invites::resend(&caller.tx, user, invite).await?;
     let details = json!({"mails": invite.mails, "expires_at": invite.expires_at});
     caller.record("invite.resent", invite.id.0, &details).await?;
     caller.commit().await?;
@@ -63,7 +64,8 @@ pub(super) async fn revoke(
     Id((id, invite)): Id<(OrganizationId, InviteId)>,
 ) -> ApiResult<Json<Invite>> {
     organizations::check(&caller.tx, id)?;
-    let invite = invites::revoke(&caller.tx, invite).await?;
+    let (user, _) = caller.needed_person()?;
+    let invite = invites::revoke(&caller.tx, user, invite).await?;
     caller.record("invite.revoked", invite.id.0, &json!({"role": invite.role})).await?;
     caller.commit().await?;
     Ok(Json(invite))

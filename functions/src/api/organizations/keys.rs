@@ -79,7 +79,7 @@ async fn answer(
     instead_of: Value,
 ) -> ApiResult<Created<NewKeyView>> {
     let details = json!({
-        "name": key.name, "prefix": key.prefix, "scopes": key.scopes, "expires_at": key.expires_at, "instead_of": instead_of,
+        "name": key.name, "mode": key.mode, "prefix": key.prefix, "scopes": key.scopes, "expires_at": key.expires_at, "instead_of": instead_of,
     });
     caller.record(action, key.id.0, &details).await?;
     let view = NewKeyView { view: KeyView::new(key, caller.key()), key: text };
@@ -114,7 +114,7 @@ pub(super) async fn update(
 /// Revokes a key for good; the key that asks may be the one. The row stays and says when.
 pub(super) async fn revoke(caller: Caller, Id((id, key)): Id<(OrganizationId, ApiKeyId)>) -> ApiResult<Json<KeyView>> {
     organizations::check(&caller.tx, id)?;
-    let view = KeyView::new(api_keys::revoke(&caller.tx, key).await?, caller.key());
+    let view = KeyView::new(api_keys::revoke(&caller.tx, caller.rights(), key).await?, caller.key());
     caller.record("api_key.revoked", key.0, &json!({"is_current": view.is_current})).await?;
     caller.commit().await?;
     Ok(Json(view))

@@ -15,6 +15,7 @@ use crate::{Error, Result};
 /// How it stands with a record, by what the provider has said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "RecordState")]
 pub enum State {
     /// The provider has found it.
     Found,

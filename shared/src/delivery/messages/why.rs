@@ -16,6 +16,7 @@ use crate::sentences::sentences;
 
 /// Why a message stands where it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "MessageWhy")]
 pub struct Why {
     /// The stable code.
     pub code: Reason,

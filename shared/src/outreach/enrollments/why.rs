@@ -109,6 +109,7 @@ impl Serialize for Code {
 
 /// Something that holds the next mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "EnrollmentBinding")]
 pub struct Binding {
     /// What.
     #[schemars(with = "String")]
@@ -125,6 +126,7 @@ pub struct Binding {
 
 /// How somebody's way ended, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "EnrollmentEnd")]
 pub struct Ended {
     /// How.
     pub code: Ending,
@@ -152,6 +154,7 @@ pub struct Skipped {
 
 /// Why somebody has not got the next mail of a campaign yet.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "EnrollmentWhy")]
 pub struct Why {
     /// The person's way.
     pub enrollment_id: EnrollmentId,

@@ -102,6 +102,7 @@ pub struct DatabaseHealth {
 
 /// How the installation is.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "InstallationHealth")]
 pub struct Health {
     /// The queues.
     pub queues: Vec<Queue>,

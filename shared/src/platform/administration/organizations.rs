@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use crate::{Error, OrganizationId, Result, Tx, UserId};
 
@@ -99,9 +100,10 @@ pub async fn set_plan(tx: &Tx, id: OrganizationId, plan: Plan, by: Administrator
     find(tx, id).await
 }
 
-/// Stops an organization: nothing is planned or sent for it, and nobody is let in. To do it again changes nothing.
+/// Stops an organization: nothing is planned or sent for it, and nobody is let in. One that is being deleted comes back suspended. To
+/// do it again changes nothing.
 ///
-/// Errors: [`Error::NotFound`], [`Error::Conflict`] (`own_organization`, `organization_deleting`).
+/// Errors: [`Error::NotFound`], [`Error::Conflict`] (`own_organization`).
 pub async fn suspend(tx: &Tx, id: OrganizationId, by: Administrator<'_>) -> Result<Summary> {
     if id == tx.organization()? {
         let message = "you are logged in there, and would lock yourself out; log in to another organization first";
@@ -110,17 +112,18 @@ pub async fn suspend(tx: &Tx, id: OrganizationId, by: Administrator<'_>) -> Resu
     set_status(tx, id, "suspended", by).await
 }
 
-/// Lets a suspended organization go on. To do it again changes nothing.
+/// Lets a suspended organization go on; one that is being deleted comes back active. To do it again changes nothing.
 ///
-/// Errors: [`Error::NotFound`], [`Error::Conflict`] (`organization_deleting`).
+/// Errors: [`Error::NotFound`].
 pub async fn resume(tx: &Tx, id: OrganizationId, by: Administrator<'_>) -> Result<Summary> {
     set_status(tx, id, "active", by).await
 }
 
 async fn set_status(tx: &Tx, id: OrganizationId, status: &'static str, by: Administrator<'_>) -> Result<Summary> {
+    // Of one that is being deleted this changes nothing: it is the deletion that knows what comes after it.
     if administer(tx, id, None, Some(status), by).await? != status {
-        let message = "the organization is being deleted; an owner restores it by the link in their mail";
-        return Err(Error::conflict("organization_deleting", message));
+        let params: [&(dyn ToSql + Sync); 5] = [&id, &status, &crate::ids::fresh(), &by.user, &by.request_id];
+        tx.query_one(include_str!("organizations/set_restored_as.sql"), &params).await?;
     }
     find(tx, id).await
 }

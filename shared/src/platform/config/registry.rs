@@ -3,6 +3,8 @@
 
 use serde_json::Value;
 
+use crate::platform::identity_providers;
+
 /// A setting.
 #[derive(Debug, Clone, Copy)]
 pub struct Definition {
@@ -200,6 +202,20 @@ pub const DEFINITIONS: &[Definition] = &[
     number("health", "window_sends", (10, 10_000), "500", "How many of the latest mails they are judged by at most."),
     duration("invites", "lifetime", ("1h", "90 days"), "7 days", "How long an invite can be accepted."),
     number(
+        "invites",
+        "made_in_a_day",
+        (1, 100_000),
+        "100",
+        "Invites that an organization makes within a day, those that it takes back among them.",
+    ),
+    number(
+        "invites",
+        "mails_of_address",
+        (1, 100),
+        "5",
+        "Mails with an invite that one address is sent within a day, whichever organizations invite.",
+    ),
+    number(
         "login",
         "failures_of_account",
         (1, 100_000),
@@ -247,9 +263,9 @@ pub const DEFINITIONS: &[Definition] = &[
     Definition {
         category: "oidc",
         key: "providers",
-        bounds: Bounds::Json { check: a_list },
+        bounds: Bounds::Json { check: identity_providers::check },
         default: "[]",
-        description: "Identity providers (OpenID Connect), each an object with name, issuer, client_id and, unless the client is public, secret_arn.",
+        description: "Identity providers (OpenID Connect), each an object with name, issuer and client_id.",
     },
     duration(
         "organizations",
@@ -345,13 +361,6 @@ pub const DEFINITIONS: &[Definition] = &[
         "How long a run may last, from its start on, before it is noted as timed out; a report that comes later still counts.",
     ),
 ];
-/// Identity providers: each has at least name, issuer and client.
-fn a_list(value: &Value) -> Result<(), &'static str> {
-    let is_text = |one: &Value, field: &str| one.get(field).is_some_and(Value::is_string);
-    let is_good = |one: &Value| ["name", "issuer", "client_id"].iter().all(|field| is_text(one, field));
-    let is_list = value.as_array().is_some_and(|all| all.iter().all(is_good));
-    if is_list { Ok(()) } else { Err("value is a list of objects with name, issuer and client_id") }
-}
 
 /// Prices with the plans that they pay for.
 fn plans_by_price(value: &Value) -> Result<(), &'static str> {

@@ -1,16 +1,17 @@
+-- $2 is the mode of a key, which its text begins with, or `session`.
 -- Runs as the tenant that the credential names: one of another organization finds no row, and nothing is counted.
 -- It commits by itself before the request's work begins, so the rows it locks are held for no longer than itself.
 -- Keys expire by people's time, which whoever made them named; sessions by the machine's.
 with caller as (
-    select k.id, null::uuid as user_id, k.scopes, null::text as role, false as is_admin, o.plan_type, o.has_plan_limits, k.organization_id
+    select k.id, null::uuid as user_id, k.scopes, k.expires_at, null::text as role, false as is_admin, o.plan_type, o.has_plan_limits, k.organization_id
       from api_keys k
       join organizations o on o.id = k.organization_id and o.status = 'active'
-     where $2 = 'api_key'
+     where k.mode = $2
        and k.key_hash = $1
        and k.revoked_at is null
        and (k.expires_at is null or k.expires_at > clock_now())
     union all
-    select s.id, s.user_id, null, m.role, u.is_admin, o.plan_type, o.has_plan_limits, s.organization_id
+    select s.id, s.user_id, null, null, m.role, u.is_admin, o.plan_type, o.has_plan_limits, s.organization_id
       from sessions s
       join memberships m on m.organization_id = s.organization_id and m.user_id = s.user_id
       join users u on u.id = s.user_id
@@ -24,7 +25,7 @@ with caller as (
 counted as (
     insert into request_counts as w (organization_id, credential_id, window_start, used, month, month_used)
     select organization_id, id, date_trunc('minute', now()), 1, date_trunc('month', now() at time zone 'UTC')::date,
-           ($2 = 'api_key')::integer
+           ($2 <> 'session')::integer
       from caller
     -- A request that began before the minute turned and comes late is counted in the minute that has begun.
     on conflict (organization_id, credential_id) do update
@@ -39,7 +40,7 @@ touched_key as (
     update api_keys k
        set last_used_at = now()
       from caller
-     where $2 = 'api_key'
+     where k.mode = $2
        and k.organization_id = caller.organization_id
        and k.id = caller.id
        and (k.last_used_at is null or k.last_used_at < now() - interval '1 minute')
@@ -56,6 +57,7 @@ touched_session as (
 select caller.id,
        caller.user_id,
        caller.scopes,
+       caller.expires_at,
        caller.role,
        caller.is_admin,
        caller.plan_type,
@@ -64,7 +66,7 @@ select caller.id,
        ceil(extract(epoch from counted.window_start + interval '1 minute' - now()))::bigint as reset_seconds,
        plan.maximum as month_maximum,
        -- What the other keys have used is added up only where it matters.
-       case when plan.maximum is not null and $2 = 'api_key'
+       case when plan.maximum is not null and $2 <> 'session'
             then counted.month_used + (select coalesce(sum(r.month_used), 0)::bigint
                                          from request_counts r
                                         where r.organization_id = caller.organization_id

@@ -1,5 +1,3 @@
 -- The provider vouches for the address.
 insert into users (id, email, first_name, last_name, email_verified_at)
-values ($1, $2, $3, $4, now())
-    on conflict on constraint users_email_lower_key do nothing
-returning id;
+values ($1, $2, $3, $4, now());

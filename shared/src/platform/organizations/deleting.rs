@@ -14,6 +14,7 @@ use super::logos::RemovingStore;
 use super::{DEFAULT, Organization, check, from_row};
 use crate::delivery::system_mail::{self, Action, ActionPurpose, NewSystemMail, Template};
 use crate::platform::config;
+use crate::platform::memberships::{self, Role};
 use crate::{Database, Error, OrganizationId, Result, Tx, UserId};
 
 /// Rows of one transaction.
@@ -37,7 +38,8 @@ pub struct Deletion {
 /// Begins to delete the transaction's organization, in the name of an owner who has written its slug, and plans a mail to each of
 /// its owners. All sessions but those of this one end; theirs open nothing either until the organization is restored.
 ///
-/// Errors: [`Error::NotFound`], [`Error::Invalid`] when the slug is another one, [`Error::Conflict`] (`default_organization`).
+/// Errors: [`Error::NotFound`], [`Error::Forbidden`] for whoever is no owner any more, [`Error::Invalid`] when the slug is another one,
+/// [`Error::Conflict`] (`default_organization`, `not_active`).
 pub async fn schedule(tx: &Tx, id: OrganizationId, confirmation: &str, owner: UserId) -> Result<Deletion> {
     check(tx, id)?;
     if id == DEFAULT {
@@ -45,6 +47,10 @@ pub async fn schedule(tx: &Tx, id: OrganizationId, confirmation: &str, owner: Us
         return Err(Error::conflict("default_organization", message));
     }
     let present = from_row(&tx.query_one(include_str!("lock.sql"), &[]).await?)?;
+    // After the lock, behind which somebody may have taken the role from them.
+    if memberships::find(tx, owner).await?.role != Role::Owner {
+        return Err(Error::Forbidden("the role owner".to_owned()));
+    }
     if confirmation != present.slug {
         return Err(Error::invalid("slug", "mismatch", "slug is the present slug of the organization, to confirm it"));
     }
@@ -54,19 +60,38 @@ pub async fn schedule(tx: &Tx, id: OrganizationId, confirmation: &str, owner: Us
     let row = tx.query_opt(include_str!("deleting/schedule.sql"), &[&deletion, &delete_after]).await?;
     let row = row.ok_or_else(|| Error::conflict("not_active", "the organization is not active"))?;
     tx.execute(include_str!("deleting/end_sessions.sql"), &[&owner]).await?;
+    let deletion = Deletion { organization: from_row(&row)?, id: deletion, delete_after };
     for owner in tx.query(include_str!("deleting/owners.sql"), &[]).await? {
         let user: UserId = owner.try_get("user_id")?;
-        let mail = NewSystemMail {
-            template: Template::OrganizationDeleted,
-            recipient: owner.try_get("email")?,
-            variables: json!({"organization": present.name, "deleted_on": delete_after.format(DAY).to_string()}),
-            action: Some(Action { purpose: ActionPurpose::RestoreOrganization, id: deletion }),
-            dedupe_key: format!("{}{user}", mail_key(deletion)),
-            send_at: tx.now(),
-        };
-        system_mail::plan(tx, &mail).await?;
+        system_mail::plan(tx, &deletion.mail(tx, owner.try_get("email")?, &user.to_string())).await?;
     }
-    Ok(Deletion { organization: from_row(&row)?, id: deletion, delete_after })
+    Ok(deletion)
+}
+
+/// The mail by which an owner brings the transaction's organization back, once more: for somebody who can log in nowhere else. None
+/// for whoever is no owner of it, or where it is not being deleted any more.
+pub(crate) async fn reminder(tx: &Tx, owner: UserId) -> Result<Option<NewSystemMail>> {
+    let Some(row) = tx.query_opt(include_str!("deleting/owned.sql"), &[&owner, &tx.now()]).await? else {
+        return Ok(None);
+    };
+    let (id, delete_after) = (row.try_get("deletion_id")?, row.try_get("delete_after")?);
+    let deletion = Deletion { organization: from_row(&row)?, id, delete_after };
+    Ok(Some(deletion.mail(tx, row.try_get("email")?, &crate::ids::fresh().to_string())))
+}
+
+impl Deletion {
+    /// The mail about it, whose link ends it; `which` tells it from the others.
+    fn mail(&self, tx: &Tx, recipient: String, which: &str) -> NewSystemMail {
+        let deleted_on = self.delete_after.format(DAY).to_string();
+        NewSystemMail {
+            template: Template::OrganizationDeleted,
+            recipient,
+            variables: json!({"organization": self.organization.name, "deleted_on": deleted_on}),
+            action: Some(Action { purpose: ActionPurpose::RestoreOrganization, id: self.id }),
+            dedupe_key: format!("{}{which}", mail_key(self.id)),
+            send_at: tx.now(),
+        }
+    }
 }
 
 /// The organization that a deletion is of, for whoever holds its signed link.
@@ -87,7 +112,8 @@ pub async fn find(tx: &Tx, deletion: Uuid) -> Result<Organization> {
     from_row(&row.ok_or(Error::not_found("deletion"))?)
 }
 
-/// Ends a deletion: the organization is active again. `tx` sees it.
+/// Ends a deletion: the organization is what it was, or suspended where whoever runs the installation has said so meanwhile. `tx`
+/// sees it.
 ///
 /// Errors: [`Error::NotFound`], also once the time of grace is over, since part of it may be gone.
 pub async fn restore(tx: &Tx, deletion: Uuid) -> Result<Organization> {

@@ -28,6 +28,7 @@ pub struct PersonLimit {
 /// The settings; null stands for what Martlet does by default. Campaigns that are there keep their own.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(rename = "OrganizationSettings")]
 pub struct Settings {
     /// IANA time zone of a new campaign's window; UTC by default.
     pub campaign_timezone: Option<String>,

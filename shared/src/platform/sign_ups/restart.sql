@@ -3,8 +3,7 @@ update users
    set password_hash = $2,
        first_name = $3,
        last_name = $4
- where email_lower = lower($1)
+ where id = $1
    and email_verified_at is null
    and last_login_at is null
-   and password_hash like '$argon2id$%'
-returning id;
+   and password_hash like '$argon2id$%';

@@ -3,9 +3,7 @@ update user_tokens t
    set used_at = now()
   from users u
  where t.id = $1
-   and t.purpose = $2
    and t.used_at is null
    and t.expires_at > now()
    and u.id = t.user_id
-   and u.email_lower = t.email_lower
-returning t.user_id;
+   and u.email_lower = t.email_lower;

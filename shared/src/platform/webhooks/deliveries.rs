@@ -15,6 +15,7 @@ pub const REPLAY_MAXIMUM: i64 = 1_000;
 /// Where a delivery stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "DeliveryState")]
 pub enum State {
     /// It is due, or waits for its next attempt.
     Pending,

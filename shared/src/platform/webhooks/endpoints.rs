@@ -21,6 +21,7 @@ const DESCRIPTION_MAXIMUM: usize = 500;
 /// Whether an endpoint is told anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "EndpointStatus")]
 pub enum Status {
     /// It is.
     Enabled,

@@ -49,6 +49,7 @@ impl Trigger {
 /// How a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "RunStatus")]
 pub enum Status {
     /// It is under way, as far as is known.
     Running,

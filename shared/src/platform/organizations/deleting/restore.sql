@@ -1,5 +1,6 @@
 update organizations
-   set status = 'active',
+   set status = restored_as,
+       restored_as = 'active',
        deletion_id = null,
        delete_after = null
  where deletion_id = $1

@@ -1,0 +1,1 @@
+select invite_mails_to($1);

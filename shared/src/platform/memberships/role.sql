@@ -1,0 +1,1 @@
+select role from memberships where user_id = $1;

@@ -1,0 +1,1 @@
+select sweep_request_counts($1);

@@ -1,0 +1,1 @@
+select abandon_sign_ups($1);
