@@ -52,12 +52,12 @@ pub const INDEXES_WITHOUT_TENANT: &[(&str, &str)] = &[
 
 /// Functions that run with the owner's rights and so see every tenant, and what they tell.
 pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
-    ("abandon_sign_ups", "a number: deletes accounts that nobody has confirmed for a week, for maintenance"),
     ("begin_trial", "the status of the caller's own trial; whether its founder had one elsewhere follows from it"),
     (
         "begin_onboarding",
         "yes or no: begins the onboarding of an organization for its owner, who belongs to the one that asks",
     ),
+    ("abandon_sign_ups", "a number: deletes accounts that nobody has confirmed for a week, for maintenance"),
     (
         "administer_organization",
         "sets plan or status of one organization, for the installation's administrators, and records it there",

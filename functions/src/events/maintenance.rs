@@ -38,16 +38,16 @@ pub struct Run {
     pub swept: Swept,
     /// What was swept of what had been told elsewhere.
     pub told: webhooks::sweeping::Swept,
-    /// What was swept of counts of requests.
-    pub counted: rate_limits::sweeping::Swept,
-    /// What was swept of sign-ups that nobody has confirmed.
-    pub abandoned: sign_ups::sweeping::Swept,
     /// What became of exports that nobody does any more.
     pub jobs: jobs::sweeping::Swept,
     /// What became of runs that nobody reports of, and of old ones.
     pub runs: workflows::sweeping::Swept,
     /// What was deleted of endpoints.
     pub endpoints: webhooks::deleting::Deleted,
+    /// What was swept of counts of requests.
+    pub counted: rate_limits::sweeping::Swept,
+    /// What was swept of sign-ups that nobody has confirmed.
+    pub abandoned: sign_ups::sweeping::Swept,
     /// What was deleted of organizations whose time of grace is over.
     pub deleted: Deleted,
 }
@@ -68,18 +68,28 @@ pub async fn handle(Maintenance { db, store }: &Maintenance, _event: serde_json:
     // The longest work, for which nobody waits, has what is left of the time.
     let deleted = deleting::finish(db, store.as_ref(), begin + LONGEST_RUN).await;
     tracing::info!(
-        ?folded, ?examined, ?swept, ?told, ?counted, ?jobs, ?runs, ?endpoints, ?abandoned, ?deleted, "the run is over"
+        ?folded,
+        ?examined,
+        ?swept,
+        ?told,
+        ?jobs,
+        ?runs,
+        ?endpoints,
+        ?counted,
+        ?abandoned,
+        ?deleted,
+        "the run is over"
     );
     Ok(Run {
         folded: folded?,
         examined: examined?,
         swept: swept?,
         told: told?,
-        counted: counted?,
-        abandoned: abandoned?,
         jobs: jobs?,
         runs: runs?,
         endpoints: endpoints?,
+        counted: counted?,
+        abandoned: abandoned?,
         deleted: deleted?,
     })
 }

@@ -74,9 +74,17 @@ impl Office {
     /// Does something as the API does.
     pub(crate) async fn act<T>(&self, act: impl AsyncFnOnce(&Tx) -> Result<T>) -> Result<T> {
         let tx = self.app.begin(self.scene.organization).await?;
-        let done = act(&tx).await?;
-        tx.commit().await?;
-        Ok(done)
+        match act(&tx).await {
+            Ok(done) => {
+                tx.commit().await?;
+                Ok(done)
+            }
+            Err(error) => {
+                // One that is dropped holds its locks until the server notices, which may be after the test has gone on.
+                tx.rollback().await?;
+                Err(error)
+            }
+        }
     }
 
     pub(crate) async fn tell(&self, fields: serde_json::Value) -> Result<Onboarding> {
