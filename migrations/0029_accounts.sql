@@ -92,6 +92,8 @@ begin
               from users u
              where u.email_verified_at is null
                and u.last_login_at is null
+               -- What an administrator has stopped stays stopped.
+               and u.disabled_at is null
                and u.password_hash like '$argon2id$%'
                and u.created_at < now() - interval '7 days'
                and not exists (select

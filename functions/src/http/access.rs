@@ -337,7 +337,7 @@ pub const ROUTES: &[Route] = &[
     outward("PATCH", "/v1/webhooks/{id}", ADMIN, "webhooks:write", "Changes the fields that are given; also enables and disables."),
     row("DELETE", "/v1/webhooks/{id}", ADMIN, "webhooks:write", "Deletes a webhook endpoint with the record of its deliveries."),
     outward("POST", "/v1/webhooks/{id}/replay", ADMIN, "webhooks:write", "Tells an endpoint again what it has not taken since a time."),
-    row("POST", "/v1/webhooks/{id}/rotate", ADMIN, "webhooks:write", "Makes another secret; the one before signs for another day."),
+    outward("POST", "/v1/webhooks/{id}/rotate", ADMIN, "webhooks:write", "Makes another secret; the one before signs for another day."),
     outward("POST", "/v1/webhooks/{id}/test", ADMIN, "webhooks:write", "Sends an endpoint an event that says nothing."),
 
     row("GET", "/v1/workflows", MEMBER, "workflows:read", "The workflows, the newest first."),
@@ -349,7 +349,7 @@ pub const ROUTES: &[Route] = &[
     row("GET", "/v1/workflows/{id}", MEMBER, "workflows:read", "One workflow."),
     outward("PATCH", "/v1/workflows/{id}", ADMIN, "workflows:write", "Changes the fields that are given; also enables and disables."),
     row("DELETE", "/v1/workflows/{id}", ADMIN, "workflows:write", "Deletes a workflow; its runs stay."),
-    row("POST", "/v1/workflows/{id}/rotate", ADMIN, "workflows:write", "Makes another secret; the one before is good for another day."),
+    outward("POST", "/v1/workflows/{id}/rotate", ADMIN, "workflows:write", "Makes another secret; the one before is good for another day."),
 ];
 
 #[cfg(test)]

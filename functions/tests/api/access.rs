@@ -335,9 +335,11 @@ async fn a_test_key_reads_and_writes_and_starts_nothing_that_leaves_martlet() {
             "POST /v1/webhooks",
             "POST /v1/webhooks/deliveries/{id}/replay",
             "POST /v1/webhooks/{id}/replay",
+            "POST /v1/webhooks/{id}/rotate",
             "POST /v1/webhooks/{id}/test",
             "POST /v1/workflows",
             "POST /v1/workflows/runs",
+            "POST /v1/workflows/{id}/rotate",
         ]
     );
 }

@@ -96,11 +96,17 @@ async fn whoever_removes_somebody_is_told_of_the_keys_that_they_have_made_and_ma
     assert_eq!(removed.body, json!({"sessions_ended": 1, "api_keys_left": 1, "api_keys_revoked": 0}));
     people.send(&kept, Method::GET, "/members", None).await.expect(200);
     let (other, gone) = keys_of().await;
+    // Also what their key has made, and what it is rotated to.
+    let second = people.send(&gone, Method::POST, "/keys", Some(json!({"name": "its own"}))).await.expect(201);
+    let rotate = format!("/keys/{}/rotate", second.text("/id"));
+    let third = people.send(&gone, Method::POST, &rotate, Some(json!({}))).await.expect(201).text("/key").to_owned();
     let path = format!("/members/{other}?revoke_keys=");
     people.send(&owner, Method::DELETE, &format!("{path}perhaps"), None).await.expect(400);
     let removed = people.send(&owner, Method::DELETE, &format!("{path}true"), None).await.expect(200);
-    assert_eq!(removed.body, json!({"sessions_ended": 1, "api_keys_left": 0, "api_keys_revoked": 1}));
-    people.send(&gone, Method::GET, "/members", None).await.expect(401);
+    assert_eq!(removed.body, json!({"sessions_ended": 1, "api_keys_left": 0, "api_keys_revoked": 3}));
+    for key in [&gone, &second.text("/key").to_owned(), &third] {
+        people.send(key, Method::GET, "/members", None).await.expect(401);
+    }
 }
 
 #[tokio::test]

@@ -224,6 +224,9 @@ async fn a_key_that_ends_makes_none_that_goes_on_after_it() {
     let made = keys(&app, Method::POST, "", Some(json!({"name": "short", "expires_at": end}))).await.expect(201);
     let (id, text) = (made.text("/id").to_owned(), made.text("/key").to_owned());
     let forever = keys(&app, Method::GET, "?limit=2", None).await.expect(200).text("/data/1/id").to_owned();
+    let lesser =
+        keys(&app, Method::POST, "", Some(json!({"name": "lesser", "scopes": ["lists:read"]}))).await.expect(201);
+    let lesser = lesser.text("/id").to_owned();
     let ask = async |method: Method, path: &str, body: Value| {
         let path = format!("/v1/organizations/{}/keys{path}", app.scene.organization);
         app.send_as(organizations::router(app.scene.db.app()), method, &path, Some(body), Some(&text)).await
@@ -234,6 +237,8 @@ async fn a_key_that_ends_makes_none_that_goes_on_after_it() {
         (Method::PATCH, format!("/{id}"), json!({"expires_at": null})),
         (Method::PATCH, format!("/{id}"), json!({"expires_at": later})),
         (Method::POST, format!("/{forever}/rotate"), json!({})),
+        // A lesser one that never ends gets none of its scopes.
+        (Method::PATCH, format!("/{lesser}"), json!({"scopes": ["*"]})),
     ] {
         assert_eq!(ask(method, &path, body).await.expect(403).text("/code"), "forbidden", "{path}");
     }

@@ -135,8 +135,7 @@ pub struct Rotation {
 pub async fn create(tx: &Tx, organization: OrganizationId, name: &str) -> Result<NewApiKey> {
     let all = [scopes::ALL.to_owned()];
     let (key, text) =
-        insert(tx, organization, &Made { name, mode: Mode::Live, scopes: &all, expires_at: None, created_by: None })
-            .await?;
+        insert(tx, organization, &Made { name, mode: Mode::Live, scopes: &all, expires_at: None, giver: None }).await?;
     Ok(NewApiKey { id: key.id, text })
 }
 
@@ -156,7 +155,7 @@ pub async fn issue(tx: &Tx, giver: &Rights, new: &NewKeyFields) -> Result<(ApiKe
     let expires_at = new.expires_at.or_else(|| end_of(giver));
     ensure_outlasts(giver, expires_at)?;
     hold_and_count(tx).await?;
-    let made = Made { name: &name, mode, scopes: scopes.names(), expires_at, created_by: person(giver) };
+    let made = Made { name: &name, mode, scopes: scopes.names(), expires_at, giver: Some(giver) };
     insert(tx, tx.organization()?, &made).await
 }
 
@@ -164,6 +163,8 @@ pub async fn issue(tx: &Tx, giver: &Rights, new: &NewKeyFields) -> Result<(ApiKe
 ///
 /// Errors: as [`issue`], [`Error::NotFound`], [`Error::Conflict`] (`api_key_revoked`).
 pub async fn rotate(tx: &Tx, giver: &Rights, id: ApiKeyId, rotation: &Rotation) -> Result<(ApiKey, String)> {
+    // The organization before its keys, as whoever takes a member out.
+    hold_and_count(tx).await?;
     let present = lock(tx, id).await?;
     let overlap = rotation.overlap_seconds.unwrap_or(OVERLAP_SECONDS);
     if !(0..=OVERLAP_SECONDS_MAXIMUM).contains(&overlap) {
@@ -172,13 +173,12 @@ pub async fn rotate(tx: &Tx, giver: &Rights, id: ApiKeyId, rotation: &Rotation) 
     }
     ensure_has(giver, present.mode, &Scopes::stored(present.scopes.clone()))?;
     ensure_outlasts(giver, present.expires_at)?;
-    hold_and_count(tx).await?;
     let made = Made {
         name: &present.name,
         mode: present.mode,
         scopes: &present.scopes,
         expires_at: present.expires_at,
-        created_by: person(giver),
+        giver: Some(giver),
     };
     let new = insert(tx, tx.organization()?, &made).await?;
     let ends = tx.now() + Duration::seconds(overlap);
@@ -212,12 +212,14 @@ pub async fn update(tx: &Tx, giver: &Rights, id: ApiKeyId, changes: KeyFields) -
     // Neither to give nor to take more than they have.
     let present_scopes = Scopes::stored(present.scopes);
     ensure_has(giver, present.mode, &present_scopes)?;
+    let is_widened = scopes.as_ref().is_some_and(|scopes| !present_scopes.include(scopes));
     let scopes = scopes.unwrap_or(present_scopes);
     ensure_has(giver, present.mode, &scopes)?;
-    if let Some(expires_at) = changes.expires_at {
+    let expires_at = changes.expires_at.unwrap_or(present.expires_at);
+    // More scopes for a longer time are more than they have, too.
+    if changes.expires_at.is_some() || is_widened {
         ensure_outlasts(giver, expires_at)?;
     }
-    let expires_at = changes.expires_at.unwrap_or(present.expires_at);
     from_row(&tx.query_one(include_str!("api_keys/update.sql"), &[&id, &name, &expires_at, &scopes.names()]).await?)
 }
 
@@ -249,11 +251,17 @@ struct Made<'a> {
     mode: Mode,
     scopes: &'a [String],
     expires_at: Option<DateTime<Utc>>,
-    created_by: Option<UserId>,
+    /// By whom it is made; nobody where the installation makes it.
+    giver: Option<&'a Rights>,
 }
 
 async fn insert(tx: &Tx, organization: OrganizationId, made: &Made<'_>) -> Result<(ApiKey, String)> {
-    let Made { name, mode, scopes, expires_at, created_by } = made;
+    let Made { name, mode, scopes, expires_at, giver } = made;
+    let (person, key) = match giver {
+        Some(Rights::Person { user, .. }) => (Some(*user), None),
+        Some(Rights::Key { id, .. }) => (None, Some(*id)),
+        None => (None, None),
+    };
     let minted = mint(Kind::ApiKey(*mode), organization)?;
     let shown = &minted.text[..SHOWN_CHARACTERS];
     let row = tx
@@ -267,8 +275,9 @@ async fn insert(tx: &Tx, organization: OrganizationId, made: &Made<'_>) -> Resul
                 &minted.hash.as_slice(),
                 scopes,
                 expires_at,
-                created_by,
+                &person,
                 &mode.name(),
+                &key,
             ],
         )
         .await?;
@@ -330,13 +339,6 @@ fn mode_of(giver: &Rights) -> Mode {
     match giver {
         Rights::Key { mode, .. } => *mode,
         Rights::Person { .. } => Mode::Live,
-    }
-}
-
-fn person(giver: &Rights) -> Option<UserId> {
-    match giver {
-        Rights::Person { user, .. } => Some(*user),
-        Rights::Key { .. } => None,
     }
 }
 

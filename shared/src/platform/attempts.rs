@@ -94,10 +94,11 @@ pub async fn count_sign_up(db: &Database, keys: &KeyRing, address: IpAddr) -> Re
     counted.check(key, limit)
 }
 
-/// Counts a mail with a link that somebody asks for, to be sent to this address of theirs; returns whether it may be.
-pub async fn may_mail(tx: &Tx, keys: &KeyRing, email: &str) -> Result<bool> {
+/// Counts a mail with a link that somebody asks for, to be sent to this address of theirs; returns whether it may be. Each purpose
+/// counts by itself: whoever uses up one has the owner sent mails of that purpose, and keeps them from no other.
+pub async fn may_mail(tx: &Tx, keys: &KeyRing, purpose: &str, email: &str) -> Result<bool> {
     let limit = config::read(tx, "login").await?.number("mails_of_account")?;
-    let key = key("mail to account", &[&account(keys, email)]);
+    let key = key(&format!("mail to account: {purpose}"), &[&account(keys, email)]);
     Ok(take(tx, &[key], HOUR).await?.check(key, limit).is_ok())
 }
 

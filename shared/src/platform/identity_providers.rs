@@ -13,6 +13,8 @@ use crate::{Database, Error, Result};
 const NAME_MAXIMUM: usize = 40;
 /// Characters of what a provider calls us.
 const CLIENT_MAXIMUM: usize = 500;
+/// Characters of an issuer, as identities keep it.
+const ISSUER_MAXIMUM: usize = 500;
 
 /// A provider.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -71,6 +73,9 @@ pub(super) fn check(value: &Value) -> Result<(), &'static str> {
             return Err("each provider has a name of its own");
         }
         // This machine is open on the local stack alone, which whoever asks the provider looks at once more.
+        if provider.issuer.len() > ISSUER_MAXIMUM {
+            return Err("an issuer has 500 characters at most");
+        }
         if provider.issuer.contains('?') || Target::parse(&provider.issuer, Reach::Loopback).is_err() {
             return Err("an issuer is an https URL that everybody can reach, without query and fragment");
         }

@@ -202,8 +202,9 @@ pub async fn update(tx: &Tx, user: Option<UserId>, changes: OnboardingFields) ->
     )
     .await?;
     if completes {
-        lifecycle_mails::cancel(tx, &[Kind::OnboardingReminder]).await?;
+        // The subscription before the mails, as what Stripe tells.
         subscriptions::begin_trial(tx).await?;
+        lifecycle_mails::cancel(tx, &[Kind::OnboardingReminder]).await?;
     }
     find(tx).await
 }

@@ -61,7 +61,7 @@ pub struct Session {
 /// Opens a session of a member in the given organization, and returns it with its token, which exists nowhere else.
 /// `tx` sees the organization.
 ///
-/// Errors: [`Error::Unauthorized`] for somebody whom an administrator has disabled.
+/// Errors: [`Error::Unauthorized`] for somebody whom an administrator has disabled, or who belongs to it no more.
 pub async fn open(tx: &Tx, organization: OrganizationId, user: UserId, place: &Place) -> Result<(Session, String)> {
     let minted = mint(Kind::Session, organization)?;
     let user_agent: Option<String> =
@@ -74,7 +74,11 @@ pub async fn open(tx: &Tx, organization: OrganizationId, user: UserId, place: &P
         .await;
     match inserted {
         Ok(row) => Ok((from_row(&row)?, minted.text)),
-        Err(error) if violated_constraint(&error) == Some("sessions_user_check") => Err(Error::Unauthorized),
+        Err(error)
+            if matches!(violated_constraint(&error), Some("sessions_user_check" | "sessions_membership_fkey")) =>
+        {
+            Err(Error::Unauthorized)
+        }
         Err(error) => Err(error),
     }
 }

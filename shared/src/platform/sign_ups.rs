@@ -73,7 +73,7 @@ pub async fn sign_up(
     logins::hold_address(&tx, &chosen.email).await?;
     let present = logins::find_by_email(&tx, chosen.email.as_str()).await?;
     let user = make_account(&tx, &chosen, present.as_ref(), request_id).await?;
-    let may_mail = attempts::may_mail(&tx, entrance.keys, chosen.email.as_str()).await?;
+    let may_mail = attempts::may_mail(&tx, entrance.keys, "sign-up", chosen.email.as_str()).await?;
     // An account begins anew only together with the mail that tells of it.
     tx.mark().await?;
     begin(&tx, &chosen, present, user).await?;
@@ -142,8 +142,9 @@ pub(crate) async fn found_organization(
     request_id: Option<&str>,
 ) -> Result<()> {
     let slug = slug(name);
-    for attempt in 0..SLUGS {
-        let slug = if attempt == 0 { slug.clone() } else { format!("{slug}-{}", suffix()) };
+    for _ in 0..SLUGS {
+        // Never the name alone: whether that is taken afterwards would tell whether a sign-up has made an account.
+        let slug = format!("{slug}-{}", suffix());
         let inserted =
             tx.execute(include_str!("sign_ups/insert_organization.sql"), &[&organization, &slug, &name]).await?;
         if inserted > 0 {

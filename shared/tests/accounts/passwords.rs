@@ -118,3 +118,17 @@ async fn a_change_that_a_reset_has_overtaken_changes_nothing() {
     assert!(matches!(refused, Err(Error::Unauthorized)), "{refused:?}");
     assert!(reception.log_in(ADA, NEW).await.is_err());
 }
+
+#[tokio::test]
+async fn asking_for_mails_that_do_not_come_keeps_no_other_away() {
+    let reception = Reception::with_ada().await;
+    for _ in 0..4 {
+        // Hers is confirmed, so that nothing is sent.
+        logins::ask_for_confirmation(&reception.entrance(), ADA).await.unwrap();
+    }
+    let resets = async || reception.mails().await.iter().filter(|mail| mail.starts_with("reset_password ")).count();
+    for _ in 0..4 {
+        logins::ask_for_reset(&reception.entrance(), ADA).await.unwrap();
+    }
+    assert_eq!(resets().await, 3, "three an hour");
+}

@@ -218,6 +218,20 @@ async fn a_price_that_nobody_knows_leaves_what_was_paid_for_until_it_ends() {
 }
 
 #[tokio::test]
+async fn what_was_paid_for_is_not_kept_by_another_subscription_whose_price_nobody_knows() {
+    let office = Office::new().await;
+    office.receive(&told(&office, 0, Status::Active, "price_pro")).await;
+    let mut other = told(&office, 1, Status::Active, "price_unknown");
+    if let Fact::Subscription { id, .. } = &mut other.fact {
+        *id = "sub_other".to_owned();
+    }
+    office.receive(&other).await;
+    assert_eq!(office.plan().await, "pro");
+    office.receive(&deleted(&office, 5)).await;
+    assert_eq!(office.plan().await, "free", "whichever of the two was told first");
+}
+
+#[tokio::test]
 async fn stripe_changes_no_plan_that_somebody_gave() {
     let office = Office::new().await;
     office.give(Plan::Enterprise).await;

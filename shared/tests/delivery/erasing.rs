@@ -478,6 +478,25 @@ async fn export_and_erasure_are_complete() {
 }
 
 #[tokio::test]
+async fn what_a_workflow_was_started_with_goes_with_the_person_wherever_it_names_them() {
+    let person = Person::everywhere().await;
+    let (stage, organization) = (&person.stage, person.stage.scene.organization);
+    let sql = "insert into webhook_events (organization_id, id, type, subject_id, occurred_at, data)
+               select $1, gen_random_uuid(), 'workflow.run', $1, now(), jsonb_build_object('input', jsonb_build_object('lead', who))
+                 from unnest($2::text[]) as who";
+    let named = [person.contact.to_string(), "somebody else".to_owned()];
+    stage.scene.run(sql, &[&organization, &named.as_slice()]).await;
+    let of = "select count(*) from webhook_events where data #>> '{input,lead}' = any ($1)";
+    assert_eq!(stage.scene.number(of, &[&named.as_slice()]).await, 2);
+    let exported = person.export(200).await;
+    let ours = |event: &&Value| event["data"]["input"]["lead"].is_string();
+    assert_eq!(exported[&Section::WebhookEvents].iter().filter(ours).count(), 1);
+    person.erase().await;
+    assert_eq!(stage.scene.number(of, &[&&named[..1]]).await, 0);
+    assert_eq!(stage.scene.number(of, &[&&named[1..]]).await, 1, "nobody else's");
+}
+
+#[tokio::test]
 async fn what_comes_in_after_an_erasure_brings_nobody_back() {
     let person = Person::everywhere().await;
     let Person { stage, sent, .. } = &person;

@@ -567,6 +567,33 @@ async fn an_answer_that_is_not_recorded_says_nothing_of_the_endpoint() {
 }
 
 #[tokio::test]
+async fn a_410_that_comes_while_an_endpoint_is_being_deleted_does_not_bring_it_back() {
+    let stage = Stage::new().await;
+    let told = Told::new(&stage).await;
+    sent(&stage).await;
+    let sql = "with event as (
+                   insert into webhook_events (organization_id, id, type, subject_id, occurred_at, data, fanned_out_at)
+                   select $1, gen_random_uuid(), 'campaign.paused', $1, now(), '{}', now() from generate_series(1, 1100)
+                   returning organization_id, id
+               )
+               insert into webhook_deliveries (organization_id, id, event_id, endpoint_id, next_attempt_at)
+               select organization_id, gen_random_uuid(), id, $2, now() + interval '1 day' from event";
+    stage.scene.run(sql, &[&stage.scene.organization, &told.endpoint]).await;
+    let (db, organization, endpoint) = (stage.worker("martlet_app"), stage.scene.organization, told.endpoint);
+    let act = move || -> BoxFuture<'static, ()> {
+        let db = db.clone();
+        Box::pin(async move {
+            let tx = db.begin(organization).await.unwrap();
+            endpoints::delete(&tx, endpoint).await.unwrap();
+            tx.commit().await.unwrap();
+        })
+    };
+    assert_eq!(told.dispatch(&stage, &Meanwhile { answer: 410, act }).await.disabled, 0);
+    let sql = "select count(*) from webhook_endpoints where id = $1 and status = 'deleting'";
+    assert_eq!(stage.scene.number(sql, &[&told.endpoint]).await, 1);
+}
+
+#[tokio::test]
 async fn one_failure_does_not_end_the_turn_of_an_endpoint_that_takes_the_rest() {
     let stage = Stage::new().await;
     create(&stage, URL, None).await;

@@ -93,8 +93,7 @@ async fn erase_webhooks(tx: &Tx, person: &Person) -> Result<(u64, u64)> {
     let Person { contact, naming, messages, .. } = person;
     let messages: Vec<String> = messages.iter().map(ToString::to_string).collect();
     let ids: Vec<String> = messages.iter().cloned().chain([contact.to_string()]).collect();
-    let rows =
-        tx.query(include_str!("erasing/empty_webhook_events.sql"), &[&contact.to_string(), &messages, naming]).await?;
+    let rows = tx.query(include_str!("erasing/empty_webhook_events.sql"), &[&ids, naming]).await?;
     let events: Vec<WebhookEventId> = rows.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<_>>()?;
     tx.execute(include_str!("erasing/empty_webhook_deliveries.sql"), &[&events, naming]).await?;
     let runs = tx.execute(include_str!("erasing/empty_runs.sql"), &[&events, naming, &ids]).await?;

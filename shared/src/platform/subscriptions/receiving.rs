@@ -134,7 +134,7 @@ async fn apply(tx: &Tx, organization: OrganizationId, event: &Event) -> Result<(
     Ok(())
 }
 
-/// Brings status, plan, trial and mails in line with the subscriptions as they stand. `before` is the organization's row.
+/// Brings status, plan, trial and mails in line with the subscriptions as they stand. `before` is the row of what is shown, which is locked.
 async fn settle(tx: &Tx, organization: OrganizationId, before: &Row) -> Result<()> {
     let rows = tx.query(include_str!("receiving/list_snapshots.sql"), &[]).await?;
     let snapshots = rows.iter().map(snapshot).collect::<Result<Vec<_>>>()?;
@@ -151,8 +151,11 @@ async fn settle(tx: &Tx, organization: OrganizationId, before: &Row) -> Result<(
         tracing::error!(%organization, price, "system_config stripe.prices names no plan for what somebody pays");
     }
     // A price that nobody has told us of leaves what was paid for as it was, for whoever runs the installation to mend.
+    // Of another subscription it keeps nothing.
+    let shown: Option<&str> = before.try_get("stripe_subscription_id")?;
+    let is_the_same = old_status.is_live() && shown == Some(decisive.id.as_str());
     let kept: Option<String> = before.try_get("paid_plan")?;
-    let plan = plan.map(|rank| PLANS[rank].to_owned()).or(kept.filter(|_| old_status.is_live()));
+    let plan = plan.map(|rank| PLANS[rank].to_owned()).or(kept.filter(|_| is_the_same));
     let bought = plan.as_deref().filter(|_| status.is_live());
     tx.execute(
         include_str!("receiving/settle.sql"),
@@ -168,8 +171,9 @@ async fn settle(tx: &Tx, organization: OrganizationId, before: &Row) -> Result<(
         ],
     )
     .await?;
-    let old_plan: &str = before.try_get("plan_type")?;
-    let old_source = PlanSource::parse(before.try_get("plan_source")?)?;
+    let in_effect = tx.query_one(include_str!("receiving/lock_organization.sql"), &[&organization]).await?;
+    let old_plan: &str = in_effect.try_get("plan_type")?;
+    let old_source = PlanSource::parse(in_effect.try_get("plan_source")?)?;
     let (new_plan, new_source) = match (bought, old_source) {
         // What whoever runs the installation has given is theirs to take back.
         (_, PlanSource::Administrator) => (old_plan, old_source),

@@ -1,9 +1,9 @@
--- One that was not told yet would say nothing: its deliveries are cancelled, and none are made of it.
+-- Those that name the contact or one of their messages ($1) anywhere, or the address ($2). One that was not told yet would say nothing: its deliveries are cancelled, and none are made of it.
 with named as materialized (
     select organization_id, id
       from webhook_events
      where erased_at is null
-       and (data ->> 'contact_id' = $1 or data ->> 'message_id' = any ($2::text[]) or data::text ~* $3)
+       and (jsonb_path_exists(data, '$.** ? (@ == $ids[*])', jsonb_build_object('ids', $1::text[])) or data::text ~* $2)
      order by id
        for update
 )

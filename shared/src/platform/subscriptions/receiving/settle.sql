@@ -6,5 +6,5 @@ update subscriptions
        stripe_subscription_id = $4,
        period_ends_at = $5,
        cancels_at_period_end = $6,
-       stripe_customer_id = $7,
+       stripe_customer_id = coalesce($7, stripe_customer_id),
        trial_status = case when $8 then 'converted' else trial_status end;

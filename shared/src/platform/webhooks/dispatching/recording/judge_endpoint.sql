@@ -16,9 +16,10 @@ with judged as (
 ), changed as (
     update webhook_endpoints e
        set failing_since = d.failing_since,
-           status = case when d.reason is null then e.status else 'disabled' end,
-           disabled_reason = coalesce(e.disabled_reason, d.reason),
-           disabled_at = case when d.reason is null then e.disabled_at else coalesce(e.disabled_at, now()) end
+           -- One that is being deleted stays so.
+           status = case when d.reason is not null and e.status = 'enabled' then 'disabled' else e.status end,
+           disabled_reason = case when d.reason is not null and e.status = 'enabled' then d.reason else e.disabled_reason end,
+           disabled_at = case when d.reason is not null and e.status = 'enabled' then now() else e.disabled_at end
       from decided d
      where e.organization_id = d.organization_id
        and e.id = d.id
