@@ -69,7 +69,7 @@ pub(crate) async fn test(
     if !status.success() {
         return Ok(exit_code(status));
     }
-    let is_sound = conformance::hold(places, &stack, &conformance::Options::SHORT).await?;
+    let is_sound = conformance::hold(places, &stack, &conformance::Options::in_tests()).await?;
     Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
