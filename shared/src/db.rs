@@ -7,12 +7,13 @@
 
 pub mod migrations;
 
+use std::pin::pin;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use futures_util::future::{FutureExt as _, join_all};
-use futures_util::stream::{FuturesOrdered, StreamExt as _};
+use futures_util::stream::{FuturesOrdered, StreamExt as _, TryStreamExt as _};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Row, SimpleQueryMessage};
@@ -366,6 +367,22 @@ impl Tx {
         let client = self.client()?;
         let statement = client.prepare_cached(sql).await?;
         Ok(client.query(&statement, params).await?)
+    }
+
+    /// Runs a statement, prepared once a connection, and returns its first rows: the one with which they pass `most` bytes, as they come
+    /// from the server, is the last. What the server has beyond that is thrown away as it comes, so that no more is held than that.
+    pub async fn query_within(&self, most: usize, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
+        let client = self.client()?;
+        let statement = client.prepare_cached(sql).await?;
+        let mut stream = pin!(client.query_raw(&statement, params.iter().copied()).await?);
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        while bytes <= most
+            && let Some(row) = stream.try_next().await?
+        {
+            bytes += row.raw_size_bytes();
+            rows.push(row);
+        }
+        Ok(rows)
     }
 
     /// Runs a statement that returns exactly one row.

@@ -38,6 +38,20 @@ async fn the_statement_joined_to_begin_sees_the_tenant_and_no_other() {
 }
 
 #[tokio::test]
+async fn rows_are_read_until_they_pass_so_many_bytes_and_the_next_statement_finds_none_of_the_rest() {
+    let all = Everything::new().await;
+    let tx = all.role("martlet_app").begin(all.first).await.unwrap();
+    let sql = "select n, repeat('x', 100000) from generate_series(1, $1::int) as n";
+    for (rows, most, expected) in [(1_000, 250_000, 3), (1_000, 0, 1), (2, 250_000, 2), (0, 250_000, 0)] {
+        let read = tx.query_within(most, sql, &[&rows]).await.unwrap();
+        let numbers: Vec<i32> = read.iter().map(|row| row.get(0)).collect();
+        assert_eq!(numbers, (1..=expected).collect::<Vec<_>>(), "{rows} rows, {most} bytes");
+        assert_eq!(count_of_contacts(&tx).await, 1);
+    }
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_failing_statement_joined_to_begin_leaves_no_transaction_open() {
     let all = Everything::new().await;
     let app = all.role("martlet_app");

@@ -22,7 +22,7 @@ use shared::platform::webhooks::secrets::Secret;
 use shared::platform::webhooks::sweeping::{self, Swept};
 use shared::platform::webhooks::{EventType, Reach};
 use shared::platform::workflows::{self, NewWorkflow};
-use shared::{Error, Result, WebhookDeliveryId, WebhookEndpointId, WorkflowId};
+use shared::{Database, Error, OrganizationId, Result, Tx, WebhookDeliveryId, WebhookEndpointId, WorkflowId};
 use standardwebhooks::Webhook;
 use testkit::FakeWebhookQueue;
 use testkit::scene::wednesday_morning;
@@ -125,6 +125,26 @@ fn is_believed(secret: &Secret, post: &Post) -> bool {
         ("webhook-signature".to_owned(), post.signature.clone()),
     ]);
     theirs.verify(post.body.as_bytes(), &(&headers).try_into().unwrap()).is_ok()
+}
+
+/// So many events, of which nobody has made deliveries yet.
+async fn happen(stage: &Stage, events: i32) {
+    let sql = "insert into webhook_events (organization_id, id, type, subject_id, occurred_at, data)
+               select $1, gen_random_uuid(), 'campaign.paused', $1, now(), '{}' from generate_series(1, $2)";
+    stage.scene.run(sql, &[&stage.scene.organization, &events]).await;
+}
+
+/// So many events with a delivery to each endpoint, for tomorrow.
+async fn tell_later(stage: &Stage, events: i32, endpoints: &[WebhookEndpointId]) {
+    let sql = "with event as (
+                   insert into webhook_events (organization_id, id, type, subject_id, occurred_at, data, fanned_out_at)
+                   select $1, gen_random_uuid(), 'campaign.paused', $1, now(), '{}', now() from generate_series(1, $2)
+                   returning organization_id, id
+               )
+               insert into webhook_deliveries (organization_id, id, event_id, endpoint_id, next_attempt_at)
+               select e.organization_id, gen_random_uuid(), e.id, t.id, now() + interval '1 day'
+                 from event e cross join unnest($3::uuid[]) as t (id)";
+    stage.scene.run(sql, &[&stage.scene.organization, &events, &endpoints]).await;
 }
 
 /// How many events of each type are in the outbox.
@@ -330,13 +350,9 @@ async fn secrets_are_nowhere_in_plain() {
     stage.scene.run("delete from webhook_secrets where endpoint_id = $1", &[&told.endpoint]).await;
     stage.scene.run("update webhook_secrets set endpoint_id = $1", &[&told.endpoint]).await;
     sent(&stage).await;
-    let db = stage.worker("martlet_dispatcher");
-    let (poster, hints) = (FakePoster::answering(Ok(200), ""), FakeWebhookQueue::default());
-    let dispatcher =
-        Dispatcher { db: &db, keys: &stage.letterhead.keys, poster: &poster, queue: &hints, public_url: "" };
-    let deadline = Instant::now() + Wait::from_secs(600);
-    assert!(matches!(dispatcher.dispatch(&[stage.scene.organization], deadline).await, Err(Error::Internal(_))));
-    assert_eq!(poster.posts().len(), 0);
+    let poster = FakePoster::answering(Ok(200), "");
+    let done = told.dispatch(&stage, &poster).await;
+    assert_eq!((done.delivered, done.put_off, poster.posts().len()), (0, 1, 0));
 }
 
 #[tokio::test]
@@ -357,7 +373,7 @@ async fn what_is_not_taken_is_tried_again_for_a_day_under_the_same_id() {
         assert_eq!(told.dispatch(&stage, &poster).await, Dispatched::default());
         let wait = "select extract(epoch from next_attempt_at - now())::float8 from webhook_deliveries";
         waits.extend(stage.scene.rows(wait, &[]).await[0].get::<_, Option<f64>>(0));
-        stage.scene.run("update webhook_deliveries set next_attempt_at = now() where state = 'pending'", &[]).await;
+        make_due(&stage).await;
     }
     ids.dedup();
     assert_eq!(ids.len(), 1);
@@ -436,10 +452,13 @@ async fn find(stage: &Stage, endpoint: WebhookEndpointId) -> Endpoint {
 
 async fn update(stage: &Stage, endpoint: WebhookEndpointId, fields: Value) -> Endpoint {
     let tx = stage.worker("martlet_app").begin(stage.scene.organization).await.unwrap();
-    let fields = serde_json::from_value(fields).unwrap();
-    let updated = endpoints::update(&tx, Reach::Public, endpoint, fields).await.unwrap();
+    let updated = update_in(&tx, endpoint, fields).await;
     tx.commit().await.unwrap();
     updated
+}
+
+async fn update_in(tx: &Tx, endpoint: WebhookEndpointId, fields: Value) -> Endpoint {
+    endpoints::update(tx, Reach::Public, endpoint, serde_json::from_value(fields).unwrap()).await.unwrap()
 }
 
 #[tokio::test]
@@ -504,16 +523,32 @@ async fn another_address_does_not_inherit_the_failures_of_the_one_before() {
     assert_eq!(workflow.failing_since, None);
 }
 
-/// A way out on which something happens before the answer comes.
+/// A way out on which somebody does something before the answer comes.
 struct Meanwhile<F> {
+    db: Database,
+    organization: OrganizationId,
     answer: u16,
     act: F,
 }
 
-impl<F: Fn() -> BoxFuture<'static, ()> + Send + Sync> Poster for Meanwhile<F> {
+impl<F> Meanwhile<F>
+where
+    F: for<'t> Fn(&'t Tx) -> BoxFuture<'t, ()> + Send + Sync,
+{
+    fn new(stage: &Stage, answer: u16, act: F) -> Self {
+        Self { db: stage.scene.db.app(), organization: stage.scene.organization, answer, act }
+    }
+}
+
+impl<F> Poster for Meanwhile<F>
+where
+    F: for<'t> Fn(&'t Tx) -> BoxFuture<'t, ()> + Send + Sync,
+{
     fn post<'a>(&'a self, _post: &'a Post) -> BoxFuture<'a, Answer> {
         Box::pin(async move {
-            (self.act)().await;
+            let tx = self.db.begin(self.organization).await.unwrap();
+            (self.act)(&tx).await;
+            tx.commit().await.unwrap();
             Answer { outcome: Ok(self.answer), body: None, took: Wait::ZERO }
         })
     }
@@ -524,17 +559,13 @@ async fn a_late_410_of_the_address_before_disables_nobody_and_loses_nothing() {
     let stage = Stage::new().await;
     let told = Told::new(&stage).await;
     sent(&stage).await;
-    let (db, organization, endpoint) = (stage.worker("martlet_app"), stage.scene.organization, told.endpoint);
-    let act = move || -> BoxFuture<'static, ()> {
-        let db = db.clone();
+    let endpoint = told.endpoint;
+    let moved = Meanwhile::new(&stage, 410, move |tx| {
         Box::pin(async move {
-            let tx = db.begin(organization).await.unwrap();
-            let fields = serde_json::from_value(json!({"url": "https://new.example.com/"})).unwrap();
-            endpoints::update(&tx, Reach::Public, endpoint, fields).await.unwrap();
-            tx.commit().await.unwrap();
+            update_in(tx, endpoint, json!({"url": "https://new.example.com/"})).await;
         })
-    };
-    let done = told.dispatch(&stage, &Meanwhile { answer: 410, act }).await;
+    });
+    let done = told.dispatch(&stage, &moved).await;
     assert_eq!((done.put_off, done.failed, done.disabled), (1, 0, 0));
     let found = find(&stage, endpoint).await;
     assert_eq!((found.status, found.failing_since), (Status::Enabled, None));
@@ -549,19 +580,15 @@ async fn an_answer_that_is_not_recorded_says_nothing_of_the_endpoint() {
     let stage = Stage::new().await;
     let told = Told::new(&stage).await;
     sent(&stage).await;
-    let (db, organization, endpoint) = (stage.worker("martlet_app"), stage.scene.organization, told.endpoint);
-    let act = move || -> BoxFuture<'static, ()> {
-        let db = db.clone();
+    let endpoint = told.endpoint;
+    let disabled_and_enabled = Meanwhile::new(&stage, 410, move |tx| {
         Box::pin(async move {
-            let tx = db.begin(organization).await.unwrap();
             for status in ["disabled", "enabled"] {
-                let fields = serde_json::from_value(json!({"status": status})).unwrap();
-                endpoints::update(&tx, Reach::Public, endpoint, fields).await.unwrap();
+                update_in(tx, endpoint, json!({"status": status})).await;
             }
-            tx.commit().await.unwrap();
         })
-    };
-    let done = told.dispatch(&stage, &Meanwhile { answer: 410, act }).await;
+    });
+    let done = told.dispatch(&stage, &disabled_and_enabled).await;
     assert_eq!((done.failed, done.disabled), (0, 0), "what was cancelled meanwhile is nobody's failure");
     assert_eq!(find(&stage, endpoint).await.status, Status::Enabled);
 }
@@ -571,35 +598,44 @@ async fn a_410_that_comes_while_an_endpoint_is_being_deleted_does_not_bring_it_b
     let stage = Stage::new().await;
     let told = Told::new(&stage).await;
     sent(&stage).await;
-    let sql = "with event as (
-                   insert into webhook_events (organization_id, id, type, subject_id, occurred_at, data, fanned_out_at)
-                   select $1, gen_random_uuid(), 'campaign.paused', $1, now(), '{}', now() from generate_series(1, 1100)
-                   returning organization_id, id
-               )
-               insert into webhook_deliveries (organization_id, id, event_id, endpoint_id, next_attempt_at)
-               select organization_id, gen_random_uuid(), id, $2, now() + interval '1 day' from event";
-    stage.scene.run(sql, &[&stage.scene.organization, &told.endpoint]).await;
-    let (db, organization, endpoint) = (stage.worker("martlet_app"), stage.scene.organization, told.endpoint);
-    let act = move || -> BoxFuture<'static, ()> {
-        let db = db.clone();
-        Box::pin(async move {
-            let tx = db.begin(organization).await.unwrap();
-            endpoints::delete(&tx, endpoint).await.unwrap();
-            tx.commit().await.unwrap();
-        })
-    };
-    assert_eq!(told.dispatch(&stage, &Meanwhile { answer: 410, act }).await.disabled, 0);
+    tell_later(&stage, 1_100, &[told.endpoint]).await;
+    let endpoint = told.endpoint;
+    let deleted =
+        Meanwhile::new(&stage, 410, move |tx| Box::pin(async move { endpoints::delete(tx, endpoint).await.unwrap() }));
+    assert_eq!(told.dispatch(&stage, &deleted).await.disabled, 0);
     let sql = "select count(*) from webhook_endpoints where id = $1 and status = 'deleting'";
     assert_eq!(stage.scene.number(sql, &[&told.endpoint]).await, 1);
+}
+
+#[tokio::test]
+async fn an_endpoint_whose_secret_cannot_be_opened_fails_by_itself_until_it_has_a_new_one() {
+    let stage = Stage::new().await;
+    let (broken, _) = create(&stage, "https://broken.example.com/", None).await;
+    create(&stage, URL, None).await;
+    happen(&stage, 2).await;
+    let sql = "update webhook_secrets set sealed = decode(repeat('00', 60), 'hex') where endpoint_id = $1";
+    stage.scene.run(sql, &[&broken]).await;
+    let poster = FakePoster::answering(Ok(200), "");
+    let done = dispatch(&stage, &poster, &FakeWebhookQueue::default()).await;
+    assert_eq!((done.delivered, done.put_off), (2, 2), "the others are told as ever");
+    assert!(poster.posts().iter().all(|post| post.url == URL), "nothing goes out unsigned");
+    assert!(find(&stage, broken).await.failing_since.is_some());
+    let tx = stage.worker("martlet_app").begin(stage.scene.organization).await.unwrap();
+    let filter = Filter { state: Some(State::Pending), ..Filter::default() };
+    let waiting = deliveries::list(&tx, &filter, None, 10).await.unwrap();
+    assert_eq!(waiting.len(), 2);
+    assert!(waiting.iter().all(|one| one.error.as_deref() == Some("secret_unreadable")), "{waiting:?}");
+    endpoints::rotate_secret(&tx, &stage.letterhead.keys, broken).await.unwrap();
+    tx.commit().await.unwrap();
+    make_due(&stage).await;
+    assert_eq!(dispatch(&stage, &poster, &FakeWebhookQueue::default()).await.delivered, 2);
 }
 
 #[tokio::test]
 async fn one_failure_does_not_end_the_turn_of_an_endpoint_that_takes_the_rest() {
     let stage = Stage::new().await;
     create(&stage, URL, None).await;
-    let sql = "insert into webhook_events (organization_id, id, type, subject_id, occurred_at, data)
-               select $1, gen_random_uuid(), 'campaign.paused', $1, now(), '{}' from generate_series(1, 20)";
-    stage.scene.run(sql, &[&stage.scene.organization]).await;
+    happen(&stage, 20).await;
     let poster = FakePoster::answering(Ok(200), "");
     poster.next.lock().unwrap().extend([Ok(500), Ok(200), Ok(200), Ok(200), Ok(200), Ok(500)]);
     let done = dispatch(&stage, &poster, &FakeWebhookQueue::default()).await;
@@ -726,9 +762,7 @@ async fn one_slow_endpoint_holds_nobody_else_up() {
     create(&stage, slow, None).await;
     create(&stage, URL, None).await;
     // Three turns of each.
-    let sql = "insert into webhook_events (organization_id, id, type, subject_id, occurred_at, data)
-               select $1, gen_random_uuid(), 'campaign.paused', $1, now(), '{}' from generate_series(1, 15)";
-    stage.scene.run(sql, &[&stage.scene.organization]).await;
+    happen(&stage, 15).await;
     let (poster, hints) = (
         HeldPoster { held: slow, others: Semaphore::new(0), released: Semaphore::new(0) },
         FakeWebhookQueue::default(),
@@ -876,16 +910,7 @@ async fn what_still_waits_is_not_swept_without_a_word() {
 async fn an_endpoint_with_more_than_a_request_deletes_is_gone_at_once_and_deleted_later() {
     let stage = Stage::new().await;
     let told = Told::new(&stage).await;
-    let sql = "with event as (
-                   insert into webhook_events (organization_id, id, type, subject_id, occurred_at, data, fanned_out_at)
-                   select $1, gen_random_uuid(), 'campaign.paused', $1, now(), '{}', now() from generate_series(1, 1200)
-                   returning organization_id, id
-               )
-               insert into webhook_deliveries (organization_id, id, event_id, endpoint_id)
-               select e.organization_id, gen_random_uuid(), e.id, t.id
-                 from event e cross join unnest($2::uuid[]) as t (id)";
-    let endpoints = [told.endpoint, WebhookEndpointId(told.workflow.0)];
-    stage.scene.run(sql, &[&stage.scene.organization, &endpoints.as_slice()]).await;
+    tell_later(&stage, 1_200, &[told.endpoint, WebhookEndpointId(told.workflow.0)]).await;
     let sql = "insert into workflow_runs (organization_id, id, workflow_id, workflow_name, execution_id, trigger_source, event_id, started_at)
                select $1, id, $2, 'Answer leads', id::text, 'webhook', id, now() from webhook_events";
     stage.scene.run(sql, &[&stage.scene.organization, &told.workflow]).await;
@@ -977,7 +1002,7 @@ async fn what_has_waited_for_an_erased_person_is_never_told() {
     let erased = shared::audience::personal_data::erase(&tx, &stage.letterhead.keys, contact).await.unwrap();
     assert_eq!(erased.webhook_events, 2);
     tx.commit().await.unwrap();
-    stage.scene.run("update webhook_deliveries set next_attempt_at = now() where state = 'pending'", &[]).await;
+    make_due(&stage).await;
     let poster = FakePoster::answering(Ok(200), "");
     assert_eq!(told.dispatch(&stage, &poster).await, Dispatched::default());
     let row = "select state, error, answer_body from webhook_deliveries";

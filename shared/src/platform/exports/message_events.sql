@@ -1,13 +1,8 @@
 -- Those of the installation's own mails are left out with them.
-select page.place, page.row
-  from (select array[x.id::text] as place, texts.row,
-               sum(octet_length(texts.row)) over (order by x.id) - octet_length(texts.row) as bytes_before
-          from (select e.*
-                  from message_events e
-                 where e.id > coalesce(($1::text[])[1]::uuid, '00000000-0000-0000-0000-000000000000')
-                   and not exists (select from messages m where m.id = e.message_id and m.kind = 'system')
-                 order by e.id
-                 limit $2) as x
-         cross join lateral (select row_to_json(x)::text as row offset 0) as texts) as page
- where page.bytes_before < $3::bigint
- order by page.bytes_before;
+select array[x.id::text] as place, row_to_json(x)::text as row
+  from (select e.*
+          from message_events e
+         where e.id > coalesce(($1::text[])[1]::uuid, '00000000-0000-0000-0000-000000000000')
+           and not exists (select from messages m where m.id = e.message_id and m.kind = 'system')
+         order by e.id
+         limit $2) as x;

@@ -1,4 +1,2 @@
--- One row, whatever it weighs.
 select array[x.organization_id::text] as place, row_to_json(x)::text as row
-  from (select * from subscriptions where $1::text[] is null limit $2) as x
- where $3::bigint > 0;
+  from (select * from subscriptions where $1::text[] is null limit $2) as x;

@@ -74,18 +74,25 @@ pub(crate) async fn rotate(tx: &Tx, keys: &KeyRing, endpoint: WebhookEndpointId)
     create(tx, keys, endpoint).await
 }
 
-/// Those of the rows of `read.sql`, the newest first.
+/// Those of the rows of `read.sql`, the newest first. One that can't be opened is passed over and logged: beside it a new one
+/// still signs, and an endpoint that has none left is to be told nothing rather than to hold up everybody else.
 pub(crate) fn open(
     keys: &KeyRing,
     organization: OrganizationId,
     endpoint: WebhookEndpointId,
     rows: &[Row],
-) -> Result<Vec<Secret>> {
+) -> Vec<Secret> {
+    let open = |row: &Row| {
+        let number = u8::try_from(row.try_get::<_, i16>("key_number")?).map_err(Error::internal)?;
+        keys.open_secret(&[organization.0, endpoint.0], number, row.try_get("sealed")?).map(Secret)
+    };
     rows.iter()
-        .map(|row| {
-            let number = row.try_get::<_, i16>("key_number")?;
-            let number = u8::try_from(number).map_err(Error::internal)?;
-            keys.open_secret(&[organization.0, endpoint.0], number, row.try_get("sealed")?).map(Secret)
+        .filter_map(|row| {
+            open(row)
+                .inspect_err(
+                    |error| tracing::error!(%organization, endpoint_id = %endpoint, %error, "a secret can't be opened"),
+                )
+                .ok()
         })
         .collect()
 }

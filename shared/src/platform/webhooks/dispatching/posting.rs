@@ -97,6 +97,8 @@ pub enum Failure {
     TimedOut,
     /// There was no connection, none to whom the certificate belongs, or it broke.
     NoConnection,
+    /// Nothing was posted: what it would be signed with can't be opened, which a new secret mends.
+    SecretUnreadable,
 }
 
 impl Failure {
@@ -107,6 +109,7 @@ impl Failure {
             Self::AddressNotPublic => "address_not_public",
             Self::TimedOut => "timed_out",
             Self::NoConnection => "no_connection",
+            Self::SecretUnreadable => "secret_unreadable",
         }
     }
 }

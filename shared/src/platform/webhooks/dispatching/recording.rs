@@ -91,7 +91,7 @@ struct Attempt<'a> {
 
 impl<'a> Attempt<'a> {
     fn new(claimed: &'a Claimed, answer: &'a Answer, address: Option<&str>) -> Self {
-        let is_current = address == Some(claimed.post.url.as_str());
+        let is_current = address == Some(claimed.url.as_str());
         let ends = answer.is_taken() || (answer.is_gone() && is_current);
         let wait = claimed.wait().filter(|_| !ends);
         let state = match wait {
