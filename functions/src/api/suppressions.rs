@@ -47,7 +47,8 @@ pub fn router(suppressions: Suppressions) -> Router {
     routes(Router::new()).with_state(suppressions)
 }
 
-/// The newest suppressions first; filtered by `reason`, `email`, `campaign_id`, `scope`, `from` and `to`.
+/// The newest suppressions first; filtered by `reason`, `email`, `domain`, `campaign_id`, `list_id`, `scope`,
+/// `from` and `to`.
 async fn list(
     caller: Caller,
     State(keys): State<Keys>,
@@ -59,14 +60,14 @@ async fn list(
     Ok(Json(page.page(rows, |suppression| suppression.id.0)))
 }
 
-/// Suppresses an address; one that is suppressed so already is answered as it is.
+/// Suppresses an address or a domain; one that is suppressed so already is answered as it is.
 async fn create(
     caller: Caller,
     Body(new): Body<NewSuppression>,
 ) -> ApiResult<Either<Created<Suppression>, Json<Suppression>>> {
     let (suppression, is_new) = suppressions::create(&caller.tx, new).await?;
     if is_new {
-        let details = json!({"reason": suppression.reason, "campaign_id": suppression.campaign_id});
+        let details = json!({"reason": suppression.reason, "campaign_id": suppression.campaign_id, "list_id": suppression.list_id});
         caller.record("suppression.created", suppression.id.0, &details).await?;
     }
     caller.commit().await?;
@@ -101,7 +102,7 @@ async fn lift(
 ) -> ApiResult<NoContent> {
     let confirmation = if lifting.confirm { Confirmation::Given } else { Confirmation::Missing };
     let lifted = suppressions::lift(&caller.tx, &keys, id, confirmation).await?;
-    let details = json!({"reason": lifted.reason, "campaign_id": lifted.campaign_id});
+    let details = json!({"reason": lifted.reason, "campaign_id": lifted.campaign_id, "list_id": lifted.list_id});
     caller.record("suppression.lifted", id.0, &details).await?;
     caller.commit().await?;
     Ok(NoContent)
@@ -122,7 +123,7 @@ struct Entries {
     entries: Vec<Given>,
 }
 
-/// Suppresses a list of addresses, as JSON or as CSV; what can't be read is told line by line.
+/// Suppresses a list of addresses and domains, as JSON or as CSV; what can't be read is told line by line.
 async fn import(caller: Caller, State(keys): State<Keys>, body: JsonOrCsv<Entries>) -> ApiResult<Json<Imported>> {
     let lines = match body {
         JsonOrCsv::Json(Entries { entries }) => Lines::from_entries(entries),

@@ -89,17 +89,54 @@ async fn a_suppression_stops_people_and_lifting_it_enrolls_nobody() {
 }
 
 #[tokio::test]
+async fn a_domain_is_suppressed_once_for_all_campaigns_and_once_for_a_list_s() {
+    let app = App::new().await;
+    let sender = app.scene.sender(1, 100, 0).await;
+    app.scene.running_campaign(1, &[sender], 1, 100).await;
+    let list: shared::ListId = app.scene.rows("select id from lists", &[]).await[0].get(0);
+    let post = async |body| app.send(router(&app), Method::POST, "/v1/suppressions", Some(body)).await;
+    let everywhere = post(json!({"domain": "@Competitor.test", "note": "theirs"})).await.expect(201);
+    assert_eq!((everywhere.text("/domain"), &everywhere.body["email"]), ("competitor.test", &json!(null)));
+    assert_eq!(post(json!({"domain": "competitor.test"})).await.expect(200).body, everywhere.body);
+    let for_list = post(json!({"domain": "competitor.test", "list_id": list})).await.expect(201);
+    assert_eq!(for_list.text("/list_id"), list.to_string());
+    let both = json!({"domain": "competitor.test", "list_id": list, "campaign_id": shared::CampaignId::fresh()});
+    assert_eq!(post(both).await.expect(422).text("/errors/0/code"), "two_scopes");
+    for (query, count) in [
+        ("domain=COMPETITOR.test", 2),
+        ("domain=other.test", 0),
+        ("domain=%00", 0),
+        ("email=a@competitor.test", 0),
+        ("scope=list", 1),
+        ("scope=organization", 1),
+        ("scope=campaign", 0),
+        (&format!("list_id={list}"), 1),
+    ] {
+        let path = format!("/v1/suppressions?{query}");
+        let listed = app.send(router(&app), Method::GET, &path, None).await.expect(200);
+        assert_eq!(listed.body["data"].as_array().unwrap().len(), count, "{query}");
+    }
+    let forget = format!("/v1/suppressions/{}/forget", everywhere.text("/id"));
+    let refused = app.send(router(&app), Method::POST, &forget, None).await.expect(409);
+    assert_eq!(refused.text("/code"), "not_an_address");
+}
+
+#[tokio::test]
 async fn what_is_no_suppression_is_refused() {
     let app = App::new().await;
     for (body, field) in [
         (json!({"email": "nobody"}), "email"),
         (json!({"email": "a@people.test", "note": "x".repeat(201)}), "note"),
         (json!({"email": "a@people.test", "campaign_id": shared::CampaignId::fresh()}), "campaign_id"),
+        (json!({"email": "a@people.test", "list_id": shared::ListId::fresh()}), "list_id"),
+        (json!({"email": "a@people.test", "domain": "people.test"}), "email"),
+        (json!({"domain": "no domain"}), "domain"),
+        (json!({}), "email"),
     ] {
         let refused = app.send(router(&app), Method::POST, "/v1/suppressions", Some(body)).await.expect(422);
         assert_eq!(refused.text("/errors/0/field"), field);
     }
-    for body in [json!({}), json!({"email": "a@people.test", "reason": "odd"}), json!({"email": 1})] {
+    for body in [json!({"email": "a@people.test", "reason": "odd"}), json!({"email": 1})] {
         app.send(router(&app), Method::POST, "/v1/suppressions", Some(body)).await.expect(422);
     }
     for query in ["scope=all", "from=yesterday", "campaign_id=x", "unknown=1"] {

@@ -1,4 +1,5 @@
-//! Addresses that must not be written to. A suppression is keyed by the address: it outlives the contact and its re-import.
+//! Addresses and domains that must not be written to, by everybody in the organization, by one campaign or by those that write to
+//! one list. A suppression is keyed by the address: it outlives the contact and its re-import.
 //!
 //! It can outlive the address itself: [`forget`] puts a keyed hash in its place, which the sender looks for as well.
 
@@ -15,12 +16,13 @@ use tokio_postgres::types::ToSql;
 
 pub use self::exporting::to_csv;
 pub use self::importing::{Given, Imported, LineError, Lines, import};
+use super::email_address::EmailAddress;
 use super::personal_data;
 use crate::delivery::gates::{self, Gate};
 use crate::delivery::stopping::{self, Scope, Stop};
 use crate::delivery::tokens::{AddressHash, KeyRing};
 use crate::fields::Fields;
-use crate::{CampaignId, ContactId, Error, MessageId, OrganizationId, Result, SuppressionId, Tx};
+use crate::{CampaignId, ContactId, Error, ListId, MessageId, OrganizationId, Result, SuppressionId, Tx};
 
 /// Characters of a note; the same bound as the column's.
 const NOTE_MAXIMUM: usize = 200;
@@ -92,12 +94,16 @@ impl Reason {
 pub struct Suppression {
     /// Its id.
     pub id: SuppressionId,
-    /// The address in lower case; null once it is forgotten.
+    /// The address in lower case; null once it is forgotten, and for a domain.
     pub email: Option<String>,
     /// What stands in place of a forgotten address.
     pub email_hash: Option<String>,
+    /// The domain whose addresses are all meant.
+    pub domain: Option<String>,
     /// The campaign that it is about; null for all of them.
     pub campaign_id: Option<CampaignId>,
+    /// The list whose campaigns it is about; null for all of them.
+    pub list_id: Option<ListId>,
     /// Why.
     pub reason: Reason,
     /// What the organization noted.
@@ -117,6 +123,18 @@ pub enum Reach {
     Organization,
     /// One campaign each.
     Campaign,
+    /// The campaigns of one list each.
+    List,
+}
+
+impl Reach {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Organization => "organization",
+            Self::Campaign => "campaign",
+            Self::List => "list",
+        }
+    }
 }
 
 /// Which suppressions a list shows.
@@ -127,9 +145,13 @@ pub struct Filter {
     pub reason: Option<Reason>,
     /// Of one address, whatever its case, forgotten or not.
     pub email: Option<String>,
+    /// Of one domain as a whole.
+    pub domain: Option<String>,
     /// For one campaign alone.
     pub campaign_id: Option<CampaignId>,
-    /// For all campaigns, or for one each.
+    /// For the campaigns of one list.
+    pub list_id: Option<ListId>,
+    /// For all campaigns, for one each, or for those of one list each.
     pub scope: Option<Reach>,
     /// Made at this time or later.
     pub from: Option<DateTime<Utc>>,
@@ -138,14 +160,18 @@ pub struct Filter {
 }
 
 /// A suppression as a caller gives it, not checked yet.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewSuppression {
-    /// The address.
+    /// The address. This or the domain.
     #[schemars(email)]
-    pub email: String,
+    pub email: Option<String>,
+    /// The domain whose addresses are all meant; those of the domains below it are not.
+    pub domain: Option<String>,
     /// The campaign that it is about; absent for all of them.
     pub campaign_id: Option<CampaignId>,
+    /// The list whose campaigns it is about; absent for all of them.
+    pub list_id: Option<ListId>,
     /// Why.
     #[serde(default)]
     pub reason: Reason,
@@ -157,33 +183,107 @@ pub struct NewSuppression {
 /// What is to be suppressed, checked.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
-    address: Address,
-    campaign: Option<CampaignId>,
+    whom: Whom,
+    within: Within,
     reason: Reason,
     note: Option<String>,
 }
 
-/// An address, as far as it is known.
+/// Who is not written to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Address {
-    /// In lower case.
-    Known(String),
-    /// Only to be recognized.
+enum Whom {
+    /// An address in lower case.
+    Address(String),
+    /// An address that can only be recognized.
     Forgotten(AddressHash),
+    /// Everybody at a domain.
+    Domain(String),
 }
 
-impl Address {
-    fn known(&self) -> Option<&str> {
-        match self {
-            Self::Known(email_lower) => Some(email_lower),
-            Self::Forgotten(_) => None,
-        }
+impl Whom {
+    fn address(&self) -> Option<&str> {
+        if let Self::Address(email_lower) = self { Some(email_lower) } else { None }
     }
 
     fn hash(&self) -> Option<&AddressHash> {
-        match self {
-            Self::Known(_) => None,
-            Self::Forgotten(hash) => Some(hash),
+        if let Self::Forgotten(hash) = self { Some(hash) } else { None }
+    }
+
+    fn domain(&self) -> Option<&str> {
+        if let Self::Domain(domain) = self { Some(domain) } else { None }
+    }
+
+    /// Reads the name of a domain as addresses have it, also one with the `@` or `*@` that other systems put in front.
+    fn parse_domain(text: &str) -> Result<Self, (&'static str, &'static str)> {
+        let name = text.trim();
+        let name = name.strip_prefix('*').unwrap_or(name);
+        let name = name.strip_prefix('@').unwrap_or(name);
+        // Every domain that takes mail has this address (RFC 5321 section 4.5.1), so one parser serves for both.
+        let address = EmailAddress::parse(&format!("postmaster@{name}")).ok().filter(|_| !name.contains('@'));
+        match address {
+            Some(address) => Ok(Self::Domain(address.domain().to_owned())),
+            None => Err(("invalid_domain", "this is not the name of a domain that addresses can have")),
+        }
+    }
+}
+
+/// Which campaigns do not write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Within {
+    /// None of them.
+    Organization,
+    /// This one.
+    Campaign(CampaignId),
+    /// Those that write to this list.
+    List(ListId),
+}
+
+impl Within {
+    fn campaign(self) -> Option<CampaignId> {
+        if let Self::Campaign(id) = self { Some(id) } else { None }
+    }
+
+    fn list(self) -> Option<ListId> {
+        if let Self::List(id) = self { Some(id) } else { None }
+    }
+}
+
+/// The campaigns and lists that an organization has, of those that are named.
+struct Known {
+    campaigns: BTreeSet<CampaignId>,
+    lists: BTreeSet<ListId>,
+}
+
+impl Known {
+    async fn read(
+        tx: &Tx,
+        campaigns: impl IntoIterator<Item = CampaignId>,
+        lists: impl IntoIterator<Item = ListId>,
+    ) -> Result<Self> {
+        let (campaigns, lists): (Vec<_>, Vec<_>) = (Vec::from_iter(campaigns), Vec::from_iter(lists));
+        let campaigns = tx.query(include_str!("suppressions/known_campaigns.sql"), &[&campaigns]).await?;
+        let lists = tx.query(include_str!("suppressions/known_lists.sql"), &[&lists]).await?;
+        Ok(Self {
+            campaigns: campaigns.iter().map(|row| Ok(row.try_get("id")?)).collect::<Result<_>>()?,
+            lists: lists.iter().map(|row| Ok(row.try_get("id")?)).collect::<Result<_>>()?,
+        })
+    }
+
+    /// Which campaigns a suppression is for; or the field that is wrong, the code and what a person reads.
+    fn within(
+        &self,
+        campaign: Option<CampaignId>,
+        list: Option<ListId>,
+    ) -> Result<Within, (&'static str, &'static str, &'static str)> {
+        match (campaign, list) {
+            (None, None) => Ok(Within::Organization),
+            (Some(id), None) if self.campaigns.contains(&id) => Ok(Within::Campaign(id)),
+            (None, Some(id)) if self.lists.contains(&id) => Ok(Within::List(id)),
+            (Some(_), None) => Err(("campaign_id", "unknown_campaign", "there is no such campaign")),
+            (None, Some(_)) => Err(("list_id", "unknown_list", "there is no such list")),
+            (Some(_), Some(_)) => {
+                Err(("list_id", "two_scopes", "a suppression is about a campaign or about a list, not about both"))
+            }
         }
     }
 }
@@ -212,23 +312,42 @@ pub async fn add(
     Ok(added > 0)
 }
 
-/// Suppresses an address, stops its person and takes back what is queued. True beside it when it was not suppressed so
-/// before; otherwise the suppression there is stays as it was.
+/// Suppresses an address, stops its person and takes back what is queued; or a domain, whose people are stopped when their turn
+/// comes. True beside it when it was not suppressed so before; otherwise the suppression there is stays as it was.
 ///
-/// Errors: [`Error::Invalid`] (`email`, `note`, `campaign_id` with `unknown_campaign`).
+/// Errors: [`Error::Invalid`] (`email`, `domain`, `note`, `campaign_id` with `unknown_campaign`, `list_id` with `unknown_list` or
+/// `two_scopes`).
 pub async fn create(tx: &Tx, given: NewSuppression) -> Result<(Suppression, bool)> {
     let mut fields = Fields::default();
-    let email = fields.email("email", &given.email);
+    let whom = match (&given.email, &given.domain) {
+        (Some(email), None) => fields.email("email", email).map(|email| Whom::Address(email.lower())),
+        (None, Some(domain)) => match Whom::parse_domain(domain) {
+            Ok(whom) => Some(whom),
+            Err((code, message)) => {
+                fields.refuse("domain", code, message);
+                None
+            }
+        },
+        _ => {
+            fields.refuse("email", "required", "a suppression is of an email or of a domain");
+            None
+        }
+    };
     let note = fields.line("note", given.note.as_deref(), NOTE_MAXIMUM);
-    if known_campaigns(tx, given.campaign_id).await?.len() != usize::from(given.campaign_id.is_some()) {
-        fields.refuse("campaign_id", "unknown_campaign", "there is no such campaign");
+    let known = Known::read(tx, given.campaign_id, given.list_id).await?;
+    let within = known.within(given.campaign_id, given.list_id);
+    if let Err((field, code, message)) = within {
+        fields.refuse(field, code, message);
     }
     fields.finish()?;
-    let Some(email) = email else { return Err(Error::internal("an address was neither read nor refused")) };
-    let (address, campaign) = (email.lower(), given.campaign_id);
-    let entry = Entry { address: Address::Known(address.clone()), campaign, reason: given.reason, note };
-    let added = suppress(tx, &[entry]).await?;
-    let row = tx.query_one(include_str!("suppressions/find_by_address.sql"), &[&address, &campaign]).await?;
+    let (Some(whom), Ok(within)) = (whom, within) else {
+        return Err(Error::internal("a suppression was neither read nor refused"));
+    };
+    let entry = Entry { whom, within, reason: given.reason, note };
+    let added = suppress(tx, std::slice::from_ref(&entry)).await?;
+    let same: [&(dyn ToSql + Sync); 4] =
+        [&entry.whom.address(), &entry.whom.domain(), &within.campaign(), &within.list()];
+    let row = tx.query_one(include_str!("suppressions/find_same.sql"), &same).await?;
     Ok((from_row(&row)?, added > 0))
 }
 
@@ -254,9 +373,23 @@ pub async fn list(
     }
     let hashes = email.as_deref().map(|email| hashes(tx, keys, email)).transpose()?;
     let reason = filter.reason.map(Reason::name);
-    let is_everywhere = filter.scope.map(|reach| reach == Reach::Organization);
-    let params: [&(dyn ToSql + Sync); 9] =
-        [&before, &limit, &reason, &email, &hashes, &filter.campaign_id, &is_everywhere, &filter.from, &filter.to];
+    let domain = match filter.domain.as_deref().map(Whom::parse_domain) {
+        Some(Err(_)) => return Ok(Vec::new()),
+        domain => domain.and_then(Result::ok),
+    };
+    let params: [&(dyn ToSql + Sync); 11] = [
+        &before,
+        &limit,
+        &reason,
+        &email,
+        &hashes,
+        &domain.as_ref().and_then(Whom::domain),
+        &filter.campaign_id,
+        &filter.list_id,
+        &filter.scope.map(Reach::name),
+        &filter.from,
+        &filter.to,
+    ];
     tx.query(include_str!("suppressions/list.sql"), &params).await?.iter().map(from_row).collect()
 }
 
@@ -285,7 +418,7 @@ pub async fn lift(tx: &Tx, keys: &KeyRing, id: SuppressionId, confirmation: Conf
     if tx.execute(include_str!("suppressions/delete.sql"), &[&id]).await? == 0 {
         return Err(not_found());
     }
-    if let (Some(email), None) = (&lifted.email, lifted.campaign_id) {
+    if let (Some(email), None, None) = (&lifted.email, lifted.campaign_id, lifted.list_id) {
         tx.execute(include_str!("suppressions/reopen_contacts.sql"), &[email, &hashes(tx, keys, email)?]).await?;
     }
     Ok(lifted)
@@ -295,11 +428,14 @@ pub async fn lift(tx: &Tx, keys: &KeyRing, id: SuppressionId, confirmation: Conf
 /// the address was forgotten before, that suppression stays and this one goes, unless this one alone takes a second word to
 /// be lifted. Doing it twice does it once.
 ///
-/// Errors: [`Error::NotFound`].
+/// Errors: [`Error::NotFound`], [`Error::Conflict`] (`not_an_address`) for a domain, which is nobody's own.
 pub async fn forget(tx: &Tx, keys: &KeyRing, id: SuppressionId) -> Result<Suppression> {
     let suppression = read(tx, include_str!("suppressions/lock.sql"), id).await?;
+    if suppression.domain.is_some() {
+        return Err(Error::conflict("not_an_address", "a domain is nobody's address; lift the suppression instead"));
+    }
     let Some(email) = &suppression.email else { return Ok(suppression) };
-    let known: [&(dyn ToSql + Sync); 2] = [&hashes(tx, keys, email)?, &suppression.campaign_id];
+    let known: [&(dyn ToSql + Sync); 3] = [&hashes(tx, keys, email)?, &suppression.campaign_id, &suppression.list_id];
     if let Some(row) = tx.query_opt(include_str!("suppressions/find_forgotten.sql"), &known).await? {
         let forgotten = from_row(&row)?;
         let is_graver = suppression.reason.needs_confirmation() && !forgotten.reason.needs_confirmation();
@@ -348,36 +484,48 @@ pub(super) async fn erase(tx: &Tx, keys: &KeyRing, email_lower: &str, messages: 
         forget(tx, keys, row.try_get("id")?).await?;
     }
     tx.execute(include_str!("suppressions/clear_of_person.sql"), &[&hashes]).await?;
-    let everywhere: [&(dyn ToSql + Sync); 2] = [&hashes, &None::<CampaignId>];
+    let everywhere: [&(dyn ToSql + Sync); 3] = [&hashes, &None::<CampaignId>, &None::<ListId>];
     let remains = tx.query_one(include_str!("suppressions/find_forgotten.sql"), &everywhere).await?;
     Ok(Forgotten { remains: remains.try_get("id")?, count: found.len() as u64 })
 }
 
-/// Suppresses these addresses; returns how many of them were not suppressed so before. The people are stopped and what is
-/// queued for them is taken back, also where the suppression was there already.
+/// Suppresses these; returns how many were not suppressed so before. The people of addresses are stopped and what is queued for
+/// them is taken back, also where the suppression was there already. Those of a domain may be any number: each is stopped when
+/// their turn comes, as the owner of a forgotten address is.
 async fn suppress(tx: &Tx, entries: &[Entry]) -> Result<u64> {
     // The same order for everybody, see the statement.
     let entries: BTreeSet<&Entry> = entries.iter().collect();
-    if entries.iter().any(|entry| entry.address.known().is_none()) {
-        // Whose it is, nobody can tell, so there is no contact to lock: claims wait at the gate of the organization.
+    if entries.iter().any(|entry| entry.whom.address().is_none()) {
+        // There is no contact to lock, or there are too many: claims wait at the gate of the organization.
         gates::close(tx, &[Gate::Organization(tx.organization()?)]).await?;
     }
     let mut by_address: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
     for entry in &entries {
-        if let Some(address) = entry.address.known() {
+        if let Some(address) = entry.whom.address() {
             by_address.entry(address).or_default().push(entry);
         }
     }
     let addresses: Vec<&str> = by_address.keys().copied().collect();
     let contacts = tx.query(include_str!("suppressions/lock_contacts.sql"), &[&addresses]).await?;
+    let of_lists = campaigns_of_lists(tx, entries.iter().filter_map(|entry| entry.within.list())).await?;
     let (mut scopes, mut marked, mut statuses) = (Vec::new(), Vec::new(), Vec::new());
     for row in &contacts {
         let (contact, email): (ContactId, &str) = (row.try_get("id")?, row.try_get("email_lower")?);
         for entry in by_address.get(email).into_iter().flatten() {
-            scopes.push(Scope { contact, campaign: entry.campaign, stop: entry.reason.stop() });
-            if let (None, Some(status)) = (entry.campaign, entry.reason.contact_status()) {
-                marked.push(contact);
-                statuses.push(status);
+            let stop = entry.reason.stop();
+            match entry.within {
+                Within::Campaign(id) => scopes.push(Scope { contact, campaign: Some(id), stop }),
+                Within::List(id) => {
+                    let campaigns = of_lists.get(&id).into_iter().flatten();
+                    scopes.extend(campaigns.map(|id| Scope { contact, campaign: Some(*id), stop }));
+                }
+                Within::Organization => {
+                    scopes.push(Scope { contact, campaign: None, stop });
+                    if let Some(status) = entry.reason.contact_status() {
+                        marked.push(contact);
+                        statuses.push(status);
+                    }
+                }
             }
         }
     }
@@ -389,23 +537,31 @@ async fn suppress(tx: &Tx, entries: &[Entry]) -> Result<u64> {
 
 async fn insert(tx: &Tx, entries: &BTreeSet<&Entry>) -> Result<u64> {
     let ids: Vec<SuppressionId> = entries.iter().map(|_| SuppressionId::fresh()).collect();
-    let emails: Vec<Option<&str>> = entries.iter().map(|entry| entry.address.known()).collect();
+    let emails: Vec<Option<&str>> = entries.iter().map(|entry| entry.whom.address()).collect();
     let hashes: Vec<Option<&[u8]>> =
-        entries.iter().map(|entry| entry.address.hash().map(|hash| hash.hash.as_slice())).collect();
-    let keys: Vec<Option<i16>> = entries.iter().map(|entry| entry.address.hash().map(|hash| hash.key.into())).collect();
-    let campaigns: Vec<Option<CampaignId>> = entries.iter().map(|entry| entry.campaign).collect();
+        entries.iter().map(|entry| entry.whom.hash().map(|hash| hash.hash.as_slice())).collect();
+    let keys: Vec<Option<i16>> = entries.iter().map(|entry| entry.whom.hash().map(|hash| hash.key.into())).collect();
+    let domains: Vec<Option<&str>> = entries.iter().map(|entry| entry.whom.domain()).collect();
+    let campaigns: Vec<Option<CampaignId>> = entries.iter().map(|entry| entry.within.campaign()).collect();
+    let lists: Vec<Option<ListId>> = entries.iter().map(|entry| entry.within.list()).collect();
     let reasons: Vec<&str> = entries.iter().map(|entry| entry.reason.name()).collect();
     let notes: Vec<Option<&str>> = entries.iter().map(|entry| entry.note.as_deref()).collect();
     let organization = tx.organization()?;
-    let params: [&(dyn ToSql + Sync); 8] = [&organization, &ids, &emails, &hashes, &keys, &campaigns, &reasons, &notes];
+    let params: [&(dyn ToSql + Sync); 10] =
+        [&organization, &ids, &emails, &hashes, &keys, &domains, &campaigns, &lists, &reasons, &notes];
     tx.execute(include_str!("suppressions/insert_all.sql"), &params).await
 }
 
-/// Those of the campaigns that the organization has.
-async fn known_campaigns(tx: &Tx, campaigns: impl IntoIterator<Item = CampaignId>) -> Result<BTreeSet<CampaignId>> {
-    let campaigns: Vec<CampaignId> = campaigns.into_iter().collect();
-    let rows = tx.query(include_str!("suppressions/known_campaigns.sql"), &[&campaigns]).await?;
-    rows.iter().map(|row| Ok(row.try_get("id")?)).collect()
+/// Those campaigns that write to these lists, by list.
+async fn campaigns_of_lists(tx: &Tx, lists: impl Iterator<Item = ListId>) -> Result<BTreeMap<ListId, Vec<CampaignId>>> {
+    let lists: Vec<ListId> = lists.collect();
+    let mut found: BTreeMap<ListId, Vec<CampaignId>> = BTreeMap::new();
+    if !lists.is_empty() {
+        for row in tx.query(include_str!("suppressions/campaigns_of_lists.sql"), &[&lists]).await? {
+            found.entry(row.try_get("list_id")?).or_default().push(row.try_get("id")?);
+        }
+    }
+    Ok(found)
 }
 
 /// What a forgotten address may be kept as.
@@ -433,7 +589,9 @@ fn from_row(row: &Row) -> Result<Suppression> {
         id: row.try_get("id")?,
         email: row.try_get("email_lower")?,
         email_hash: email_hash.transpose()?,
+        domain: row.try_get("domain")?,
         campaign_id: row.try_get("campaign_id")?,
+        list_id: row.try_get("list_id")?,
         reason: Reason::parse(row.try_get("reason")?)?,
         note: row.try_get("note")?,
         message_id: row.try_get("message_id")?,

@@ -68,6 +68,7 @@ const IMPERSONAL: &[(&str, &str, &str)] = &[
     ("stripe_events", "*", "ids of Stripe"),
     ("stripe_subscriptions", "*", "ids of Stripe and states"),
     ("subscriptions", "*", "the organization's own, ids of Stripe and states"),
+    ("suppressions", "domain", "of everybody who has an address there"),
     ("suppressions", "email_hash", "keyed: only to be recognized"),
     ("suppressions", "reason", "a name of a reason"),
     ("system_mails", "*", "what the installation tells people with an account; it goes with the message"),
@@ -597,8 +598,11 @@ async fn a_bounce_or_a_complaint_stays_the_reason() {
         let contact = stage.scene.contacts(1).await[0];
         let tx = stage.worker("martlet_app").begin(stage.scene.organization).await.unwrap();
         let keys = &stage.letterhead.keys;
-        let given =
-            |reason| NewSuppression { email: "person1@people.test".to_owned(), campaign_id: None, reason, note: None };
+        let given = |reason| NewSuppression {
+            email: Some("person1@people.test".to_owned()),
+            reason,
+            ..NewSuppression::default()
+        };
         let (forgotten, _) = suppressions::create(&tx, given(first)).await.unwrap();
         suppressions::forget(&tx, keys, forgotten.id).await.unwrap();
         suppressions::create(&tx, given(second)).await.unwrap();

@@ -8,7 +8,8 @@ use crate::stage::Stage;
 /// Suppresses an address in the whole organization and forgets it.
 async fn forget(stage: &Stage, email: &str) -> SuppressionId {
     let tx = stage.scene.db.app().begin(stage.scene.organization).await.unwrap();
-    let given = NewSuppression { email: email.to_owned(), campaign_id: None, reason: Reason::Unsubscribe, note: None };
+    let given =
+        NewSuppression { email: Some(email.to_owned()), reason: Reason::Unsubscribe, ..NewSuppression::default() };
     let (suppression, _) = suppressions::create(&tx, given).await.unwrap();
     let forgotten = suppressions::forget(&tx, &stage.letterhead.keys, suppression.id).await.unwrap();
     assert_eq!(forgotten.email, None);
@@ -41,7 +42,7 @@ async fn a_complaint_that_is_forgotten_after_something_lighter_still_takes_a_sec
     forget(&stage, "ada@people.test").await;
     let tx = stage.scene.db.app().begin(stage.scene.organization).await.unwrap();
     let email = "ada@people.test".to_owned();
-    let given = NewSuppression { email, campaign_id: None, reason: Reason::Complaint, note: None };
+    let given = NewSuppression { email: Some(email), reason: Reason::Complaint, ..NewSuppression::default() };
     let (complaint, _) = suppressions::create(&tx, given).await.unwrap();
     let keys = &stage.letterhead.keys;
     let forgotten = suppressions::forget(&tx, keys, complaint.id).await.unwrap();

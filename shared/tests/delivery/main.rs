@@ -22,6 +22,7 @@ mod scheduling;
 mod sending;
 mod stage;
 mod statistics;
+mod suppressing;
 mod sweeping;
 mod system_mail;
 mod tracking;

@@ -100,13 +100,28 @@ nothing_leaves_after!(nothing_leaves_after_an_import_of_a_forgotten_address, "su
     assert_eq!(suppressions::import(&tx, keys, lines).await.unwrap().added, 1);
 });
 
+nothing_leaves_after!(nothing_leaves_after_a_suppression_of_the_recipient_s_domain, "suppressed=1", |planned, tx| {
+    let domain = Some("people.test".to_owned());
+    suppressions::create(&tx, NewSuppression { domain, ..NewSuppression::default() }).await.unwrap()
+});
+
+nothing_leaves_after!(nothing_leaves_after_a_suppression_for_the_campaign_s_list, "cancelled=1", |planned, tx| {
+    let list_id = tx.query_one("select list_id from campaigns", &[]).await.unwrap().get(0);
+    suppressions::create(&tx, NewSuppression { list_id, ..suppression(None) }).await.unwrap()
+});
+
 nothing_leaves_after!(nothing_leaves_after_the_domain_is_not_verified_any_more, "scheduled=1", |planned, tx| {
     let owner = planned.message.organization;
     domains::verify(&tx, &Lost { owner }, planned.stage.scene.domain).await.unwrap();
 });
 
 fn suppression(campaign_id: Option<CampaignId>) -> NewSuppression {
-    NewSuppression { email: "Person1@People.test".to_owned(), campaign_id, reason: Reason::Manual, note: None }
+    NewSuppression {
+        email: Some("Person1@People.test".to_owned()),
+        campaign_id,
+        reason: Reason::Manual,
+        ..NewSuppression::default()
+    }
 }
 
 /// A provider that does not find a domain's records any more.
@@ -250,7 +265,7 @@ async fn everything_at_once_ends_without_a_deadlock() {
         let keys = &stage.letterhead.keys;
         for (n, message) in messages.iter().enumerate().step_by(4) {
             let email = stage.message(*message, "recipient").await.unwrap();
-            let given = NewSuppression { email, campaign_id: None, reason: Reason::Manual, note: None };
+            let given = NewSuppression { email: Some(email), reason: Reason::Manual, ..NewSuppression::default() };
             let tx = db.begin(message.organization).await.unwrap();
             let (suppression, _) = suppressions::create(&tx, given).await.unwrap();
             tx.commit().await.unwrap();

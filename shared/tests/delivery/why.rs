@@ -318,7 +318,7 @@ async fn stop(stage: &Stage, how: &str, sent: MessageKey) {
     match how {
         "suppressed" => {
             let email = stage.message(sent, "recipient").await.unwrap();
-            let given = NewSuppression { email, campaign_id: None, reason: Reason::Manual, note: None };
+            let given = NewSuppression { email: Some(email), reason: Reason::Manual, ..NewSuppression::default() };
             suppressions::create(&tx, given).await.unwrap();
         }
         "archived" => drop(campaigns::archive(&tx, campaign).await.unwrap()),

@@ -5,4 +5,5 @@ delete from suppressions f
    and f.reason not in ('hard_bounce', 'complaint')
    and s.email_lower = $1
    and s.reason in ('hard_bounce', 'complaint')
-   and s.campaign_id is not distinct from f.campaign_id;
+   and s.campaign_id is not distinct from f.campaign_id
+   and s.list_id is not distinct from f.list_id;

@@ -10,14 +10,16 @@ use crate::{Error, Result, timestamps};
 pub fn to_csv(suppressions: &[Suppression]) -> Result<String> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer
-        .write_record(["email", "email_hash", "campaign_id", "reason", "note", "created_at"])
+        .write_record(["email", "email_hash", "domain", "campaign_id", "list_id", "reason", "note", "created_at"])
         .map_err(Error::internal)?;
     for suppression in suppressions {
         writer
             .write_record([
                 guarded(suppression.email.as_deref().unwrap_or_default()),
                 suppression.email_hash.clone().unwrap_or_default(),
+                suppression.domain.clone().unwrap_or_default(),
                 suppression.campaign_id.map(|id| id.to_string()).unwrap_or_default(),
+                suppression.list_id.map(|id| id.to_string()).unwrap_or_default(),
                 suppression.reason.name().to_owned(),
                 guarded(suppression.note.as_deref().unwrap_or_default()),
                 timestamps::text(suppression.created_at),

@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Address, Entry, NOTE_MAXIMUM, Reason, known_campaigns, suppress};
+use super::{Entry, Known, NOTE_MAXIMUM, Reason, Whom, suppress};
 use crate::audience::email_address::EmailAddress;
 use crate::delivery::tokens::{AddressHash, KeyRing};
 use crate::fields::Fields;
 use crate::spreadsheets::{GUARD, GUARDED};
-use crate::{CampaignId, Error, Result, Tx};
+use crate::{CampaignId, Error, ListId, Result, Tx};
 
 /// Lines whose fault is told; the others that are refused are counted.
 const ERRORS_TOLD: usize = 1_000;
@@ -21,13 +21,15 @@ const ERRORS_TOLD: usize = 1_000;
 const DELIMITERS: [u8; 4] = *b",;\t|";
 
 /// Columns by the names that lists have for them, in lower case and without what stands between words.
-const COLUMNS: [(&str, Column); 12] = [
+const COLUMNS: [(&str, Column); 14] = [
     ("email", Column::Email),
     ("emailaddress", Column::Email),
     ("address", Column::Email),
     ("recipient", Column::Email),
     ("emailhash", Column::Hash),
+    ("domain", Column::Domain),
     ("campaignid", Column::Campaign),
+    ("listid", Column::List),
     ("reason", Column::Reason),
     ("type", Column::Reason),
     ("suppressionreason", Column::Reason),
@@ -60,7 +62,9 @@ const REASONS: [(&str, Reason); 16] = [
 enum Column {
     Email,
     Hash,
+    Domain,
     Campaign,
+    List,
     Reason,
     Note,
 }
@@ -69,12 +73,16 @@ enum Column {
 #[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Given {
-    /// The address.
+    /// The address; `@example.com` and `*@example.com` are the domain.
     pub email: Option<String>,
     /// The hash of a forgotten one, as an export shows it.
     pub email_hash: Option<String>,
+    /// The domain whose addresses are all meant.
+    pub domain: Option<String>,
     /// The campaign that it is about; absent for all of them.
     pub campaign_id: Option<String>,
+    /// The list whose campaigns it is about; absent for all of them.
+    pub list_id: Option<String>,
     /// Why.
     pub reason: Option<String>,
     /// What the organization notes.
@@ -138,8 +146,13 @@ impl Lines {
             let Some(columns) = &columns else {
                 let named: Vec<Option<Column>> = record.iter().map(|cell| find(&COLUMNS, cell)).collect();
                 let is_header = !record.iter().any(|cell| cell.contains('@')) && named.iter().any(Option::is_some);
-                if is_header && !named.iter().flatten().any(|column| matches!(column, Column::Email | Column::Hash)) {
-                    let message = "the header names no column email or email_hash";
+                if is_header
+                    && !named
+                        .iter()
+                        .flatten()
+                        .any(|column| matches!(column, Column::Email | Column::Hash | Column::Domain))
+                {
+                    let message = "the header names no column email, email_hash or domain";
                     return Err(Error::invalid("", "no_address_column", message));
                 }
                 if is_header {
@@ -161,13 +174,14 @@ impl Lines {
 /// Errors: only what the database gives; a line that can't be read is told in the answer.
 pub async fn import(tx: &Tx, keys: &KeyRing, lines: Lines) -> Result<Imported> {
     let campaigns = lines.0.iter().filter_map(|(_, given)| given.campaign_id.as_deref()?.trim().parse().ok());
-    let campaigns = known_campaigns(tx, campaigns.collect::<BTreeSet<CampaignId>>()).await?;
+    let lists = lines.0.iter().filter_map(|(_, given)| given.list_id.as_deref()?.trim().parse().ok());
+    let known = Known::read(tx, campaigns.collect::<BTreeSet<_>>(), lists.collect::<BTreeSet<_>>()).await?;
     let mut imported = Imported { lines: lines.0.len() as u64, ..Imported::default() };
     let mut entries = BTreeMap::new();
     for (line, given) in lines.0 {
-        match check(given, keys, |campaign| campaigns.contains(&campaign)) {
+        match check(given, keys, &known) {
             // The first line of an address counts, as the first suppression of it does.
-            Ok(entry) => drop(entries.entry((entry.address.clone(), entry.campaign)).or_insert(entry)),
+            Ok(entry) => drop(entries.entry((entry.whom.clone(), entry.within)).or_insert(entry)),
             Err((code, message)) => {
                 imported.refused += 1;
                 if imported.errors.len() < ERRORS_TOLD {
@@ -183,31 +197,34 @@ pub async fn import(tx: &Tx, keys: &KeyRing, lines: Lines) -> Result<Imported> {
 }
 
 /// Reads one line.
-fn check(given: Given, keys: &KeyRing, is_known: impl Fn(CampaignId) -> bool) -> Result<Entry, (&'static str, String)> {
+fn check(given: Given, keys: &KeyRing, known: &Known) -> Result<Entry, (&'static str, String)> {
     let text =
         |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
-    let address = match (text(&given.email), text(&given.email_hash)) {
-        (Some(email), None) => {
+    let domain = |text: &str| Whom::parse_domain(text).map_err(|(code, message)| (code, message.to_owned()));
+    let whom = match (text(&given.email), text(&given.email_hash), text(&given.domain)) {
+        (Some(email), None, None) if email.starts_with('@') || email.starts_with("*@") => domain(&email)?,
+        (Some(email), None, None) => {
             let email = EmailAddress::parse(&email).map_err(|wrong| (wrong.code(), wrong.to_string()))?;
-            Address::Known(email.lower())
+            Whom::Address(email.lower())
         }
-        (None, Some(hash)) => {
+        (None, None, Some(name)) => domain(&name)?,
+        (None, Some(hash), None) => {
             let hash: AddressHash = hash.parse().map_err(|wrong| ("invalid_hash", format!("{wrong}")))?;
             if !keys.has_key(hash.key) {
                 return Err(("unknown_key", "the hash was made with a key that is not here".to_owned()));
             }
-            Address::Forgotten(hash)
+            Whom::Forgotten(hash)
         }
-        (Some(_), Some(_)) => return Err(("two_addresses", "a line has an address or a hash".to_owned())),
-        (None, None) => return Err(("empty", "the line has no address".to_owned())),
+        (None, None, None) => return Err(("empty", "the line has no address".to_owned())),
+        _ => return Err(("two_addresses", "a line has an address, a hash or a domain".to_owned())),
     };
-    let campaign = match text(&given.campaign_id) {
-        None => None,
-        Some(id) => match id.parse() {
-            Ok(id) if is_known(id) => Some(id),
-            _ => return Err(("unknown_campaign", "there is no such campaign".to_owned())),
-        },
-    };
+    let id = |text: Option<String>| text.map(|id| id.parse()).transpose();
+    let campaign =
+        id(text(&given.campaign_id)).map_err(|_| ("unknown_campaign", "there is no such campaign".to_owned()))?;
+    let list = id(text(&given.list_id)).map_err(|_| ("unknown_list", "there is no such list".to_owned()))?;
+    let within = known
+        .within(campaign.map(CampaignId), list.map(ListId))
+        .map_err(|(_, code, message)| (code, message.to_owned()))?;
     let reason = find(&REASONS, given.reason.as_deref().unwrap_or_default());
     let reason = reason
         .ok_or_else(|| ("unknown_reason", "reason is hard_bounce, complaint, unsubscribe or manual".to_owned()))?;
@@ -218,7 +235,7 @@ fn check(given: Given, keys: &KeyRing, is_known: impl Fn(CampaignId) -> bool) ->
             let wrong = wrong.into_iter().next();
             Err(wrong.map_or(("invalid", String::new()), |wrong| (wrong.code, wrong.message)))
         }
-        _ => Ok(Entry { address, campaign, reason, note }),
+        _ => Ok(Entry { whom, within, reason, note }),
     }
 }
 
@@ -238,7 +255,9 @@ fn line(record: &csv::StringRecord, columns: &[Option<Column>]) -> Given {
             None => continue,
             Some(Column::Email) => &mut given.email,
             Some(Column::Hash) => &mut given.email_hash,
+            Some(Column::Domain) => &mut given.domain,
             Some(Column::Campaign) => &mut given.campaign_id,
+            Some(Column::List) => &mut given.list_id,
             Some(Column::Reason) => &mut given.reason,
             Some(Column::Note) => &mut given.note,
         };

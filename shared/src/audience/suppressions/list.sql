@@ -4,9 +4,12 @@ select *
  where id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
    and ($3::text is null or reason = $3)
    and ($4::text is null or email_lower = $4 or email_hash = any ($5::bytea[]))
-   and ($6::uuid is null or campaign_id = $6)
-   and ($7::boolean is null or (campaign_id is null) = $7)
-   and ($8::timestamptz is null or created_at >= $8)
-   and ($9::timestamptz is null or created_at < $9)
+   and ($6::text is null or domain = $6)
+   and ($7::uuid is null or campaign_id = $7)
+   and ($8::uuid is null or list_id = $8)
+   and ($9::text is null
+        or case when campaign_id is not null then 'campaign' when list_id is not null then 'list' else 'organization' end = $9)
+   and ($10::timestamptz is null or created_at >= $10)
+   and ($11::timestamptz is null or created_at < $11)
  order by id desc
  limit $2;

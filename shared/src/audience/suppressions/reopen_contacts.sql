@@ -15,5 +15,5 @@ update contacts c
    and c.status in ('bounced', 'unsubscribed')
    and not exists (select
                      from suppressions s
-                    where s.organization_id = c.organization_id and s.campaign_id is null
+                    where s.organization_id = c.organization_id and s.campaign_id is null and s.list_id is null
                       and (s.email_lower = $1 or s.email_hash = any ($2::bytea[])));

@@ -7,14 +7,14 @@ select m.*,
        d.status as domain_status,
        m.campaign_id is null or coalesce(e.waiting_message_id = m.id, false) as is_waited_for,
        e.completed_at as ended_at,
-       -- The campaign's own before the one for all campaigns: an address can have both.
+       -- The address before its domain, and what is about the campaign alone before what is about all of them.
        (select x.reason
           from suppressions x
          where m.state = 'suppressed'
            and x.organization_id = m.organization_id
-           and x.email_lower = lower(m.recipient collate "C")
-           and (x.campaign_id is null or x.campaign_id = m.campaign_id)
-         order by x.campaign_id nulls last
+           and (x.email_lower = m.recipient_lower or x.domain = split_part(m.recipient_lower, '@', -1))
+           and suppression_reaches(x.campaign_id, x.list_id, m.campaign_id, c.list_id)
+         order by x.domain is not null, x.campaign_id nulls last, x.list_id nulls last
          limit 1) as suppression_reason,
        coalesce((select p.breaker = 'closed' from provider_accounts p where p.name = $2), true) as provider_is_open
   from messages m

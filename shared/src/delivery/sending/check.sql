@@ -16,11 +16,15 @@ with planned as materialized (
       from enrollments e
      where e.id = any (array(select p.enrollment_id from planned p))
 ), suppressed as materialized (
-    select x.organization_id, x.campaign_id, x.email_lower
+    select x.organization_id, x.campaign_id, x.list_id, x.email_lower, x.domain
       from suppressions x
      where x.email_lower = any (array(select p.recipient_lower from planned p))
+    union all
+    select x.organization_id, x.campaign_id, x.list_id, x.email_lower, x.domain
+      from suppressions x
+     where x.domain = any (array(select split_part(p.recipient_lower, '@', -1) from planned p))
 ), forgotten as materialized (
-    select x.organization_id, x.campaign_id, x.email_hash
+    select x.organization_id, x.campaign_id, x.list_id, x.email_hash
       from suppressions x
      where x.email_hash = any ($4::bytea[])
 )
@@ -40,14 +44,14 @@ select m.organization_id, m.id as message_id, m.enrollment_id, m.campaign_id, m.
        exists (select
                  from suppressed x
                 where x.organization_id = m.organization_id
-                  and x.email_lower = m.recipient_lower
-                  and (x.campaign_id is null or x.campaign_id = m.campaign_id))
+                  and (x.email_lower = m.recipient_lower or x.domain = split_part(m.recipient_lower, '@', -1))
+                  and suppression_reaches(x.campaign_id, x.list_id, m.campaign_id, c.list_id))
        -- Of a forgotten address there is only the hash: $3 and $4 are the messages and what their recipients hash to.
        or exists (select
                     from unnest($3::uuid[], $4::bytea[]) as h (message_id, hash)
                     join forgotten x on x.organization_id = m.organization_id and x.email_hash = h.hash
                    where h.message_id = m.id
-                     and (x.campaign_id is null or x.campaign_id = m.campaign_id)) as is_suppressed
+                     and suppression_reaches(x.campaign_id, x.list_id, m.campaign_id, c.list_id)) as is_suppressed
   from unnest($1::uuid[], $2::uuid[]) as k (organization_id, id)
   join planned m on m.organization_id = k.organization_id and m.id = k.id
   join organizations o on o.id = m.organization_id

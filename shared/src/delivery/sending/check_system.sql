@@ -6,13 +6,13 @@ select m.organization_id, m.id as message_id, m.recipient, m.send_at, m.expires_
                 where x.organization_id = m.organization_id
                   and x.email_lower = m.recipient_lower
                   and x.reason = 'hard_bounce'
-                  and x.campaign_id is null)
+                  and x.campaign_id is null and x.list_id is null)
        or exists (select
                     from unnest($3::uuid[], $4::bytea[]) as h (message_id, hash)
                     join suppressions x on x.organization_id = m.organization_id and x.email_hash = h.hash
                    where h.message_id = m.id
                      and x.reason = 'hard_bounce'
-                     and x.campaign_id is null) as is_suppressed
+                     and x.campaign_id is null and x.list_id is null) as is_suppressed
   from unnest($1::uuid[], $2::uuid[]) as k (organization_id, id)
   join messages m on m.organization_id = k.organization_id and m.id = k.id
  where m.state = 'scheduled'

@@ -6,7 +6,7 @@ select o.name as organization_name, m.recipient, m.campaign_id is not null as ha
   from messages m
   join organizations o on o.id = m.organization_id
   left join suppressions s
-    on s.organization_id = m.organization_id and s.email_lower = lower(m.recipient collate "C")
-   and (s.campaign_id is null or s.campaign_id = m.campaign_id)
+    on s.organization_id = m.organization_id and s.email_lower = m.recipient_lower
+   and suppression_reaches(s.campaign_id, s.list_id, m.campaign_id, null)
  where m.id = $1
  group by o.name, m.recipient, m.campaign_id;

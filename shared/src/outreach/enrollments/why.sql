@@ -14,8 +14,9 @@ select st.*,
        exists (select
                  from suppressions x
                 where x.organization_id = e.organization_id
-                  and (x.email_lower = p.email_lower or x.email_hash = any ($6::bytea[]))
-                  and (x.campaign_id is null or x.campaign_id = e.campaign_id)) as is_suppressed,
+                  and (x.email_lower = p.email_lower or x.email_hash = any ($6::bytea[])
+                       or x.domain = split_part(p.email_lower, '@', -1))
+                  and suppression_reaches(x.campaign_id, x.list_id, e.campaign_id, c.list_id)) as is_suppressed,
        coalesce((select a.breaker = 'closed' from provider_accounts a where a.name = $4), true) as provider_is_open,
        next.id as next_step_id, next.position as next_step_position,
        w.state as message_state, w.send_at as message_send_at, w.attempted_at as message_attempted_at,

@@ -1,11 +1,15 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::audience::suppressions::{Suppression, to_csv};
+use crate::audience::suppressions::{Suppression, Within, to_csv};
 use crate::{OrganizationId, SuppressionId};
 
 fn keys() -> KeyRing {
     KeyRing::from_json(r#"{"current": 1, "key_1": "for tests only: 0123456789 0123456789"}"#).unwrap()
+}
+
+fn nothing_known() -> Known {
+    Known { campaigns: BTreeSet::new(), lists: BTreeSet::new() }
 }
 
 /// The lines of a list, each as what it comes to.
@@ -13,8 +17,8 @@ fn read(csv: &str) -> Vec<String> {
     let lines = Lines::from_csv(csv.as_bytes()).unwrap().0;
     lines
         .into_iter()
-        .map(|(line, given)| match check(given, &keys(), |_| false) {
-            Ok(Entry { address: Address::Known(email), reason, note, .. }) => {
+        .map(|(line, given)| match check(given, &keys(), &nothing_known()) {
+            Ok(Entry { whom: Whom::Address(email), reason, note, .. }) => {
                 format!("{line} {email} {} {}", reason.name(), note.unwrap_or_default()).trim().to_owned()
             }
             Ok(entry) => format!("{line} {entry:?}"),
@@ -54,6 +58,18 @@ fn a_header_names_the_columns_in_the_words_of_other_systems() {
 }
 
 #[test]
+fn a_line_may_mean_a_domain() {
+    let domains = read("@People.test\n*@people.example\n people.test \n@nowhere\n@a@b.test\n");
+    assert_eq!(domains[2..], ["3 no_at", "4 invalid_domain", "5 invalid_domain"]);
+    for (line, domain) in domains.iter().zip(["people.test", "people.example"]) {
+        assert!(line.contains(&format!("Domain({domain:?})")), "{line}");
+    }
+    let named = read("domain;list_id\nPeople.test;\n*@people.test;\nnot a domain;\npeople.test;nonsense\n");
+    assert!(named[..2].iter().all(|line| line.contains("Domain(\"people.test\")")), "{named:?}");
+    assert_eq!(named[2..], ["4 invalid_domain", "5 unknown_list"]);
+}
+
+#[test]
 fn what_no_suppression_can_have_is_refused_with_its_reason() {
     let hash = keys().address_hash(uuid::Uuid::nil(), "ada@people.test").unwrap().to_string();
     let other = hash.replacen("1.", "2.", 1);
@@ -64,7 +80,7 @@ fn what_no_suppression_can_have_is_refused_with_its_reason() {
         "x".repeat(201)
     );
     let read = read(&csv);
-    assert!(read[0].starts_with("2 Entry { address: Forgotten"), "{read:?}");
+    assert!(read[0].starts_with("2 Entry { whom: Forgotten"), "{read:?}");
     assert_eq!(
         read[1..],
         [
@@ -85,7 +101,7 @@ proptest! {
         if let Ok(lines) = Lines::from_csv(text.as_bytes()) {
             for (line, given) in lines.0 {
                 prop_assert!(line >= 1);
-                let _ = check(given, &keys(), |_| true);
+                let _ = check(given, &keys(), &nothing_known());
             }
         }
     }
@@ -96,16 +112,27 @@ proptest! {
         local in "[a-z'=+-][a-z'=+-]{0,8}",
         note in proptest::option::of("['=+@,;\"a-z-]['=+@,;\"a-z -]{0,20}[a-z]"),
         reason in prop::sample::select(Reason::ALL.to_vec()),
-        campaign_id in proptest::option::of(Just(CampaignId(uuid::Uuid::from_u128(7)))),
-        is_forgotten in any::<bool>(),
+        within in prop::sample::select(vec![
+            Within::Organization,
+            Within::Campaign(CampaignId(uuid::Uuid::from_u128(7))),
+            Within::List(ListId(uuid::Uuid::from_u128(8))),
+        ]),
+        form in 0..3,
     ) {
         let email = format!("{local}@people.test");
         let hash = keys().address_hash(OrganizationId::fresh().0, &email).unwrap();
+        let whom = match form {
+            0 => Whom::Address(email),
+            1 => Whom::Forgotten(hash),
+            _ => Whom::Domain("people.test".to_owned()),
+        };
         let exported = to_csv(&[Suppression {
             id: SuppressionId::fresh(),
-            email: (!is_forgotten).then(|| email.clone()),
-            email_hash: is_forgotten.then(|| hash.to_string()),
-            campaign_id,
+            email: whom.address().map(str::to_owned),
+            email_hash: whom.hash().map(ToString::to_string),
+            domain: whom.domain().map(str::to_owned),
+            campaign_id: within.campaign(),
+            list_id: within.list(),
             reason,
             note: note.clone(),
             message_id: None,
@@ -118,8 +145,11 @@ proptest! {
         }
         let lines = Lines::from_csv(exported.as_bytes()).unwrap().0;
         prop_assert_eq!(lines.len(), 1);
-        let entry = check(lines[0].1.clone(), &keys(), |_| true);
-        let address = if is_forgotten { Address::Forgotten(hash) } else { Address::Known(email) };
-        prop_assert_eq!(entry, Ok(Entry { address, campaign: campaign_id, reason, note }));
+        let known = Known {
+            campaigns: within.campaign().into_iter().collect(),
+            lists: within.list().into_iter().collect(),
+        };
+        let entry = check(lines[0].1.clone(), &keys(), &known);
+        prop_assert_eq!(entry, Ok(Entry { whom, within, reason, note }));
     }
 }
