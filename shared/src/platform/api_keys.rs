@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
 use super::credentials::{Kind, Rights, mint};
+use super::memberships;
 use super::scopes::{self, Scopes};
 use crate::fields::{Fields, given, patched};
 use crate::{ApiKeyId, Error, OrganizationId, Result, Tx, UserId};
@@ -142,7 +143,7 @@ pub async fn create(tx: &Tx, organization: OrganizationId, name: &str) -> Result
 /// Makes a key, and returns it with its text, which exists nowhere else. `giver` is who makes it.
 ///
 /// Errors: [`Error::Invalid`], [`Error::Forbidden`] for scopes, a time or a mode that the giver has not, [`Error::Conflict`]
-/// (`too_many_api_keys`).
+/// (`too_many_api_keys`), [`Error::Unauthorized`] for a giver who may do nothing here any more.
 pub async fn issue(tx: &Tx, giver: &Rights, new: &NewKeyFields) -> Result<(ApiKey, String)> {
     let mut fields = Fields::default();
     let name = fields.required_line("name", &new.name, NAME_MAXIMUM);
@@ -150,11 +151,12 @@ pub async fn issue(tx: &Tx, giver: &Rights, new: &NewKeyFields) -> Result<(ApiKe
     let scopes = Scopes::check(&mut fields, new.scopes.as_deref().unwrap_or(&all));
     check_expiry(&mut fields, new.expires_at, tx.now());
     fields.finish()?;
+    let giver = &hold_still(tx, giver).await?;
+    ensure_room(tx).await?;
     let mode = new.mode.unwrap_or_else(|| mode_of(giver));
     ensure_has(giver, mode, &scopes)?;
     let expires_at = new.expires_at.or_else(|| end_of(giver));
     ensure_outlasts(giver, expires_at)?;
-    hold_and_count(tx).await?;
     let made = Made { name: &name, mode, scopes: scopes.names(), expires_at, giver: Some(giver) };
     insert(tx, tx.organization()?, &made).await
 }
@@ -163,8 +165,8 @@ pub async fn issue(tx: &Tx, giver: &Rights, new: &NewKeyFields) -> Result<(ApiKe
 ///
 /// Errors: as [`issue`], [`Error::NotFound`], [`Error::Conflict`] (`api_key_revoked`).
 pub async fn rotate(tx: &Tx, giver: &Rights, id: ApiKeyId, rotation: &Rotation) -> Result<(ApiKey, String)> {
-    // The organization before its keys, as whoever takes a member out.
-    hold_and_count(tx).await?;
+    let giver = &hold_still(tx, giver).await?;
+    ensure_room(tx).await?;
     let present = lock(tx, id).await?;
     let overlap = rotation.overlap_seconds.unwrap_or(OVERLAP_SECONDS);
     if !(0..=OVERLAP_SECONDS_MAXIMUM).contains(&overlap) {
@@ -203,6 +205,7 @@ pub async fn find(tx: &Tx, id: ApiKeyId) -> Result<ApiKey> {
 /// Errors: [`Error::NotFound`], [`Error::Invalid`], [`Error::Forbidden`] where the key has or would have scopes, a time or a mode that
 /// the giver has not, [`Error::Conflict`] (`api_key_revoked`).
 pub async fn update(tx: &Tx, giver: &Rights, id: ApiKeyId, changes: KeyFields) -> Result<ApiKey> {
+    let giver = &hold_still(tx, giver).await?;
     let present = lock(tx, id).await?;
     let mut fields = Fields::default();
     let name = fields.required_line("name", changes.name.as_deref().unwrap_or(&present.name), NAME_MAXIMUM);
@@ -227,6 +230,7 @@ pub async fn update(tx: &Tx, giver: &Rights, id: ApiKeyId, changes: KeyFields) -
 ///
 /// Errors: [`Error::NotFound`], [`Error::Forbidden`] where it has scopes or a mode that the giver has not.
 pub async fn revoke(tx: &Tx, giver: &Rights, id: ApiKeyId) -> Result<ApiKey> {
+    let giver = &hold_still(tx, giver).await?;
     let row = tx.query_opt(include_str!("api_keys/lock.sql"), &[&id]).await?.ok_or(Error::not_found("API key"))?;
     let present = from_row(&row)?;
     ensure_has(giver, present.mode, &Scopes::stored(present.scopes))?;
@@ -294,9 +298,30 @@ async fn lock(tx: &Tx, id: ApiKeyId) -> Result<ApiKey> {
     }
 }
 
+/// Makes whoever else changes keys or members wait, which is before any key is locked, and looks again at who gives: they may have been
+/// taken out, revoked or narrowed since they were let in.
+///
+/// Errors: [`Error::Unauthorized`], [`Error::Forbidden`].
+async fn hold_still(tx: &Tx, giver: &Rights) -> Result<Rights> {
+    match giver {
+        Rights::Person { user, session, is_admin, .. } => {
+            let role = memberships::hold_still(tx, *user).await?;
+            Ok(Rights::Person { user: *user, session: *session, role, is_admin: *is_admin })
+        }
+        Rights::Key { id, .. } => {
+            memberships::hold(tx).await?;
+            let present = find(tx, *id).await.map_err(|_| Error::Unauthorized)?;
+            if present.revoked_at.is_some() || present.expires_at.is_some_and(|at| at <= tx.now()) {
+                return Err(Error::Unauthorized);
+            }
+            let (mode, scopes) = (present.mode, Scopes::stored(present.scopes));
+            Ok(Rights::Key { id: *id, mode, scopes, expires_at: present.expires_at })
+        }
+    }
+}
+
 /// Errors: [`Error::Conflict`] (`too_many_api_keys`).
-async fn hold_and_count(tx: &Tx) -> Result<()> {
-    tx.query_one(include_str!("api_keys/hold_still.sql"), &[]).await?;
+async fn ensure_room(tx: &Tx) -> Result<()> {
     let present: i64 = tx.query_one(include_str!("api_keys/count.sql"), &[]).await?.try_get(0)?;
     if present >= KEYS_MAXIMUM {
         let message = format!("an organization has {KEYS_MAXIMUM} API keys at most; revoke one first");

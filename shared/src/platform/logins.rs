@@ -55,6 +55,8 @@ pub(super) struct Account {
     pub(super) first_name: Option<String>,
     pub(super) password_hash: Option<String>,
     pub(super) is_verified: bool,
+    /// An administrator has stopped it.
+    pub(super) is_disabled: bool,
 }
 
 /// Logs somebody in by address and password.
@@ -70,8 +72,8 @@ pub async fn log_in(entrance: &Entrance<'_>, email: &str, password: &str, place:
     let kept = account.as_ref().and_then(|account| account.password_hash.as_deref());
     let checked = entrance.hasher.check(password, kept);
     // An address that is not confirmed differs by nothing from a wrong password: whoever signs up with somebody's address and logs in
-    // would learn from it whether there was an account.
-    let account = account.filter(|account| checked != Checked::Wrong && account.is_verified);
+    // would learn from it whether there was an account. Nor does one that was stopped.
+    let account = account.filter(|account| checked != Checked::Wrong && account.is_verified && !account.is_disabled);
     let account = account.ok_or(Error::Unauthorized)?;
     let newer = match checked {
         Checked::RightAndOld => Some(entrance.hasher.hash(password)?),
@@ -90,11 +92,14 @@ pub async fn log_in(entrance: &Entrance<'_>, email: &str, password: &str, place:
 
 /// Logs somebody in who has shown elsewhere who they are.
 ///
-/// Errors: [`Error::Conflict`] (`organizations_suspended`, `organization_deleting`).
+/// Errors: [`Error::Unauthorized`] for an account that was stopped, [`Error::Conflict`] (`organizations_suspended`, `organization_deleting`).
 pub(crate) async fn log_in_as(entrance: &Entrance<'_>, user: UserId, place: &Place) -> Result<LoggedIn> {
     let tx = entrance.db.begin_for(&[]).await?;
     let account = find(&tx, user).await?;
     tx.commit().await?;
+    if account.is_disabled {
+        return Err(Error::Unauthorized);
+    }
     let organization = place_of(entrance, &account, place).await?;
     let tx = entrance.db.begin(organization).await?;
     tx.execute(include_str!("logins/note.sql"), &[&user]).await?;
@@ -338,6 +343,7 @@ fn from_row(row: &Row) -> Result<Account> {
         first_name: row.try_get("first_name")?,
         password_hash: row.try_get("password_hash")?,
         is_verified: row.try_get("is_verified")?,
+        is_disabled: row.try_get("is_disabled")?,
     })
 }
 

@@ -150,16 +150,22 @@ pub async fn remove(tx: &Tx, acting: UserId, user: UserId, keys_made: KeysMade) 
 ///
 /// Errors: [`Error::NotFound`], [`Error::Conflict`] (`last_owner`).
 pub async fn leave(tx: &Tx, user: UserId) -> Result<Removal> {
-    tx.query_one(include_str!("memberships/hold_still.sql"), &[]).await?;
+    hold(tx).await?;
     let present = find(tx, user).await?;
     take_out(tx, present, KeysMade::GoOn).await
 }
 
-/// Makes whoever else changes members or invites of the organization wait, and returns what somebody who is `acting` is in it then.
+/// Makes whoever else changes members, invites or keys of the organization wait.
+pub(super) async fn hold(tx: &Tx) -> Result<()> {
+    tx.query_one(include_str!("memberships/hold_still.sql"), &[]).await?;
+    Ok(())
+}
+
+/// Makes whoever else changes members, invites or keys of the organization wait, and returns what somebody who is `acting` is in it then.
 ///
 /// Errors: [`Error::Unauthorized`] for whoever belongs to it no more, [`Error::Forbidden`] for whoever manages nobody any more.
 pub(super) async fn hold_still(tx: &Tx, acting: UserId) -> Result<Role> {
-    tx.query_one(include_str!("memberships/hold_still.sql"), &[]).await?;
+    hold(tx).await?;
     let row = tx.query_opt(include_str!("memberships/role.sql"), &[&acting]).await?.ok_or(Error::Unauthorized)?;
     match Role::stored(row.try_get(0)?)? {
         role if role >= Role::Admin => Ok(role),

@@ -150,6 +150,19 @@ async fn whoever_belongs_nowhere_gets_an_organization_and_whose_all_are_suspende
 }
 
 #[tokio::test]
+async fn whoever_was_stopped_learns_nothing_by_the_right_password_and_founds_nothing() {
+    let reception = Reception::with_ada().await;
+    reception.scene.run("update users set disabled_at = now()", &[]).await;
+    for change in ["update organizations set status = 'suspended'", "delete from memberships"] {
+        reception.scene.run(change, &[]).await;
+        let before = reception.count("select count(*) from organizations", &[]).await;
+        let refused = reception.log_in(ADA, PASSWORD).await;
+        assert!(matches!(refused, Err(Error::Unauthorized)), "{refused:?}");
+        assert_eq!(reception.count("select count(*) from organizations", &[]).await, before);
+    }
+}
+
+#[tokio::test]
 async fn whose_only_organization_is_being_deleted_is_sent_the_way_back_once_more() {
     let reception = Reception::with_ada().await;
     reception

@@ -1,4 +1,7 @@
+use shared::platform::api_keys::{self, KeyFields, NewKeyFields, Rotation};
+use shared::platform::credentials::Rights;
 use shared::platform::memberships::{self, KeysMade, Role};
+use shared::platform::scopes::Scopes;
 use shared::{Error, Tx, UserId};
 
 use crate::people::{People, conflict};
@@ -226,4 +229,43 @@ async fn the_keys_of_whoever_is_removed_are_told_and_revoked_where_that_is_asked
     assert_eq!(memberships::remove(&tx, owner, other, KeysMade::Revoked).await.unwrap().api_keys.len(), 2);
     tx.commit().await.unwrap();
     assert_eq!(people.scene.number(open, &[]).await, before - 2);
+}
+
+#[tokio::test]
+async fn whoever_was_taken_out_or_narrowed_since_they_were_let_in_makes_no_key() {
+    let people = People::new().await;
+    let admin = people.member("admin@users.test", Role::Admin).await;
+    let session = people.session(people.scene.organization, admin).await;
+    let person = Rights::Person { user: admin, session, role: Role::Admin, is_admin: false };
+    let new = |scopes: Option<&str>| NewKeyFields {
+        name: "n8n".to_owned(),
+        mode: None,
+        scopes: scopes.map(|scope| vec![scope.to_owned()]),
+        expires_at: None,
+    };
+    let tx = people.tx().await;
+    let (key, _) = api_keys::issue(&tx, &person, &new(None)).await.unwrap();
+    tx.commit().await.unwrap();
+    let program =
+        Rights::Key { id: key.id, mode: key.mode, scopes: Scopes::stored(key.scopes.clone()), expires_at: None };
+
+    people.scene.run("update api_keys set scopes = '{api_keys:write}'", &[]).await;
+    let tx = people.tx().await;
+    let refused = api_keys::issue(&tx, &program, &new(None)).await;
+    assert!(matches!(refused, Err(Error::Forbidden(_))), "{:?}", refused.err());
+    people.scene.run("update api_keys set revoked_at = now()", &[]).await;
+    for refused in [
+        api_keys::issue(&tx, &program, &new(Some("contacts:read"))).await.err(),
+        api_keys::rotate(&tx, &program, key.id, &Rotation::default()).await.err(),
+        api_keys::update(&tx, &program, key.id, KeyFields::default()).await.err(),
+        api_keys::revoke(&tx, &program, key.id).await.err(),
+    ] {
+        assert!(matches!(refused, Some(Error::Unauthorized)), "{refused:?}");
+    }
+    people.scene.run("update memberships set role = 'member' where user_id = $1", &[&admin]).await;
+    let refused = api_keys::issue(&tx, &person, &new(None)).await;
+    assert!(matches!(refused, Err(Error::Forbidden(_))), "{:?}", refused.err());
+    people.scene.run("delete from memberships where user_id = $1", &[&admin]).await;
+    let refused = api_keys::issue(&tx, &person, &new(None)).await;
+    assert!(matches!(refused, Err(Error::Unauthorized)), "{:?}", refused.err());
 }
