@@ -1,5 +1,5 @@
 select array[x.id::text] as place, row_to_json(x)::text as row
-  from (select id, kind, subject_id, state, progress, total, error, created_at, completed_at
+  from (select id, kind, subject_id, state, progress, total, error, input, outcomes, created_at, completed_at
           from jobs
          where id > coalesce(($1::text[])[1]::uuid, '00000000-0000-0000-0000-000000000000')
          order by id
