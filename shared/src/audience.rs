@@ -5,4 +5,6 @@ pub mod email_address;
 pub mod imports;
 pub mod lists;
 pub mod personal_data;
+pub mod persons;
+pub mod providers;
 pub mod suppressions;
