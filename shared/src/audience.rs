@@ -7,4 +7,5 @@ pub mod lists;
 pub mod personal_data;
 pub mod persons;
 pub mod providers;
+pub mod selection;
 pub mod suppressions;

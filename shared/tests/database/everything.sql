@@ -99,12 +99,21 @@ values ('${ORGANIZATION}', md5('${ORGANIZATION} run')::uuid, md5('${ORGANIZATION
 insert into invites (organization_id, id, email, role, invited_by, expires_at)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} invite')::uuid, 'Invited@people.test', 'member',
         md5('${ORGANIZATION} user')::uuid, now() + interval '7 days');
-insert into enrichment_jobs (organization_id, id, selection, started_at)
-values ('${ORGANIZATION}', md5('${ORGANIZATION} enrichment')::uuid, '{}', now());
+insert into tags (organization_id, id, name) values ('${ORGANIZATION}', md5('${ORGANIZATION} tag')::uuid, 'Tag');
+insert into contact_tags (organization_id, tag_id, contact_id)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} tag')::uuid, md5('${ORGANIZATION} contact')::uuid);
+insert into custom_fields (organization_id, id, key, name, type)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} field')::uuid, 'plan', 'Plan', 'text');
+insert into custom_values (organization_id, field_id, contact_id, text_value)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} field')::uuid, md5('${ORGANIZATION} contact')::uuid, 'basic');
+insert into deleted_contacts (organization_id, id, email_lower, snapshot, reason, deleted_at)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} deleted')::uuid, 'deleted@people.test', '{}', 'deleted', now());
+insert into enrichment_jobs (organization_id, id, selection, up_to, started_at)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} enrichment')::uuid, '{}', md5('${ORGANIZATION} contact')::uuid, now());
 insert into enrichment_tasks (organization_id, job_id, contact_id)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} enrichment')::uuid, md5('${ORGANIZATION} contact')::uuid);
 insert into provider_usage (organization_id, purpose, day) values ('${ORGANIZATION}', 'enrichment', current_date);
 insert into email_verifications (organization_id, email_lower, syntax, disposable, role_based, deliverable, blacklisted, status, checked_at)
 values ('${ORGANIZATION}', 'person@people.test', 'passed', 'passed', 'passed', 'unknown', 'passed', 'unverified', now());
-insert into verification_jobs (organization_id, id, selection, started_at)
-values ('${ORGANIZATION}', md5('${ORGANIZATION} verification')::uuid, '{}', now());
+insert into verification_jobs (organization_id, id, selection, up_to, started_at)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} verification')::uuid, '{}', md5('${ORGANIZATION} contact')::uuid, now());

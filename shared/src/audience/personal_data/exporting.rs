@@ -42,8 +42,12 @@ pub enum Section {
     EmailVerifications,
     /// Jobs whose selection names the address.
     VerificationJobs,
+    /// What lies in the bin of the person.
+    DeletedContacts,
     /// The lists that it is on.
     ListMembers,
+    /// The tags that it has.
+    ContactTags,
     /// Rows of imports that could not be taken and name the address.
     ImportErrors,
     /// The ways through campaigns.
@@ -72,7 +76,7 @@ pub enum Section {
 
 impl Section {
     /// Every section.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Contacts,
         Self::Persons,
         Self::Personas,
@@ -80,7 +84,9 @@ impl Section {
         Self::EnrichmentTasks,
         Self::EmailVerifications,
         Self::VerificationJobs,
+        Self::DeletedContacts,
         Self::ListMembers,
+        Self::ContactTags,
         Self::ImportErrors,
         Self::Enrollments,
         Self::Messages,
@@ -170,12 +176,12 @@ async fn read(
     links: &[LinkId],
     after: Place,
 ) -> Result<Vec<Row>> {
-    let Person { contact, email_lower, naming, messages } = person;
+    let Person { contact, email_lower, naming, messages, deleted } = person;
     let Place { section, id, line, .. } = after;
     match section {
         Section::Contacts => tx.query(include_str!("exporting/contacts.sql"), &[&id, &ROWS, contact]).await,
-        Section::Persons => tx.query(include_str!("exporting/persons.sql"), &[&id, &ROWS, contact]).await,
-        Section::Personas => tx.query(include_str!("exporting/personas.sql"), &[&id, &ROWS, contact]).await,
+        Section::Persons => tx.query(include_str!("exporting/persons.sql"), &[&id, &ROWS, contact, deleted]).await,
+        Section::Personas => tx.query(include_str!("exporting/personas.sql"), &[&id, &ROWS, contact, deleted]).await,
         Section::EnrichmentJobs => tx.query(include_str!("exporting/enrichment_jobs.sql"), &[&id, &ROWS, naming]).await,
         Section::VerificationJobs => {
             tx.query(include_str!("exporting/verification_jobs.sql"), &[&id, &ROWS, naming]).await
@@ -187,6 +193,10 @@ async fn read(
             tx.query(include_str!("exporting/email_verifications.sql"), &[&id, &ROWS, email_lower, messages]).await
         }
         Section::ListMembers => tx.query(include_str!("exporting/list_members.sql"), &[&id, &ROWS, contact]).await,
+        Section::DeletedContacts => {
+            tx.query(include_str!("exporting/deleted_contacts.sql"), &[&id, &ROWS, deleted]).await
+        }
+        Section::ContactTags => tx.query(include_str!("exporting/contact_tags.sql"), &[&id, &ROWS, contact]).await,
         Section::ImportErrors => {
             tx.query(include_str!("exporting/import_errors.sql"), &[&id, &ROWS, &line, naming]).await
         }
