@@ -50,6 +50,7 @@ migrations![
     "0029_accounts",
     "0030_bounds",
     "0031_contacts",
+    "0032_persons",
     "0035_suppressions",
 ];
 

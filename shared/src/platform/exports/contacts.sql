@@ -1,6 +1,6 @@
 select array[x.id::text] as place, row_to_json(x)::text as row
-  from (select id, email, name, first_name, last_name, company, status, timezone, custom, raw_data, import_batch_id, source, created_at,
-               updated_at
+  from (select id, email, name, first_name, last_name, company, status, timezone, custom, raw_data, import_batch_id, person_id, source,
+               created_at, updated_at
           from contacts
          where id > coalesce(($1::text[])[1]::uuid, '00000000-0000-0000-0000-000000000000')
          order by id

@@ -1,0 +1,6 @@
+select array[x.person_id::text] as place, row_to_json(x)::text as row
+  from (select *
+          from personas
+         where person_id > coalesce(($1::text[])[1]::uuid, '00000000-0000-0000-0000-000000000000')
+         order by person_id
+         limit $2) as x;
