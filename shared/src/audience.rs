@@ -5,4 +5,5 @@ pub mod email_address;
 pub mod imports;
 pub mod lists;
 pub mod personal_data;
+pub mod segments;
 pub mod suppressions;

@@ -1,0 +1,9 @@
+//! Segments: who is meant, said by conditions instead of names.
+
+pub mod fields;
+pub mod json;
+pub mod text;
+pub mod tree;
+
+#[cfg(test)]
+mod tests;
