@@ -25,7 +25,7 @@ create index contacts_name_idx on contacts (organization_id, name_lower) where n
 create index contacts_name_end_idx on contacts (organization_id, name_end_lower) where name_end_lower is not null;
 -- What nearly everybody is finds nobody, and would cost every import.
 create index contacts_status_idx on contacts (organization_id, status, id) where status <> 'active';
-create index contacts_source_idx on contacts (organization_id, source collate "C", id) where source <> 'import';
+create index contacts_source_idx on contacts (organization_id, source collate "C", id) where source collate "C" <> 'import';
 
 alter table persons
     add column city_lower text collate "C" generated always as (lower(city)) stored,

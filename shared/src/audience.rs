@@ -6,4 +6,5 @@ pub mod imports;
 pub mod lists;
 pub mod personal_data;
 pub mod segments;
+pub mod selection;
 pub mod suppressions;

@@ -74,6 +74,10 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
     ("domain_is_taken", "yes or no: whether another organization has verified a domain"),
     ("end_sessions_of_user", "a number: ends the sessions of one person, whom an administrator disables"),
     ("found_organization", "nothing: makes an organization whose owner belongs to the one that asks"),
+    (
+        "insert_custom_values",
+        "nothing: keeps the values of defined fields of the contacts that are written, in their own tenants",
+    ),
     ("invite_is_for", "yes or no: whether the address of an invite is the confirmed one of somebody"),
     ("invite_mails_to", "a number: how many mails with an invite an address was sent within a day, by whomever"),
     (
@@ -143,6 +147,10 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
     ("sweep_request_counts", "a number: deletes counts of requests whose minute is long over, for maintenance"),
     ("schema_version", "one number: how far the database has been migrated"),
     ("signs_of_life", "times: when functions have last left a trace, whoever they worked for"),
+    (
+        "update_custom_values",
+        "nothing: keeps the values of defined fields of the contacts that are written, in their own tenants",
+    ),
     ("waiting_work", "numbers: how much waits and for how long, over all organizations"),
 ];
 

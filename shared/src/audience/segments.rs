@@ -1,7 +1,9 @@
 //! Segments: who is meant, said by conditions instead of names.
 
+pub mod compiling;
 pub mod fields;
 pub mod json;
+pub mod selecting;
 pub mod text;
 pub mod tree;
 

@@ -49,6 +49,7 @@ migrations![
     "0028_subscriptions",
     "0029_accounts",
     "0030_bounds",
+    "0031_contacts",
 ];
 
 /// The roles that functions log in as. None owns anything or passes row-level security.

@@ -96,3 +96,12 @@ values ('${ORGANIZATION}', md5('${ORGANIZATION} run')::uuid, md5('${ORGANIZATION
 insert into invites (organization_id, id, email, role, invited_by, expires_at)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} invite')::uuid, 'Invited@people.test', 'member',
         md5('${ORGANIZATION} user')::uuid, now() + interval '7 days');
+insert into tags (organization_id, id, name) values ('${ORGANIZATION}', md5('${ORGANIZATION} tag')::uuid, 'Tag');
+insert into contact_tags (organization_id, tag_id, contact_id)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} tag')::uuid, md5('${ORGANIZATION} contact')::uuid);
+insert into custom_fields (organization_id, id, key, name, type)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} field')::uuid, 'plan', 'Plan', 'text');
+insert into custom_values (organization_id, field_id, contact_id, text_value)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} field')::uuid, md5('${ORGANIZATION} contact')::uuid, 'basic');
+insert into deleted_contacts (organization_id, id, email_lower, snapshot, reason, deleted_at)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} deleted')::uuid, 'deleted@people.test', '{}', 'deleted', now());

@@ -11,7 +11,7 @@ use crate::audience::{contacts, suppressions};
 use crate::delivery::limits;
 use crate::delivery::stopping::{self, Stop};
 use crate::delivery::tokens::KeyRing;
-use crate::{ContactId, Result, SuppressionId, Tx, WebhookEventId};
+use crate::{ContactId, Error, Result, SuppressionId, Tx, WebhookEventId};
 
 /// What was erased, as numbers.
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
@@ -40,16 +40,18 @@ pub struct Erased {
     pub webhook_events: u64,
     /// Runs of workflows that keep their states and times alone.
     pub workflow_runs: u64,
+    /// What lay in the bin.
+    pub deleted_contacts: u64,
 }
 
 /// Erases a person: stops them everywhere, takes back what is queued, suppresses the address by its hash, and takes what
 /// is known of them out of everything that stays. A mail that is being claimed at this moment has either left before or
 /// never leaves.
 ///
-/// Errors: [`crate::Error::NotFound`].
+/// Errors: [`Error::NotFound`].
 pub async fn erase(tx: &Tx, keys: &KeyRing, contact: ContactId) -> Result<Erased> {
     // Contact, enrollments, messages; then what hangs on them, and the counters last.
-    contacts::lock(tx, contact).await?;
+    hold(tx, contact).await?;
     tx.query(include_str!("erasing/lock_enrollments.sql"), &[&contact]).await?;
     let person = Person::find(tx, contact).await?;
     tx.query(include_str!("erasing/lock_messages.sql"), &[&person.messages]).await?;
@@ -70,6 +72,7 @@ pub async fn erase(tx: &Tx, keys: &KeyRing, contact: ContactId) -> Result<Erased
     let (webhook_events, workflow_runs) = erase_webhooks(tx, &person).await?;
     let forgotten = suppressions::erase(tx, keys, email_lower, messages).await?;
     contacts::remove(tx, contact).await?;
+    let deleted_contacts = tx.execute(include_str!("erasing/delete_deleted.sql"), &[&person.deleted]).await?;
     limits::release(tx, &slots).await?;
     Ok(Erased {
         contact_id: contact,
@@ -84,7 +87,22 @@ pub async fn erase(tx: &Tx, keys: &KeyRing, contact: ContactId) -> Result<Erased
         kept_answers: answers.len() as u64,
         webhook_events,
         workflow_runs,
+        deleted_contacts,
     })
+}
+
+/// Locks a contact, or what lies in the bin of it. Whoever restores it at this moment is waited for, and then it is a contact.
+///
+/// Errors: [`Error::NotFound`].
+async fn hold(tx: &Tx, contact: ContactId) -> Result<()> {
+    match contacts::lock(tx, contact).await {
+        Err(Error::NotFound(_)) => {}
+        held => return held.map(|_| ()),
+    }
+    match tx.query_opt(include_str!("erasing/lock_deleted.sql"), &[&contact]).await? {
+        Some(_) => Ok(()),
+        None => contacts::lock(tx, contact).await.map(|_| ()),
+    }
 }
 
 /// Empties what was told or is to be told of a person, what was answered, and the runs that it has started; returns how many

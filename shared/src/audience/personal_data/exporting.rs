@@ -30,8 +30,12 @@ const ROWS: i64 = 100;
 pub enum Section {
     /// The contact with custom fields and the imported row.
     Contacts,
+    /// What lies in the bin of the person.
+    DeletedContacts,
     /// The lists that it is on.
     ListMembers,
+    /// The tags that it has.
+    ContactTags,
     /// Rows of imports that could not be taken and name the address.
     ImportErrors,
     /// The ways through campaigns.
@@ -60,9 +64,11 @@ pub enum Section {
 
 impl Section {
     /// Every section.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Contacts,
+        Self::DeletedContacts,
         Self::ListMembers,
+        Self::ContactTags,
         Self::ImportErrors,
         Self::Enrollments,
         Self::Messages,
@@ -152,11 +158,15 @@ async fn read(
     links: &[LinkId],
     after: Place,
 ) -> Result<Vec<Row>> {
-    let Person { contact, email_lower, naming, messages } = person;
+    let Person { contact, email_lower, naming, messages, deleted } = person;
     let Place { section, id, line, .. } = after;
     match section {
         Section::Contacts => tx.query(include_str!("exporting/contacts.sql"), &[&id, &ROWS, contact]).await,
         Section::ListMembers => tx.query(include_str!("exporting/list_members.sql"), &[&id, &ROWS, contact]).await,
+        Section::DeletedContacts => {
+            tx.query(include_str!("exporting/deleted_contacts.sql"), &[&id, &ROWS, deleted]).await
+        }
+        Section::ContactTags => tx.query(include_str!("exporting/contact_tags.sql"), &[&id, &ROWS, contact]).await,
         Section::ImportErrors => {
             tx.query(include_str!("exporting/import_errors.sql"), &[&id, &ROWS, &line, naming]).await
         }

@@ -159,11 +159,6 @@ struct Resolved {
     fields: BTreeMap<String, (Uuid, String, bool)>,
 }
 
-/// A name that a tree gives and nothing has, or a comparison that a field's type does not know.
-fn wrong(code: &'static str, message: String) -> Wrong {
-    Wrong::new(code, message)
-}
-
 /// Resolves what a tree names, by one statement where it names anything.
 ///
 /// Errors, inside: `unknown_tag`, `unknown_list`, `unknown_campaign`, `unknown_custom_field`, `custom_field_filling`, and
@@ -244,7 +239,7 @@ fn normal(tree: &Tree, holds: bool, resolved: &Resolved, now: DateTime<Utc>) -> 
 fn engaged(engagement: &Engagement, resolved: &Resolved, now: DateTime<Utc>) -> Result<Test, Wrong> {
     let campaigns = engagement.campaign.as_ref().map(|name| {
         let found = resolved.campaigns.get(name).or_else(|| resolved.campaigns.get(&name.to_ascii_lowercase()));
-        found.cloned().ok_or_else(|| wrong("unknown_campaign", format!("there is no campaign {}", quoted(name))))
+        found.cloned().ok_or_else(|| Wrong::new("unknown_campaign", format!("there is no campaign {}", quoted(name))))
     });
     let since = engagement.within_days().map(|days| now - Duration::days(days.into()));
     Ok(Test::Engaged { act: engagement.act, since, campaigns: campaigns.transpose()? })
@@ -261,7 +256,7 @@ fn field_test(test: &FieldTest, resolved: &Resolved) -> Result<Test, Wrong> {
         }
         let ids = test.values().iter().filter_map(text).map(|name| {
             let found = known.get(name).or_else(|| known.get(&name.to_ascii_lowercase()));
-            found.copied().ok_or_else(|| wrong(code, format!("there is no {noun} {}", quoted(name))))
+            found.copied().ok_or_else(|| Wrong::new(code, format!("there is no {noun} {}", quoted(name))))
         });
         ids.collect::<Result<Vec<_>, _>>().map(Some)
     };
@@ -295,11 +290,11 @@ fn field_test(test: &FieldTest, resolved: &Resolved) -> Result<Test, Wrong> {
         Field::Custom(key) => {
             let Some((id, r#type, is_ready)) = resolved.fields.get(key) else {
                 let message = format!("no custom field {} is defined: only defined ones can be selected by", quoted(key));
-                return Err(wrong("unknown_custom_field", message));
+                return Err(Wrong::new("unknown_custom_field", message));
             };
             if !is_ready {
                 let message = format!("the values of {} are still being read; try again in a while", quoted(key));
-                return Err(wrong("custom_field_filling", message));
+                return Err(Wrong::new("custom_field_filling", message));
             }
             Test::Custom { field: *id, comparison: compare_custom(key, r#type, test)? }
         }
@@ -384,9 +379,9 @@ fn compare_custom(key: &str, r#type: &str, test: &FieldTest) -> Result<Compariso
     let operator = test.operator();
     let not_so = || {
         let message = format!("custom.{key} is a {}, which is not compared by {}", said(r#type), operator.text());
-        wrong("wrong_operator", message)
+        Wrong::new("wrong_operator", message)
     };
-    let not_with = || wrong("wrong_value", format!("custom.{key} is compared with {}", expected(r#type)));
+    let not_with = || Wrong::new("wrong_value", format!("custom.{key} is compared with {}", expected(r#type)));
     let is_range = matches!(operator, Operator::Lt | Operator::Le | Operator::Gt | Operator::Ge);
     if operator.takes() == Takes::None {
         // A row is there for what is known, in whichever column.
@@ -432,7 +427,7 @@ fn compare_custom(key: &str, r#type: &str, test: &FieldTest) -> Result<Compariso
             };
             Ok(Comparison { column: "v.date_value", relation })
         }
-        other => Err(wrong("wrong_value", format!("custom.{key} is of the type {other}, which can't be compared"))),
+        other => Err(Wrong::new("wrong_value", format!("custom.{key} is of the type {other}, which can't be compared"))),
     }
 }
 
@@ -562,7 +557,8 @@ impl Writer {
         if let Normal::Leaf { test, holds: true } = normal
             && let Some((table, condition)) = self.rows_of_contact(test)
         {
-            return format!("select x.contact_id from {table} x where {condition}").replace("x.", table_alias(table));
+            let alias = alias(table);
+            return format!("select {alias}.contact_id from {table} {alias} where {condition}");
         }
         format!("select c.id from contacts c where {}", self.write(normal))
     }
@@ -605,8 +601,9 @@ impl Writer {
 
     fn leaf(&mut self, test: &Test, holds: bool) -> String {
         if let Some((table, condition)) = self.rows_of_contact(test) {
-            let alias = table_alias(table);
-            return self.related(holds, &format!("{table} {}", &alias[..1]), &format!("{alias}contact_id = c.id"), &condition);
+            let alias = alias(table);
+            let is_about = format!("{alias}.contact_id = c.id");
+            return self.related(holds, &format!("{table} {alias}"), &is_about, &condition);
         }
         match test {
             Test::Contact(comparison) => {
@@ -688,12 +685,13 @@ impl Writer {
     }
 }
 
-fn table_alias(table: &str) -> &'static str {
+/// What the conditions on a table call its row.
+fn alias(table: &str) -> &'static str {
     match table {
-        "contact_tags" => "t.",
-        "list_members" => "m.",
-        "custom_values" => "v.",
-        _ => "e.",
+        "contact_tags" => "t",
+        "list_members" => "m",
+        "custom_values" => "v",
+        _ => "e",
     }
 }
 
