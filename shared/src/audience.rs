@@ -5,6 +5,8 @@ pub mod email_address;
 pub mod imports;
 pub mod lists;
 pub mod personal_data;
+pub mod persons;
+pub mod providers;
 pub mod segments;
 pub mod selection;
 pub mod suppressions;

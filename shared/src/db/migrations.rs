@@ -50,6 +50,8 @@ migrations![
     "0029_accounts",
     "0030_bounds",
     "0031_contacts",
+    "0032_persons",
+    "0033_segments",
 ];
 
 /// The roles that functions log in as. None owns anything or passes row-level security.

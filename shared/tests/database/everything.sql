@@ -15,8 +15,11 @@ insert into import_batches (organization_id, id, file_name, object_key, list_id)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} import')::uuid, 'people.csv', 'uploads/1', md5('${ORGANIZATION} list')::uuid);
 insert into import_errors (organization_id, import_batch_id, line, code, reason, raw)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} import')::uuid, 2, 'invalid', 'No address.', '');
-insert into contacts (organization_id, id, email, import_batch_id)
-values ('${ORGANIZATION}', md5('${ORGANIZATION} contact')::uuid, 'Person@people.test', md5('${ORGANIZATION} import')::uuid);
+insert into persons (organization_id, id, first_name) values ('${ORGANIZATION}', md5('${ORGANIZATION} person')::uuid, 'Ada');
+insert into personas (organization_id, person_id, text) values ('${ORGANIZATION}', md5('${ORGANIZATION} person')::uuid, 'Likes engines.');
+insert into contacts (organization_id, id, email, import_batch_id, person_id)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} contact')::uuid, 'Person@people.test', md5('${ORGANIZATION} import')::uuid,
+        md5('${ORGANIZATION} person')::uuid);
 insert into import_matches (organization_id, import_batch_id, contact_id)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} import')::uuid, md5('${ORGANIZATION} contact')::uuid);
 insert into list_members (organization_id, list_id, contact_id)
@@ -105,3 +108,19 @@ insert into custom_values (organization_id, field_id, contact_id, text_value)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} field')::uuid, md5('${ORGANIZATION} contact')::uuid, 'basic');
 insert into deleted_contacts (organization_id, id, email_lower, snapshot, reason, deleted_at)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} deleted')::uuid, 'deleted@people.test', '{}', 'deleted', now());
+insert into enrichment_jobs (organization_id, id, selection, started_at)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} enrichment')::uuid, '{}', now());
+insert into enrichment_tasks (organization_id, job_id, contact_id)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} enrichment')::uuid, md5('${ORGANIZATION} contact')::uuid);
+insert into provider_usage (organization_id, purpose, day) values ('${ORGANIZATION}', 'enrichment', current_date);
+insert into email_verifications (organization_id, email_lower, syntax, disposable, role_based, deliverable, blacklisted, status, checked_at)
+values ('${ORGANIZATION}', 'person@people.test', 'passed', 'passed', 'passed', 'unknown', 'passed', 'unverified', now());
+insert into verification_jobs (organization_id, id, selection, started_at)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} verification')::uuid, '{}', now());
+insert into segments (organization_id, id, name, tree)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} segment')::uuid, 'Everybody', '{"everybody": true}');
+insert into engagements (organization_id, message_id, event_id, contact_id, campaign_id, kind, occurred_at)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} message')::uuid, md5('${ORGANIZATION} event')::uuid,
+        md5('${ORGANIZATION} contact')::uuid, md5('${ORGANIZATION} campaign')::uuid, 'opened', now());
+insert into audience_snapshots (organization_id, campaign_id, contact_id)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} campaign')::uuid, md5('${ORGANIZATION} contact')::uuid);

@@ -20,6 +20,10 @@ pub struct Erased {
     pub contact_id: ContactId,
     /// What keeps mail from the address, which it has as a hash alone.
     pub suppression_id: SuppressionId,
+    /// What was learned about the person, with the persona.
+    pub persons: u64,
+    /// What was found out about the person's addresses.
+    pub email_verifications: u64,
     /// Ways through campaigns that ended.
     pub stopped: u64,
     /// Messages that keep their numbers and times alone.
@@ -51,6 +55,7 @@ pub struct Erased {
 /// Errors: [`Error::NotFound`].
 pub async fn erase(tx: &Tx, keys: &KeyRing, contact: ContactId) -> Result<Erased> {
     // Contact, enrollments, messages; then what hangs on them, and the counters last.
+    tx.query(include_str!("erasing/lock_contacts.sql"), &[&contact]).await?;
     hold(tx, contact).await?;
     tx.query(include_str!("erasing/lock_enrollments.sql"), &[&contact]).await?;
     let person = Person::find(tx, contact).await?;
@@ -63,6 +68,7 @@ pub async fn erase(tx: &Tx, keys: &KeyRing, contact: ContactId) -> Result<Erased
     let tracked_links = tx.execute(include_str!("erasing/delete_links.sql"), &[&links]).await?;
     let Person { email_lower, naming, messages, .. } = &person;
     let of_messages: [&(dyn ToSql + Sync); 1] = [messages];
+    let (persons, email_verifications) = erase_what_was_learned(tx, keys, &person).await?;
     let message_events = tx.execute(include_str!("erasing/empty_events.sql"), &of_messages).await?;
     tx.execute(include_str!("erasing/drop_system_mails.sql"), &[messages, &Stop::Removed.code().name()]).await?;
     tx.execute(include_str!("erasing/empty_messages.sql"), &of_messages).await?;
@@ -77,6 +83,8 @@ pub async fn erase(tx: &Tx, keys: &KeyRing, contact: ContactId) -> Result<Erased
     Ok(Erased {
         contact_id: contact,
         suppression_id: forgotten.remains,
+        persons,
+        email_verifications,
         stopped,
         messages: messages.len() as u64,
         message_events,
@@ -103,6 +111,20 @@ async fn hold(tx: &Tx, contact: ContactId) -> Result<()> {
         Some(_) => Ok(()),
         None => contacts::lock(tx, contact).await.map(|_| ()),
     }
+}
+
+/// Deletes what was learned about a person and found out about their addresses; returns how many persons and addresses that are.
+async fn erase_what_was_learned(tx: &Tx, keys: &KeyRing, person: &Person) -> Result<(u64, u64)> {
+    let Person { contact, email_lower, naming, messages, .. } = person;
+    let persons = tx.execute(include_str!("erasing/delete_person.sql"), &[contact]).await?;
+    let of_addresses = include_str!("erasing/delete_verifications.sql");
+    let email_verifications = tx.execute(of_addresses, &[email_lower, messages]).await?;
+    let now = tx.now();
+    tx.execute(include_str!("erasing/empty_enrichment_jobs.sql"), &[naming, &now]).await?;
+    tx.execute(include_str!("erasing/empty_verification_jobs.sql"), &[naming, &now]).await?;
+    let hashes = keys.answer_hashes(email_lower);
+    tx.query(include_str!("erasing/forget_answers.sql"), &[&hashes]).await?;
+    Ok((persons, email_verifications))
 }
 
 /// Empties what was told or is to be told of a person, what was answered, and the runs that it has started; returns how many

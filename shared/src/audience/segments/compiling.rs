@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::fields::{Field, day, moment};
 use super::tree::{Act, Engagement, FieldTest, Literal, Operator, Takes, Tree, Wrong};
-use crate::{Error, Result, Tx};
+use crate::{Error, ListId, Result, Tx};
 
 /// How a condition is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -450,7 +450,19 @@ fn expected(r#type: &str) -> &'static str {
 }
 
 impl Question {
-    /// Everybody for whom one of these words begins a part of the name, the address or the company, in the place of each word.
+    /// Whoever there is.
+    #[must_use]
+    pub fn everybody() -> Self {
+        Self { normal: Normal::All(Vec::new()) }
+    }
+
+    /// Whoever is on a list; nobody where there is no such list.
+    #[must_use]
+    pub fn on_list(list: ListId) -> Self {
+        Self { normal: Normal::Leaf { test: Test::List(Some(vec![list.0])), holds: true } }
+    }
+
+    /// Everybody of whom the address, the company or a part of the name begins with each of these words.
     #[must_use]
     pub fn words(words: &[String]) -> Self {
         let word = |word: &String| Normal::Leaf { test: Test::Word(word.to_ascii_lowercase()), holds: true };
