@@ -130,16 +130,12 @@ pub async fn list(tx: &Tx, before: Option<SegmentId>, limit: i64) -> Result<Vec<
 
 /// Changes the fields that are given. A campaign that was activated has its people already; a draft will have those of then.
 ///
-/// Errors: [`Error::NotFound`], [`Error::Invalid`], [`Error::Conflict`] (`segment_name_taken`, `segment_in_use` for the conditions
-/// while a campaign is being activated with it).
+/// Errors: [`Error::NotFound`], [`Error::Invalid`], [`Error::Conflict`] (`segment_name_taken`).
 pub async fn update(tx: &Tx, id: SegmentId, given: SegmentFields) -> Result<Segment> {
     let (name, description, tree) = given.check()?;
     tx.query_opt(include_str!("segments/lock.sql"), &[&id]).await?.ok_or(Error::not_found("segment"))?;
     if let Some((field, tree)) = &tree {
         resolve(tx, field, tree).await?;
-        if use_of(tx, id).await?.is_being_activated {
-            return Err(Error::conflict("segment_in_use", "a campaign is being activated with this segment"));
-        }
     }
     let tree = tree.map(|(_, tree)| json::write(&tree));
     let updated = tx
@@ -162,7 +158,7 @@ pub async fn update(tx: &Tx, id: SegmentId, given: SegmentFields) -> Result<Segm
 pub async fn delete(tx: &Tx, id: SegmentId) -> Result<()> {
     tx.query_opt(include_str!("segments/lock.sql"), &[&id]).await?.ok_or(Error::not_found("segment"))?;
     // Looked at after the lock: who wants to use the segment from here on waits, and finds it gone.
-    if use_of(tx, id).await?.is_in_use {
+    if tx.query_one(include_str!("segments/is_in_use.sql"), &[&id]).await?.try_get("is_in_use")? {
         return Err(Error::conflict("segment_in_use", "a campaign that is not activated yet uses this segment"));
     }
     tx.execute(include_str!("segments/delete.sql"), &[&id]).await?;
@@ -234,16 +230,6 @@ pub fn read_text(field: &str, text: &str) -> Result<Tree> {
 pub async fn resolve(tx: &Tx, field: &str, tree: &Tree) -> Result<Question> {
     let question = compiling::resolve(tx, tree).await?;
     question.map_err(|wrong| Error::invalid(field, wrong.code, wrong.message))
-}
-
-struct UseOf {
-    is_in_use: bool,
-    is_being_activated: bool,
-}
-
-async fn use_of(tx: &Tx, id: SegmentId) -> Result<UseOf> {
-    let row = tx.query_one(include_str!("segments/use_of.sql"), &[&id]).await?;
-    Ok(UseOf { is_in_use: row.try_get("is_in_use")?, is_being_activated: row.try_get("is_being_activated")? })
 }
 
 fn name_taken() -> Error {

@@ -159,6 +159,9 @@ struct Resolved {
     fields: BTreeMap<String, (Uuid, String, bool)>,
 }
 
+/// The code of a tag that is not there; of all names, those of tags alone are the same in any case.
+const TAG: &str = "unknown_tag";
+
 /// Resolves what a tree names, by one statement where it names anything.
 ///
 /// Errors, inside: `unknown_tag`, `unknown_list`, `unknown_campaign`, `unknown_custom_field`, `custom_field_filling`, and
@@ -238,11 +241,16 @@ fn normal(tree: &Tree, holds: bool, resolved: &Resolved, now: DateTime<Utc>) -> 
 
 fn engaged(engagement: &Engagement, resolved: &Resolved, now: DateTime<Utc>) -> Result<Test, Wrong> {
     let campaigns = engagement.campaign.as_ref().map(|name| {
-        let found = resolved.campaigns.get(name).or_else(|| resolved.campaigns.get(&name.to_ascii_lowercase()));
+        let found = resolved.campaigns.get(name).or_else(|| resolved.campaigns.get(&id(name)?));
         found.cloned().ok_or_else(|| Wrong::new("unknown_campaign", format!("there is no campaign {}", quoted(name))))
     });
     let since = engagement.within_days().map(|days| now - Duration::days(days.into()));
     Ok(Test::Engaged { act: engagement.act, since, campaigns: campaigns.transpose()? })
+}
+
+/// The id that stands in place of a name, as it is written in answers.
+fn id(name: &str) -> Option<String> {
+    Uuid::try_parse(name).ok().map(|id| id.to_string())
 }
 
 fn quoted(name: &str) -> String {
@@ -255,7 +263,8 @@ fn field_test(test: &FieldTest, resolved: &Resolved) -> Result<Test, Wrong> {
             return Ok(None);
         }
         let ids = test.values().iter().filter_map(text).map(|name| {
-            let found = known.get(name).or_else(|| known.get(&name.to_ascii_lowercase()));
+            let found = known.get(name).or_else(|| known.get(&name.to_ascii_lowercase()).filter(|_| code == TAG));
+            let found = found.or_else(|| known.get(&id(name)?));
             found.copied().ok_or_else(|| Wrong::new(code, format!("there is no {noun} {}", quoted(name))))
         });
         ids.collect::<Result<Vec<_>, _>>().map(Some)
@@ -281,7 +290,7 @@ fn field_test(test: &FieldTest, resolved: &Resolved) -> Result<Test, Wrong> {
         Field::Profession => person("p.profession_lower", str::to_ascii_lowercase),
         Field::PersonTimezone => person("p.timezone", zone),
         Field::Score => Test::Person(compare_score(test)),
-        Field::Tag => Test::Tag(named(&resolved.tags, "unknown_tag", "tag")?),
+        Field::Tag => Test::Tag(named(&resolved.tags, TAG, "tag")?),
         Field::List => Test::List(named(&resolved.lists, "unknown_list", "list")?),
         Field::Verification => {
             let values: Vec<String> = test.values().iter().filter_map(text).map(str::to_owned).collect();
@@ -454,6 +463,12 @@ impl Question {
     #[must_use]
     pub fn everybody() -> Self {
         Self { normal: Normal::All(Vec::new()) }
+    }
+
+    /// Nobody at all.
+    #[must_use]
+    pub fn nobody() -> Self {
+        Self { normal: Normal::Leaf { test: Test::Everybody, holds: false } }
     }
 
     /// Whoever is on a list; nobody where there is no such list.

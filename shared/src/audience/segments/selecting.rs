@@ -18,7 +18,7 @@ use crate::{CampaignId, ContactId, Error, Result, Tx};
 pub const WINDOW: i64 = 5_000;
 
 /// A parameter of a statement around a condition.
-type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
+pub(crate) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
 /// A statement and its parameters, ready to be asked, so that plans and times can be looked at as well.
 pub struct Asked<'a> {
@@ -43,6 +43,16 @@ impl<'a> Asked<'a> {
     async fn rows(&self, tx: &Tx) -> Result<Vec<Row>> {
         tx.query_once(&self.sql, &self.parameters()).await
     }
+}
+
+/// Asks a statement that keeps a place for who is meant.
+pub(crate) async fn rows(
+    tx: &Tx,
+    statement: &str,
+    question: &Question,
+    parameters: Vec<Parameter<'_>>,
+) -> Result<Vec<Row>> {
+    Asked::new(statement, question, Form::Sets, parameters).rows(tx).await
 }
 
 /// The statement of [`count`].
