@@ -17,6 +17,7 @@ pub mod logos;
 pub mod messages;
 pub mod organizations;
 pub mod restorations;
+pub mod segments;
 pub mod senders;
 pub mod ses_events;
 pub mod stripe_events;
@@ -48,6 +49,7 @@ pub fn describe() -> Description {
     let description = messages::routes(description);
     let description = organizations::routes(description);
     let description = restorations::routes(description);
+    let description = segments::routes(description);
     let description = senders::routes(description);
     let description = ses_events::routes(description);
     let description = stripe_events::routes(description);

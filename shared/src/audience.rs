@@ -7,5 +7,6 @@ pub mod lists;
 pub mod personal_data;
 pub mod persons;
 pub mod providers;
+pub mod segments;
 pub mod selection;
 pub mod suppressions;

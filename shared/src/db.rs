@@ -399,6 +399,12 @@ impl Tx {
         Ok(client.query_opt(&statement, params).await?)
     }
 
+    /// Runs a statement that is planned for these very values, and forgotten: one whose plan depends on them more than planning
+    /// costs, or that is never asked again. The types of the parameters are given, since nothing is prepared.
+    pub async fn query_once(&self, sql: &str, params: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Row>> {
+        Ok(self.client()?.query_typed(sql, params).await?)
+    }
+
     /// Runs statements one after another, sent together: one round trip for all of them. Each is a statement of its own,
     /// which sees what was committed before it began, and so after those before it got their locks.
     ///

@@ -89,6 +89,8 @@ typed_ids! {
     ContactId;
     /// A list of contacts.
     ListId;
+    /// A segment of contacts.
+    SegmentId;
     /// A tag of contacts.
     TagId;
     /// A custom field that an organization has defined.

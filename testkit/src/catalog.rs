@@ -86,6 +86,10 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
         "insert_custom_values",
         "nothing: keeps the values of defined fields of the contacts that are written, in their own tenants",
     ),
+    (
+        "insert_engagements",
+        "nothing: keeps what people did with mails whose events are written, in the tenants of these",
+    ),
     ("invite_is_for", "yes or no: whether the address of an invite is the confirmed one of somebody"),
     ("invite_mails_to", "a number: how many mails with an invite an address was sent within a day, by whomever"),
     ("keep_answers", "nothing: keeps what a provider answered, by keyed hashes of addresses"),

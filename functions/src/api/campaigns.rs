@@ -23,7 +23,7 @@ use shared::outreach::statistics::funnel::{self, Funnel};
 use shared::outreach::statistics::{self, Statistics};
 use shared::outreach::{campaign_senders, enrollments as people};
 use shared::platform::jobs::{Job, JobQueue};
-use shared::{CampaignId, Database, ListId, SenderId};
+use shared::{CampaignId, Database, ListId, SegmentId, SenderId};
 use tokio::time::Instant;
 
 use crate::http::{
@@ -94,14 +94,15 @@ struct NewCampaignBody {
     #[schemars(url)]
     cta_url: Option<String>,
     list_id: Option<ListId>,
+    segment_id: Option<SegmentId>,
     #[serde(default)]
     sender_ids: Vec<SenderId>,
 }
 
 /// Makes a draft.
 async fn create(caller: Caller, Body(body): Body<NewCampaignBody>) -> ApiResult<Created<Campaign>> {
-    let NewCampaignBody { name, description, strategy, summary, cta_url, list_id, sender_ids } = body;
-    let new = NewCampaign { name, description, strategy, summary, cta_url, list_id };
+    let NewCampaignBody { name, description, strategy, summary, cta_url, list_id, segment_id, sender_ids } = body;
+    let new = NewCampaign { name, description, strategy, summary, cta_url, list_id, segment_id };
     let campaign = campaigns::create(&caller.tx, &new).await?;
     campaign_senders::insert(&caller.tx, campaign.id, &sender_ids).await?;
     caller.record("campaign.created", campaign.id.0, &json!({"name": campaign.name})).await?;
@@ -168,8 +169,8 @@ async fn update(
     Id(id): Id<CampaignId>,
     Body(body): Body<CampaignPatchBody>,
 ) -> ApiResult<Json<Campaign>> {
-    let CampaignPatchBody { name, description, strategy, summary, cta_url, list_id } = body;
-    let patch = CampaignPatch { name, description, strategy, summary, cta_url, list_id };
+    let CampaignPatchBody { name, description, strategy, summary, cta_url, list_id, segment_id } = body;
+    let patch = CampaignPatch { name, description, strategy, summary, cta_url, list_id, segment_id };
     let before = campaigns::find(&caller.tx, id).await?;
     let campaign = campaigns::update(&caller.tx, id, patch).await?;
     caller.record_change("campaign.updated", id.0, &before, &campaign).await?;

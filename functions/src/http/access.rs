@@ -305,6 +305,16 @@ pub const ROUTES: &[Route] = &[
 
     row("POST", "/v1/restorations", EVERYONE, "", "Brings an organization back that is being deleted, by the link in the mail."),
 
+    row("GET", "/v1/segments", VIEWER, "segments:read", "The newest segments first."),
+    row("POST", "/v1/segments", MEMBER, "segments:write", "Makes a segment."),
+    row("POST", "/v1/segments/preview", VIEWER, "segments:read", "How many people conditions mean that no segment has yet, and the newest of them."),
+    row("GET", "/v1/segments/{id}", VIEWER, "segments:read", "One segment."),
+    row("PATCH", "/v1/segments/{id}", MEMBER, "segments:write", "Changes the fields that are given."),
+    row("DELETE", "/v1/segments/{id}", MEMBER, "segments:write", "Deletes a segment that nothing is about to use; its people stay."),
+    row("GET", "/v1/segments/{id}/count", VIEWER, "segments:read", "How many people are in a segment at this moment."),
+    row("GET", "/v1/segments/{id}/members", VIEWER, "segments:read", "Who is in a segment at this moment, the newest first."),
+    row("GET", "/v1/segments/{id}/preview", VIEWER, "segments:read", "How many people are in a segment at this moment, and the newest of them."),
+
     row("GET", "/v1/senders", VIEWER, "senders:read", "The newest senders first."),
     row("POST", "/v1/senders", ADMIN, "senders:write", "Makes a sender."),
     row("GET", "/v1/senders/{id}", VIEWER, "senders:read", "One sender with its health and what it may send today."),

@@ -27,6 +27,7 @@ mod messages;
 mod openapi;
 mod organizations;
 mod rate_limits;
+mod segments;
 mod senders;
 mod ses_events;
 mod sessions;

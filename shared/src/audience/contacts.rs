@@ -1,5 +1,7 @@
 //! Contacts: the people an organization may write to, one for an address.
 
+mod listing;
+
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,7 +13,9 @@ use crate::delivery::stopping;
 use crate::error::violated_constraint;
 use crate::fields::{Fields, patched};
 use crate::platform::webhooks::{EventType, outbox};
-use crate::{ContactId, Error, ImportId, ListId, Result, Tx};
+use crate::{ContactId, Error, ImportId, Result, Tx};
+
+pub use self::listing::{Filter, list};
 
 /// Characters of a name or company: longer ones are text that was put into the wrong column.
 pub const LINE_MAXIMUM: usize = 200;
@@ -139,20 +143,6 @@ pub struct ContactFields {
     pub custom: Option<Option<Map<String, Value>>>,
 }
 
-/// Which contacts a list shows; all conditions hold together.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Filter {
-    /// The whole address, in any case.
-    pub email: Option<String>,
-    /// How the address begins, in any case.
-    pub email_prefix: Option<String>,
-    /// A list that the contact is on.
-    pub list_id: Option<ListId>,
-    /// Where it stands.
-    pub status: Option<Status>,
-}
-
 /// Makes a contact, and tells it where an endpoint wants to know.
 ///
 /// Errors: [`Error::Invalid`], [`Error::Conflict`] (`contact_exists`) for an address that another contact has in any case.
@@ -191,33 +181,6 @@ pub async fn create(tx: &Tx, given: ContactFields) -> Result<Contact> {
 pub async fn find(tx: &Tx, id: ContactId) -> Result<ContactInFull> {
     let row = tx.query_opt(include_str!("contacts/find.sql"), &[&id]).await?.ok_or(Error::not_found("contact"))?;
     Ok(ContactInFull { contact: from_row(&row)?, lists: row.try_get("lists")?, raw_data: row.try_get("raw_data")? })
-}
-
-/// The newest contacts that the filter admits, at most `limit`, older than `before`.
-pub async fn list(tx: &Tx, filter: &Filter, before: Option<ContactId>, limit: i64) -> Result<Vec<Contact>> {
-    let lower = |text: &Option<String>| text.as_deref().filter(|text| !text.is_empty()).map(str::to_ascii_lowercase);
-    let (email, prefix) = (lower(&filter.email), lower(&filter.email_prefix));
-    let status = filter.status.map(Status::name);
-    // The database knows no NUL; nothing has an address with one.
-    if email.iter().chain(&prefix).any(|text| text.contains('\0')) {
-        return Ok(Vec::new());
-    }
-    // A statement for each way in, since a plan that serves all of them would serve none by its index.
-    let rows = match (email, prefix, filter.list_id) {
-        (Some(email), Some(prefix), _) if !email.starts_with(&prefix) => return Ok(Vec::new()),
-        (Some(email), _, list) => {
-            tx.query(include_str!("contacts/list_by_email.sql"), &[&before, &limit, &status, &list, &email]).await?
-        }
-        (None, Some(prefix), list) => {
-            tx.query(include_str!("contacts/list_by_email_prefix.sql"), &[&before, &limit, &status, &list, &prefix])
-                .await?
-        }
-        (None, None, Some(list)) => {
-            tx.query(include_str!("contacts/list_by_list.sql"), &[&before, &limit, &status, &list]).await?
-        }
-        (None, None, None) => tx.query(include_str!("contacts/list.sql"), &[&before, &limit, &status]).await?,
-    };
-    rows.iter().map(from_row).collect()
 }
 
 /// Changes the fields that are given.

@@ -1,4 +1,4 @@
-//! Which contacts an act is about: some by their ids, those of a list, or everybody.
+//! Which contacts an act is about: some by their ids, those of a list or a segment, those for whom conditions hold, or everybody.
 //!
 //! A selection is read in chunks by ascending id, each after the last one of the chunk before. It does not run away: only contacts
 //! up to [`Bounds::up_to`] belong to it, so whoever is made meanwhile does not. Killed anywhere and read again it comes to the
@@ -9,7 +9,10 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ContactId, Error, ListId, Result, Tx};
+use super::segments::compiling::Question;
+use super::segments::text::TEXT_MAXIMUM;
+use super::segments::{self, selecting};
+use crate::{ContactId, Error, ListId, Result, SegmentId, Tx};
 
 /// Contacts that a selection may name one by one.
 pub const IDS_MAXIMUM: usize = 1_000;
@@ -23,6 +26,10 @@ pub enum Selection {
     ContactIds(#[schemars(length(min = 1, max = IDS_MAXIMUM))] BTreeSet<ContactId>),
     /// Whoever is on this list.
     ListId(ListId),
+    /// Whoever is in this segment when it is their turn.
+    SegmentId(SegmentId),
+    /// For whom this holds when it is their turn, in the text form of segments.
+    Filter(#[schemars(length(min = 1, max = TEXT_MAXIMUM))] String),
     /// Everybody.
     Everybody(Everybody),
 }
@@ -67,12 +74,14 @@ impl Bounds {
 impl Selection {
     /// Makes sure that there is what the selection names.
     ///
-    /// Errors: [`Error::Invalid`] for too many ids or none, [`Error::NotFound`] for a list that is not there.
+    /// Errors: [`Error::Invalid`] for too many ids or none and a filter that can't be asked, [`Error::NotFound`] for a list or a segment that is not there,
+    /// [`Error::Conflict`] (`segment_broken`).
     pub async fn check(&self, tx: &Tx) -> Result<()> {
         match self {
             Self::ContactIds(ids) if (1..=IDS_MAXIMUM).contains(&ids.len()) => Ok(()),
             Self::ContactIds(_) => Err(Error::invalid("selection", "out_of_range", "contact_ids has 1 to 1000 ids")),
             Self::ListId(list) => super::lists::find_name(tx, *list).await.map(|_| ()),
+            Self::SegmentId(_) | Self::Filter(_) => self.question(tx).await.map(drop),
             Self::Everybody(_) => Ok(()),
         }
     }
@@ -83,6 +92,9 @@ impl Selection {
             Self::ContactIds(ids) => return i64::try_from(ids.len()).map_err(Error::internal),
             Self::ListId(list) => {
                 tx.query_one(include_str!("selection/count_of_list.sql"), &[list, &bounds.up_to]).await?
+            }
+            Self::SegmentId(_) | Self::Filter(_) => {
+                return selecting::count_up_to(tx, &self.question(tx).await?, bounds.up_to).await;
             }
             Self::Everybody(_) => tx.query_one(include_str!("selection/count.sql"), &[&bounds.up_to]).await?,
         };
@@ -101,9 +113,24 @@ impl Selection {
             Self::ListId(list) => {
                 tx.query(include_str!("selection/read_of_list.sql"), &[&after, &up_to, &limit, list]).await?
             }
+            Self::SegmentId(_) | Self::Filter(_) => {
+                return selecting::read_ids(tx, &self.question(tx).await?, after, up_to, limit).await;
+            }
             Self::Everybody(_) => tx.query(include_str!("selection/read.sql"), &[&after, &up_to, &limit]).await?,
         };
         rows.iter().map(|row| Ok(row.try_get("id")?)).collect()
+    }
+
+    /// What is asked of contacts one by one; everybody where nothing is.
+    async fn question(&self, tx: &Tx) -> Result<Question> {
+        match self {
+            Self::SegmentId(segment) => segments::question(tx, *segment).await,
+            Self::Filter(text) => {
+                let tree = segments::read_text("selection", text)?;
+                segments::resolve(tx, "selection", &tree).await
+            }
+            Self::ContactIds(_) | Self::ListId(_) | Self::Everybody(_) => Ok(Question::everybody()),
+        }
     }
 }
 
@@ -119,7 +146,7 @@ mod tests {
     #[test]
     fn a_selection_is_said_in_exactly_one_way() {
         let id = ContactId::fresh();
-        for said in [json!({"contact_ids": [id]}), json!({"list_id": id}), json!({"everybody": true})] {
+        for said in [json!({"contact_ids": [id]}), json!({"list_id": id}), json!({"segment_id": id}), json!({"filter": "score > 60"}), json!({"everybody": true})] {
             let selection = parsed(said.clone()).unwrap_or_else(|| panic!("{said}"));
             assert_eq!(serde_json::to_value(selection).unwrap(), said, "it is kept as it was said");
         }

@@ -51,6 +51,7 @@ migrations![
     "0030_bounds",
     "0031_contacts",
     "0032_persons",
+    "0033_segments",
     "0035_suppressions",
 ];
 

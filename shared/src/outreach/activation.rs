@@ -1,4 +1,6 @@
-//! Activation: the members of the campaign's list at this moment become its audience, once and for all.
+//! Activation: the members of the campaign's list at this moment, or those whom its segment means at this moment, become its
+//! audience, once and for all. Who is meant by a segment changes with everything that is known of people, so they are kept, by one
+//! statement, until they are enrolled.
 //!
 //! A small audience is enrolled in the request. A large one is enrolled by a job in chunks, each a transaction that also
 //! moves the job's cursor: killed anywhere and begun again it comes to the same end, and the unique key of campaign and
@@ -12,6 +14,7 @@ use uuid::Uuid;
 use super::campaigns::{self, Campaign, Status};
 use super::settings::{self, CampaignSettings};
 use super::{campaign_senders, dealing, preflight, steps};
+use crate::audience::segments::selecting;
 use crate::delivery::due_times::{OffsetClock, Timing, Turn};
 use crate::delivery::provider_account::AccountState;
 use crate::delivery::senders;
@@ -20,7 +23,7 @@ use crate::platform::config;
 use crate::platform::jobs::{self, Job, JobKind};
 use crate::platform::plans::{self, Limit};
 use crate::platform::webhooks::EventType;
-use crate::{CampaignId, ContactId, EnrollmentId, Error, ListId, Result, SenderId, StepId, Tx};
+use crate::{CampaignId, ContactId, EnrollmentId, Error, Result, SenderId, StepId, Tx};
 
 /// Members of a list that one transaction looks at: large enough to share its round trips, small enough to hold the locks
 /// of its contacts for well under a second.
@@ -71,9 +74,15 @@ pub async fn activate(tx: &Tx, id: CampaignId, account: Option<&AccountState>) -
     }
     plans::check(tx, Limit::ActiveCampaigns).await?;
     let inline_limit = config::read(tx, "outreach").await?.number("activation_inline_limit")?;
-    if preflight.members > inline_limit {
+    let members = if campaign.segment_id.is_some() {
+        let question = preflight::audience(tx, &campaign).await?;
+        selecting::keep(tx, &question, id).await?
+    } else {
+        preflight.members
+    };
+    if members > inline_limit {
         tx.execute(include_str!("activation/set_activating.sql"), &[&id]).await?;
-        let job = jobs::create(tx, JobKind::CampaignActivation, id.0, Some(preflight.members)).await?;
+        let job = jobs::create(tx, JobKind::CampaignActivation, id.0, Some(members)).await?;
         return Ok(Activation::Running(job));
     }
     let mut cursor = Cursor::begin(tx.now());
@@ -106,15 +115,22 @@ pub async fn run_chunk(tx: &Tx, job: &Job) -> Result<Chunk> {
     Ok(Chunk::Last)
 }
 
-/// Enrolls the next members of the campaign's list and returns how many were looked at; fewer than [`CHUNK`] at the end.
+/// Enrolls the next members of the campaign's list, or of whom its segment meant, and returns how many were looked at; fewer than [`CHUNK`] at the end.
 ///
 /// The contacts are locked first and their suppression is looked up in a statement after that: whoever unsubscribes at
 /// this moment either is seen here or finds the enrollment and stops it.
 async fn enroll(tx: &Tx, campaign: &Campaign, cursor: &mut Cursor, until: Option<DateTime<Utc>>) -> Result<i64> {
-    let list: ListId = campaign.list_id.ok_or_else(|| Error::internal("a campaign without a list is activated"))?;
     let first = FirstStep::read(tx, campaign.id, cursor.began_at).await?;
     let senders = cycle(tx, campaign.id).await?;
-    let rows = tx.query(include_str!("activation/lock_members.sql"), &[&list, &until, &cursor.after, &CHUNK]).await?;
+    let rows = match (campaign.list_id, campaign.segment_id) {
+        (Some(list), _) => {
+            tx.query(include_str!("activation/lock_members.sql"), &[&list, &until, &cursor.after, &CHUNK]).await?
+        }
+        (None, Some(_)) => {
+            tx.query(include_str!("activation/lock_kept.sql"), &[&campaign.id, &cursor.after, &CHUNK]).await?
+        }
+        (None, None) => return Err(Error::internal("a campaign without a list or a segment is activated")),
+    };
     let mut members: Vec<ContactId> = Vec::with_capacity(rows.len());
     let mut ids: Vec<EnrollmentId> = Vec::with_capacity(rows.len());
     let mut due: Vec<DateTime<Utc>> = Vec::with_capacity(rows.len());
@@ -172,6 +188,7 @@ impl FirstStep {
 
 async fn set_active(tx: &Tx, id: CampaignId, began_at: DateTime<Utc>) -> Result<Campaign> {
     tx.execute(include_str!("activation/set_active.sql"), &[&id, &began_at]).await?;
+    tx.execute(include_str!("activation/forget_audience.sql"), &[&id]).await?;
     campaigns::tell(tx, EventType::CampaignActivated, id, Status::Active).await?;
     campaigns::find(tx, id).await
 }

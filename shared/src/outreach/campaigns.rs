@@ -18,7 +18,7 @@ use crate::error::violated_constraint;
 use crate::fields::Fields;
 use crate::platform::plans::{self, Limit};
 use crate::platform::webhooks::{EventType, outbox};
-use crate::{CampaignId, Error, ListId, Result, StepId, Tx};
+use crate::{CampaignId, Error, ListId, Result, SegmentId, StepId, Tx};
 
 /// Characters of a name at most.
 pub const NAME_LIMIT: usize = 200;
@@ -94,6 +94,8 @@ pub struct Campaign {
     pub status: Status,
     /// Whose members are enrolled when it is activated.
     pub list_id: Option<ListId>,
+    /// Whose people are enrolled when it is activated, in place of a list's.
+    pub segment_id: Option<SegmentId>,
     /// When it was activated: from then on the offsets of its steps count.
     #[serde(serialize_with = "crate::timestamps::millis_or_null")]
     pub started_at: Option<DateTime<Utc>>,
@@ -133,6 +135,8 @@ pub struct NewCampaign {
     pub cta_url: Option<String>,
     /// Whose members will be enrolled.
     pub list_id: Option<ListId>,
+    /// Whose people will be enrolled, in place of a list's.
+    pub segment_id: Option<SegmentId>,
 }
 
 /// What changes: absent fields stay as they are, `Some(None)` empties one.
@@ -150,6 +154,8 @@ pub struct CampaignPatch {
     pub cta_url: Option<Option<String>>,
     /// Whose members will be enrolled; in a draft only.
     pub list_id: Option<Option<ListId>>,
+    /// Whose people will be enrolled, in place of a list's; in a draft only.
+    pub segment_id: Option<Option<SegmentId>>,
 }
 
 impl Campaign {
@@ -163,6 +169,7 @@ impl Campaign {
             cta_url: row.try_get("cta_url")?,
             status: Status::parse(row.try_get("status")?).map_err(|_| Error::internal("unknown campaign status"))?,
             list_id: row.try_get("list_id")?,
+            segment_id: row.try_get("segment_id")?,
             started_at: row.try_get("started_at")?,
             paused_at: row.try_get("paused_at")?,
             paused_reason: row.try_get("paused_reason")?,
@@ -198,9 +205,10 @@ impl Campaign {
 
 /// Makes a draft; its settings come with it.
 ///
-/// Errors: [`Error::Invalid`], also for a list that is not there.
+/// Errors: [`Error::Invalid`], also for a list or a segment that is not there, and for both.
 pub async fn create(tx: &Tx, new: &NewCampaign) -> Result<Campaign> {
     check(Some(&new.name), [&new.description, &new.strategy, &new.summary], new.cta_url.as_deref())?;
+    check_audience(new.list_id, new.segment_id)?;
     let row = tx
         .query_one(
             include_str!("campaigns/insert.sql"),
@@ -213,10 +221,11 @@ pub async fn create(tx: &Tx, new: &NewCampaign) -> Result<Campaign> {
                 &new.summary,
                 &new.cta_url,
                 &new.list_id,
+                &new.segment_id,
             ],
         )
         .await
-        .map_err(unknown_list)?;
+        .map_err(unknown_audience)?;
     Campaign::from_row(&row)
 }
 
@@ -249,7 +258,7 @@ pub async fn hold(tx: &Tx, id: CampaignId) -> Result<Campaign> {
     find(tx, id).await
 }
 
-/// Changes a draft or a paused campaign; the list of a draft only, since the audience is fixed at activation.
+/// Changes a draft or a paused campaign; the list or segment of a draft only, since the audience is fixed at activation.
 ///
 /// Errors: [`Error::NotFound`], [`Error::Conflict`] (`campaign_not_editable`, `campaign_not_draft`), [`Error::Invalid`].
 pub async fn update(tx: &Tx, id: CampaignId, patch: CampaignPatch) -> Result<Campaign> {
@@ -257,9 +266,12 @@ pub async fn update(tx: &Tx, id: CampaignId, patch: CampaignPatch) -> Result<Cam
     check(patch.name.as_deref(), [&texts[0], &texts[1], &texts[2]], patch.cta_url.as_ref().and_then(Option::as_deref))?;
     let campaign = hold(tx, id).await?;
     campaign.require_editable()?;
-    if patch.list_id.is_some_and(|list| list != campaign.list_id) {
+    let list = patch.list_id.unwrap_or(campaign.list_id);
+    let segment = patch.segment_id.unwrap_or(campaign.segment_id);
+    if (list, segment) != (campaign.list_id, campaign.segment_id) {
         campaign.require_draft()?;
     }
+    check_audience(list, segment)?;
     let row = tx
         .query_one(
             include_str!("campaigns/update.sql"),
@@ -270,11 +282,12 @@ pub async fn update(tx: &Tx, id: CampaignId, patch: CampaignPatch) -> Result<Cam
                 &patch.strategy.unwrap_or(campaign.strategy),
                 &patch.summary.unwrap_or(campaign.summary),
                 &patch.cta_url.unwrap_or(campaign.cta_url),
-                &patch.list_id.unwrap_or(campaign.list_id),
+                &list,
+                &segment,
             ],
         )
         .await
-        .map_err(unknown_list)?;
+        .map_err(unknown_audience)?;
     Campaign::from_row(&row)
 }
 
@@ -389,8 +402,16 @@ fn is_https_url(url: &str) -> bool {
         && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte))
 }
 
-fn unknown_list(error: Error) -> Error {
+fn check_audience(list: Option<ListId>, segment: Option<SegmentId>) -> Result<()> {
+    if list.is_some() && segment.is_some() {
+        return Err(Error::invalid("segment_id", "ambiguous", "a campaign has a list or a segment, and not both"));
+    }
+    Ok(())
+}
+
+fn unknown_audience(error: Error) -> Error {
     match violated_constraint(&error) {
+        Some("campaigns_segment_fkey") => Error::invalid("segment_id", "not_found", "there is no such segment"),
         Some("campaigns_list_fkey") => Error::invalid("list_id", "not_found", "there is no such list"),
         _ => error,
     }

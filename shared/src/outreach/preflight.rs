@@ -6,7 +6,8 @@
 //! |---|---|
 //! | `no_steps` | the campaign has no step |
 //! | `no_senders` | the pool of senders is empty |
-//! | `empty_audience` | there is no list, or nobody on it may be written to |
+//! | `empty_audience` | there is no list or segment, or nobody of it may be written to |
+//! | `segment_broken` | the segment names a tag, list, campaign or custom field that is not there any more |
 //! | `domain_not_verified` | a sender's domain is not verified (`sender_ids`) |
 //! | `sender_paused` | no sender of the pool is active or warming up (`sender_ids`) |
 //! | `no_sending_capacity` | the senders that could send have a daily limit of 0 (`sender_ids`) |
@@ -27,7 +28,7 @@
 //! | `provider_under_review` | the provider looks into the account's bounces and complaints, and may stop it |
 //! | `provider_unreachable` | the provider did not tell whether its account may send |
 //! | `ses_sandbox` | the mail account is in the SES sandbox; everybody in the audience is at a verified domain or the simulator |
-//! | `suppressed_contacts` | members of the list who will not be enrolled (`count`) |
+//! | `suppressed_contacts` | people of the audience who will not be enrolled (`count`) |
 //! | `missing_values` | a variable without default is empty for some of the audience (`step_id`, `variable`, `count`, up to five `contact_ids`) |
 //! | `missing_sender_name` | `sender.name` is used without default, and some senders have no display name (`step_id`, `sender_ids`) |
 //! | `daily_limit_out_of_reach` | window, gaps and the senders' own limits allow fewer mails a day than the campaign's limit (`count` is what they allow) |
@@ -45,6 +46,7 @@ use chrono::{DateTime, Duration, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use tokio_postgres::types::Type;
 
 use self::projection::{Finish, Pace};
 use self::sizes::{CLIPPED_FROM, Letterhead, Size};
@@ -53,10 +55,12 @@ use super::campaigns::Campaign;
 use super::settings::{self, CampaignSettings};
 use super::steps::{self, Step};
 use super::templates::{Template, TemplateError};
+use crate::audience::segments::compiling::Question;
+use crate::audience::segments::{self, selecting};
 use crate::delivery::due_times::{OffsetClock, Timing};
 use crate::delivery::provider_account::AccountState;
 use crate::delivery::schedule::{SendWindow, due_after};
-use crate::{ContactId, Result, SenderId, StepId, Tx};
+use crate::{ContactId, Error, Result, SenderId, StepId, Tx};
 
 /// What a template may always use; what is under `custom.` depends on the audience.
 const STANDARD_VARIABLES: [&str; 8] =
@@ -91,7 +95,7 @@ pub struct Preflight {
     /// and daily limits. Null where nothing would go, or not within three years.
     #[serde(serialize_with = "crate::timestamps::millis_or_null")]
     pub projected_finish_at: Option<DateTime<Utc>>,
-    /// Members of the list, suppressed ones included.
+    /// Everybody who is meant, suppressed ones included.
     #[serde(skip)]
     pub(super) members: i64,
 }
@@ -277,9 +281,9 @@ async fn check_account(
     if account.production {
         return Ok(());
     }
-    let row =
-        tx.query_one(include_str!("preflight/refused_in_sandbox.sql"), &[&campaign.list_id, &campaign.id]).await?;
-    let refused: i64 = row.try_get("refused")?;
+    let sql = include_str!("preflight/refused_in_sandbox.sql");
+    let rows = selecting::rows(tx, sql, &audience.question, vec![(&campaign.id, Type::UUID)]).await?;
+    let refused: i64 = rows.first().map(|row| row.try_get("refused")).transpose()?.unwrap_or_default();
     if refused > 0 {
         let message = format!(
             "the mail account is in the SES sandbox and would refuse {refused} of {} people: ask AWS for production access",
@@ -291,6 +295,17 @@ async fn check_account(
         found.warning(Finding::new("ses_sandbox", message));
     }
     Ok(())
+}
+
+/// Who is meant by a campaign at this moment; nobody without a list or a segment.
+///
+/// Errors: [`Error::Conflict`] (`segment_broken`).
+pub(super) async fn audience(tx: &Tx, campaign: &Campaign) -> Result<Question> {
+    match (campaign.list_id, campaign.segment_id) {
+        (Some(list), _) => Ok(Question::on_list(list)),
+        (None, Some(segment)) => segments::question(tx, segment).await,
+        (None, None) => Ok(Question::nobody()),
+    }
 }
 
 /// What one sender can send on a day within the campaign's window.
@@ -319,16 +334,27 @@ fn seconds_open(window: &SendWindow) -> i64 {
     if seconds > 0 { seconds } else { seconds + Duration::days(1).num_seconds() }
 }
 
-/// The members of the campaign's list.
+/// The members of the campaign's list, or those whom its segment means.
 struct Audience {
+    question: Question,
+    /// Why the segment can't be asked.
+    broken: Option<String>,
     members: i64,
     suppressed: i64,
 }
 
 impl Audience {
     async fn read(tx: &Tx, campaign: &Campaign) -> Result<Self> {
-        let row = tx.query_one(include_str!("preflight/audience.sql"), &[&campaign.list_id, &campaign.id]).await?;
-        Ok(Self { members: row.try_get("members")?, suppressed: row.try_get("suppressed")? })
+        let (question, broken) = match audience(tx, campaign).await {
+            Ok(question) => (question, None),
+            Err(Error::Conflict { message, .. }) => (Question::nobody(), Some(message)),
+            Err(error) => return Err(error),
+        };
+        let sql = include_str!("preflight/audience.sql");
+        let rows = selecting::rows(tx, sql, &question, vec![(&campaign.id, Type::UUID)]).await?;
+        let row = rows.first().ok_or_else(|| Error::internal("a count has no row"))?;
+        let (members, suppressed) = (row.try_get("members")?, row.try_get("suppressed")?);
+        Ok(Self { question, broken, members, suppressed })
     }
 
     fn people(&self) -> i64 {
@@ -336,12 +362,14 @@ impl Audience {
     }
 
     fn check(&self, found: &mut Findings) {
-        if self.people() == 0 {
-            let message = "the campaign has no list, or nobody on it may be written to";
+        if let Some(message) = &self.broken {
+            found.error(Finding::new("segment_broken", message));
+        } else if self.people() == 0 {
+            let message = "the campaign has no list or segment, or nobody of it may be written to";
             found.error(Finding::new("empty_audience", message));
         }
         if self.suppressed > 0 {
-            let message = format!("{} members of the list are suppressed and will not be enrolled", self.suppressed);
+            let message = format!("{} people of the audience are suppressed and will not be enrolled", self.suppressed);
             found.warning(Finding { count: Some(self.suppressed), ..Finding::new("suppressed_contacts", message) });
         }
     }
@@ -480,7 +508,7 @@ async fn check_variables(
         return Ok(lengths);
     }
     if !unknown.is_empty() {
-        let people = first_people(tx, campaign).await?;
+        let people = first_people(tx, campaign, audience).await?;
         for (name, used) in unknown {
             found.error(undefined(name, used, audience.people(), people.clone()));
         }
@@ -493,10 +521,10 @@ async fn check_variables(
         .collect();
     let needed: Vec<&str> =
         asked.iter().copied().filter(|name| uses.get(*name).is_some_and(|used| used.needs_value)).collect();
-    let mut examples = missing_examples(tx, campaign, &needed).await?;
-    for row in
-        tx.query(include_str!("preflight/missing_values.sql"), &[&campaign.list_id, &campaign.id, &asked]).await?
-    {
+    let mut examples = missing_examples(tx, campaign, audience, &needed).await?;
+    let sql = include_str!("preflight/missing_values.sql");
+    let parameters: Vec<selecting::Parameter<'_>> = vec![(&campaign.id, Type::UUID), (&asked, Type::TEXT_ARRAY)];
+    for row in selecting::rows(tx, sql, &audience.question, parameters).await? {
         let (name, missing): (String, i64) = (row.try_get("variable")?, row.try_get("missing")?);
         lengths.insert(name.clone(), usize::try_from(row.try_get::<_, i32>("longest")?).unwrap_or(0));
         let Some(used) = uses.get(&name).filter(|used| used.needs_value) else { continue };
@@ -590,8 +618,9 @@ fn fill(sample: &mut Map<String, Value>, path: &str, value: &str) {
 }
 
 /// Up to five people of the audience.
-async fn first_people(tx: &Tx, campaign: &Campaign) -> Result<Vec<ContactId>> {
-    let rows = tx.query(include_str!("preflight/first_people.sql"), &[&campaign.list_id, &campaign.id]).await?;
+async fn first_people(tx: &Tx, campaign: &Campaign, audience: &Audience) -> Result<Vec<ContactId>> {
+    let sql = include_str!("preflight/first_people.sql");
+    let rows = selecting::rows(tx, sql, &audience.question, vec![(&campaign.id, Type::UUID)]).await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
@@ -599,11 +628,13 @@ async fn first_people(tx: &Tx, campaign: &Campaign) -> Result<Vec<ContactId>> {
 async fn missing_examples(
     tx: &Tx,
     campaign: &Campaign,
+    audience: &Audience,
     variables: &[&str],
 ) -> Result<BTreeMap<String, Vec<ContactId>>> {
     let mut examples: BTreeMap<String, Vec<ContactId>> = BTreeMap::new();
-    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&campaign.list_id, &campaign.id, &variables];
-    for row in tx.query(include_str!("preflight/missing_examples.sql"), &params).await? {
+    let sql = include_str!("preflight/missing_examples.sql");
+    let parameters: Vec<selecting::Parameter<'_>> = vec![(&campaign.id, Type::UUID), (&variables, Type::TEXT_ARRAY)];
+    for row in selecting::rows(tx, sql, &audience.question, parameters).await? {
         examples.entry(row.try_get("variable")?).or_default().push(row.try_get("contact_id")?);
     }
     Ok(examples)

@@ -121,6 +121,7 @@ pub const TABLES: &[Table] = &[
     table("verification_jobs", Format::Json, include_str!("exports/verification_jobs.sql")),
     table("suppressions", Format::Csv, include_str!("exports/suppressions.sql")),
     table("lists", Format::Csv, include_str!("exports/lists.sql")),
+    table("segments", Format::Json, include_str!("exports/segments.sql")),
     table("list_members", Format::Csv, include_str!("exports/list_members.sql")),
     table("import_batches", Format::Json, include_str!("exports/import_batches.sql")),
     table("import_errors", Format::Csv, include_str!("exports/import_errors.sql")),
@@ -149,8 +150,10 @@ pub const TABLES: &[Table] = &[
 
 /// Tenant tables that are in no archive, and why.
 pub const LEFT_OUT: &[(&str, &str)] = &[
+    ("audience_snapshots", "who is about to be enrolled, and stands in enrollments then"),
     ("custom_values", "what contacts has in its column custom, by field"),
     ("daily_stats_deltas", "on its way into daily_stats, within the hour"),
+    ("engagements", "what message_events has of people, by contact"),
     ("idempotency_keys", "answers kept for a day, in case a request is repeated"),
     ("import_matches", "what an import that is under way remembers"),
     ("limit_usage", "counters of the present limits; what was sent stands in messages and daily_stats"),

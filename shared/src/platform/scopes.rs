@@ -27,6 +27,8 @@ pub const SCOPES: &[&str] = &[
     "messages:write",
     "organization:read",
     "organization:write",
+    "segments:read",
+    "segments:write",
     "senders:read",
     "senders:write",
     "suppressions:read",

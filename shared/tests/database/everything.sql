@@ -117,3 +117,10 @@ insert into email_verifications (organization_id, email_lower, syntax, disposabl
 values ('${ORGANIZATION}', 'person@people.test', 'passed', 'passed', 'passed', 'unknown', 'passed', 'unverified', now());
 insert into verification_jobs (organization_id, id, selection, up_to, started_at)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} verification')::uuid, '{}', md5('${ORGANIZATION} contact')::uuid, now());
+insert into segments (organization_id, id, name, tree)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} segment')::uuid, 'Everybody', '{"everybody": true}');
+insert into engagements (organization_id, message_id, event_id, contact_id, campaign_id, kind, occurred_at)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} message')::uuid, md5('${ORGANIZATION} event')::uuid,
+        md5('${ORGANIZATION} contact')::uuid, md5('${ORGANIZATION} campaign')::uuid, 'opened', now());
+insert into audience_snapshots (organization_id, campaign_id, contact_id)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} campaign')::uuid, md5('${ORGANIZATION} contact')::uuid);

@@ -4,6 +4,7 @@ update campaigns
        strategy = $4,
        summary = $5,
        cta_url = $6,
-       list_id = $7
+       list_id = $7,
+       segment_id = $8
  where id = $1
 returning *;

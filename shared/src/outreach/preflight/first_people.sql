@@ -1,11 +1,10 @@
-select m.contact_id
-  from list_members m
-  join contacts c on c.organization_id = m.organization_id and c.id = m.contact_id
- where m.list_id = $1
+select c.id as contact_id
+  from contacts c
+ where true /* who */
    and not exists (
            select
              from suppressions s
             where s.organization_id = c.organization_id and s.email_lower = c.email_lower
-              and (s.campaign_id is null or s.campaign_id = $2))
- order by m.contact_id
+              and (s.campaign_id is null or s.campaign_id = $1))
+ order by c.id
  limit 5;

@@ -1,11 +1,10 @@
 -- Up to five people for whom a variable is empty.
 select v.variable, example.contact_id
-  from unnest($3::text[]) as v (variable)
+  from unnest($2::text[]) as v (variable)
  cross join lateral (
-       select m.contact_id
-         from list_members m
-         join contacts c on c.organization_id = m.organization_id and c.id = m.contact_id
-        where m.list_id = $1
+       select c.id as contact_id
+         from contacts c
+        where true /* who */
           and coalesce(btrim(case v.variable
                                   when 'first_name' then c.first_name
                                   when 'last_name' then c.last_name
@@ -17,7 +16,7 @@ select v.variable, example.contact_id
                   select
                     from suppressions s
                    where s.organization_id = c.organization_id and s.email_lower = c.email_lower
-                     and (s.campaign_id is null or s.campaign_id = $2))
-        order by m.contact_id
+                     and (s.campaign_id is null or s.campaign_id = $1))
+        order by c.id
         limit 5) as example
  order by v.variable, example.contact_id;

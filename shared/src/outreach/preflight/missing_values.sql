@@ -1,9 +1,8 @@
 -- One pass over the audience for all variables: for how many people each is empty, and how many bytes its longest value has.
 select v.variable, count(*) filter (where coalesce(btrim(filled.value), '') = '') as missing,
        coalesce(max(octet_length(filled.value)), 0) as longest
-  from list_members m
-  join contacts c on c.organization_id = m.organization_id and c.id = m.contact_id
- cross join unnest($3::text[]) as v (variable)
+  from contacts c
+ cross join unnest($2::text[]) as v (variable)
  cross join lateral (
        select case v.variable
                    when 'first_name' then c.first_name
@@ -12,11 +11,11 @@ select v.variable, count(*) filter (where coalesce(btrim(filled.value), '') = ''
                    when 'company' then c.company
                    else c.custom #>> string_to_array(substr(v.variable, length('custom.') + 1), '.')
               end as value) as filled
- where m.list_id = $1
+ where true /* who */
    and not exists (
            select
              from suppressions s
             where s.organization_id = c.organization_id and s.email_lower = c.email_lower
-              and (s.campaign_id is null or s.campaign_id = $2))
+              and (s.campaign_id is null or s.campaign_id = $1))
  group by v.variable
  order by v.variable;

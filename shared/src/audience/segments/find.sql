@@ -1,0 +1,1 @@
+select * from segments where id = $1;

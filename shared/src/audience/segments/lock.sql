@@ -1,0 +1,1 @@
+select id from segments where id = $1 for update;

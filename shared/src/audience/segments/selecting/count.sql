@@ -1,0 +1,3 @@
+select count(*) as people
+  from contacts c
+ where true /* who */;
