@@ -52,6 +52,7 @@ struct CreateBody {
     file_name: String,
     list_id: Option<ListId>,
     column_mapping: Option<BTreeMap<String, Option<String>>>,
+    sheet: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -104,7 +105,7 @@ async fn create(
     Body(body): Body<CreateBody>,
 ) -> ApiResult<Created<CreatedView>> {
     let column_mapping = body.column_mapping.map(ColumnMapping::parse).transpose()?;
-    let new = NewImport { file_name: body.file_name, list_id: body.list_id, column_mapping };
+    let new = NewImport { file_name: body.file_name, list_id: body.list_id, column_mapping, sheet: body.sheet };
     let (import, put) = imports::create(&caller.tx, &*state.store, new).await?;
     let (id, upload) = (import.id, UploadView::new(put, caller.now()));
     caller.record("import.created", id.0, &json!({})).await?;

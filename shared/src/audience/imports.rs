@@ -5,6 +5,7 @@
 
 mod chunks;
 mod columns;
+mod converting;
 mod encodings;
 mod error_files;
 mod formats;
@@ -15,6 +16,7 @@ mod objects;
 mod parsing;
 mod preview;
 mod rows;
+mod workbooks;
 
 use std::time::Duration;
 
@@ -26,10 +28,11 @@ use serde_json::Value;
 use tokio_postgres::Row;
 
 pub use columns::ColumnMapping;
-pub use objects::{ObjectHead, ObjectStore, PresignedPut};
+pub use objects::{ObjectHead, ObjectStore, PART_MINIMUM, PresignedPut, StoredPart};
 pub use preview::{Preview, PreviewColumn, PreviewRow, Warning};
 
 use chunks::FileKey;
+use formats::Kind;
 
 use crate::error::violated_constraint;
 use crate::fields::Fields;
@@ -40,10 +43,13 @@ use crate::{Error, ImportId, ListId, OrganizationId, Result, Tx};
 pub const UPLOAD_WINDOW: Duration = Duration::from_secs(15 * 60);
 /// How long the URL of an error file is good.
 pub const DOWNLOAD_WINDOW: Duration = Duration::from_secs(15 * 60);
-/// Bytes of a file at most: about five million rows.
-pub const FILE_MAXIMUM: u64 = 512 << 20;
+/// Bytes of a file at most: about ten million rows.
+pub const FILE_MAXIMUM: u64 = 1 << 30;
 /// Characters of a file's name, as file systems have it.
 const FILE_NAME_MAXIMUM: usize = 255;
+
+/// Characters of a sheet's name; Excel has 31, other programs more.
+const SHEET_NAME_MAXIMUM: usize = 255;
 
 /// Where imports wait for the importer. A hint: the row is the truth.
 pub trait ImportQueue: Send + Sync {
@@ -70,7 +76,8 @@ impl Default for Pace {
 }
 
 /// Why a file can't be imported.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
 struct FileError {
     code: &'static str,
     message: String,
@@ -101,6 +108,8 @@ pub struct Import {
     /// Column by column, by header: where the values go, null for a column that is left out. What the caller said until
     /// the header has been read.
     pub column_mapping: Option<Value>,
+    /// The sheet of a workbook that is read, or that was asked for. Null for a CSV file.
+    pub sheet: Option<String>,
     /// How the file is written: `utf-8`, `utf-16le`, `utf-16be` or `windows-1252`. Null while nothing but ASCII was read.
     pub encoding: Option<String>,
     /// `pending`, `processing`, `completed` or `failed`.
@@ -109,7 +118,7 @@ pub struct Import {
     pub progress: i64,
     /// Bytes that are done.
     pub bytes_done: i64,
-    /// Bytes of the file, once it is started.
+    /// Bytes of the file, once it is started; of a workbook, those of its rows as text, once these are known.
     pub bytes_total: Option<i64>,
     /// Rows that are done: the sum of the four that follow.
     pub rows_total: i64,
@@ -139,7 +148,7 @@ pub struct Import {
 /// A row that could not be taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ImportError {
-    /// Line of the file on which the row starts; the file's first is 1.
+    /// Line of the file on which the row starts, or the row of a sheet; the first is 1.
     pub line: i64,
     /// Stable name of what is wrong.
     pub code: String,
@@ -158,6 +167,8 @@ pub struct NewImport {
     pub list_id: Option<ListId>,
     /// Where columns go that the header doesn't tell, or tells wrongly.
     pub column_mapping: Option<ColumnMapping>,
+    /// The sheet of a workbook to read, if not the first that people see.
+    pub sheet: Option<String>,
 }
 
 /// Makes an import and signs the request that uploads its file within [`UPLOAD_WINDOW`].
@@ -166,6 +177,7 @@ pub struct NewImport {
 pub async fn create(tx: &Tx, store: &dyn ObjectStore, new: NewImport) -> Result<(Import, PresignedPut)> {
     let mut fields = Fields::default();
     let file_name = fields.required_line("file_name", &new.file_name, FILE_NAME_MAXIMUM);
+    let sheet = new.sheet.map(|sheet| fields.required_line("sheet", &sheet, SHEET_NAME_MAXIMUM));
     fields.finish()?;
     let (organization, id) = (tx.organization()?, ImportId::fresh());
     let object_key = format!("uploads/{organization}/{id}");
@@ -173,7 +185,7 @@ pub async fn create(tx: &Tx, store: &dyn ObjectStore, new: NewImport) -> Result<
     let inserted = tx
         .query_one(
             include_str!("imports/insert.sql"),
-            &[&organization, &id, &file_name, &object_key, &mapping, &new.list_id],
+            &[&organization, &id, &file_name, &object_key, &mapping, &new.list_id, &sheet],
         )
         .await;
     let import = match inserted {
@@ -226,7 +238,8 @@ pub async fn preview(tx: &Tx, store: &dyn ObjectStore, id: ImportId) -> Result<P
     let requested = requested.map(ColumnMapping::from_json).transpose()?;
     let key: String = row.try_get("object_key")?;
     let Some(ObjectHead { size, etag }) = store.head(&key).await? else { return Err(file_missing()) };
-    preview::read(store, FileKey { key, etag, size }, requested.as_ref()).await
+    let file = FileKey { key, etag, size, kind: Kind::Text };
+    preview::read(store, file, row.try_get("requested_sheet")?, requested.as_ref()).await
 }
 
 /// Signs a URL from which the rows that could not be taken are downloaded as CSV, within [`DOWNLOAD_WINDOW`]: line, code and
@@ -278,7 +291,7 @@ pub async fn start(
         return Err(Error::invalid("file", "file_empty", "the uploaded file is empty"));
     }
     if object.size > FILE_MAXIMUM {
-        return Err(Error::invalid("file", "file_too_large", "a file has 512 MiB at most"));
+        return Err(Error::invalid("file", "file_too_large", "a file has 1 GiB at most"));
     }
     let size = i64::try_from(object.size).map_err(Error::internal)?;
     let mapping = mapping.map(|mapping| mapping.to_json());
@@ -305,12 +318,15 @@ async fn find_row(tx: &Tx, id: ImportId) -> Result<Row> {
 fn from_row(row: &Row) -> Result<Import> {
     let (used, requested): (Option<Value>, Option<Value>) =
         (row.try_get("column_mapping")?, row.try_get("requested_mapping")?);
+    let (sheet, requested_sheet): (Option<String>, Option<String>) =
+        (row.try_get("sheet")?, row.try_get("requested_sheet")?);
     let (bytes_done, bytes_total): (i64, Option<i64>) = (row.try_get("bytes_done")?, row.try_get("bytes_total")?);
     Ok(Import {
         id: row.try_get("id")?,
         file_name: row.try_get("file_name")?,
         list_id: row.try_get("list_id")?,
         column_mapping: used.or(requested),
+        sheet: sheet.or(requested_sheet),
         encoding: row.try_get("encoding")?,
         status: row.try_get("status")?,
         progress: bytes_total.filter(|total| *total > 0).map_or(0, |total| bytes_done.saturating_mul(100) / total),

@@ -49,6 +49,7 @@ migrations![
     "0028_subscriptions",
     "0029_accounts",
     "0030_bounds",
+    "0034_imports",
 ];
 
 /// The roles that functions log in as. None owns anything or passes row-level security.

@@ -7,3 +7,4 @@ mod exports;
 mod files;
 mod interruptions;
 mod rules;
+mod workbooks;

@@ -7,7 +7,7 @@ use tokio::task::spawn_blocking;
 
 use super::columns::{ColumnMapping, Columns};
 use super::encodings::{Encoding, Transcoder};
-use super::formats::{self, Format, SAMPLE};
+use super::formats::{self, Format, Kind, SAMPLE};
 use super::merging::Pending;
 use super::objects::ObjectStore;
 use super::parsing::{Parser, Position, Step};
@@ -15,12 +15,18 @@ use super::rows::{ImportRow, Parsed, RowError, parse};
 use super::{FileError, Pace};
 use crate::{Error, Result};
 
+/// Bytes by which an archive is told.
+const FIRST: u64 = 4;
+/// Bytes of a whole object asked for at once.
+const AT_ONCE: u64 = 8 << 20;
+
 /// Which object is read, in which version.
 #[derive(Debug, Clone)]
 pub(super) struct FileKey {
     pub(super) key: String,
     pub(super) etag: String,
     pub(super) size: u64,
+    pub(super) kind: Kind,
 }
 
 /// Where reading begins, and what is known by then.
@@ -96,7 +102,7 @@ impl<'a> File<'a> {
         let reading = encoding.unwrap_or(Encoding::Utf8);
         let mut transcoder = Transcoder::new(reading);
         let at = if place.at.offset == 0 { format.data } else { place.at };
-        let mut parser = Parser::new(format.delimiter, reading, at);
+        let mut parser = Parser::new(format.delimiter, reading, at).counting_rows(bytes.key.kind == Kind::Sheet);
         if place.at.offset == 0 {
             parser.feed(&transcoder.read(&rest, bytes.is_over()));
         } else {
@@ -211,7 +217,7 @@ pub(super) async fn begin(
     while sample.len() < SAMPLE as usize && !bytes.is_over() {
         sample.extend_from_slice(&bytes.next(piece.min(SAMPLE - sample.len() as u64)).await?);
     }
-    let format = formats::detect(&sample, bytes.is_over(), requested)?;
+    let format = formats::detect(&sample, bytes.is_over(), bytes.key.kind, requested)?;
     let done = usize::try_from(format.data.offset).map_or(sample.len(), |done| done.min(sample.len()));
     sample.drain(..done);
     Ok((format, sample))
@@ -229,7 +235,22 @@ impl Bytes<'_> {
         self.fetched >= self.key.size
     }
 
-    async fn next(&mut self, length: u64) -> Result<Vec<u8>, Failure> {
+    /// The object's first bytes, enough to tell an archive by.
+    pub(super) async fn first(&self) -> Result<Vec<u8>, Failure> {
+        let mut first = Bytes { store: self.store, key: self.key.clone(), fetched: 0 };
+        first.next(FIRST).await
+    }
+
+    /// All of an object that is small enough to be held.
+    pub(super) async fn all(&mut self) -> Result<Vec<u8>, Failure> {
+        let mut all = Vec::with_capacity(usize::try_from(self.key.size).map_err(Error::internal)?);
+        while !self.is_over() {
+            all.extend_from_slice(&self.next(AT_ONCE).await?);
+        }
+        Ok(all)
+    }
+
+    pub(super) async fn next(&mut self, length: u64) -> Result<Vec<u8>, Failure> {
         let range = self.fetched..self.key.size.min(self.fetched.saturating_add(length));
         let wanted = range.end - range.start;
         let Some(bytes) = self.store.read_range(&self.key.key, &self.key.etag, range).await? else {

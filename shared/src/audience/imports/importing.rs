@@ -14,8 +14,10 @@ use tokio_postgres::types::Type;
 
 use super::chunks::{Chunk, Failure, File, FileKey, Place};
 use super::columns::ColumnMapping;
+use super::converting;
 use super::encodings::Encoding;
 use super::error_files::{self, ErrorFile};
+use super::formats::Kind;
 use super::merging::{self, Found, Origin, Pending};
 use super::objects::ObjectStore;
 use super::parsing::Position;
@@ -64,7 +66,17 @@ impl Importer {
     pub async fn run(&self, organization: OrganizationId, import: ImportId, deadline: Instant) -> Result<Progress> {
         let Some(mut batch) = self.read(organization, import).await? else { return Ok(Progress::Left) };
         let (mut file, mut pace, mut errors_are_filed) = (None, self.pace, false);
-        let mut read_ahead = None;
+        let mut read_ahead = match self.convert(&mut batch).await {
+            Ok(Converting::None) => None,
+            Ok(Converting::Done) if Instant::now() < deadline => None,
+            Ok(Converting::Done) => {
+                self.queue.enqueue(organization, import).await?;
+                return Ok(Progress::Queued);
+            }
+            Ok(Converting::Left) => return Ok(Progress::Left),
+            Err(Failure::File(error)) => Some(Ok(Chunk::unreadable(batch.done, error))),
+            Err(Failure::Other(error)) => return Err(error),
+        };
         loop {
             let next = if !batch.is_read() {
                 let chunk = match read_ahead.take() {
@@ -115,6 +127,26 @@ impl Importer {
         };
         tx.commit().await?;
         Ok(batch)
+    }
+
+    /// Brings the sheet of a workbook into the form of every other file, where nothing was read of it yet.
+    async fn convert(&self, batch: &mut Batch) -> Result<Converting, Failure> {
+        let is_begun = batch.done.at.offset > 0 || batch.is_read() || batch.file.kind == Kind::Sheet;
+        if is_begun || !converting::is_workbook(&*self.store, &batch.file).await? {
+            return Ok(Converting::None);
+        }
+        let key = converting::key(batch.organization, batch.id, batch.run_started_at.timestamp_micros());
+        let converted = converting::convert(&*self.store, &batch.file, batch.sheet.clone(), key).await?;
+        let Some(tx) = self.lock(batch).await? else { return Ok(Converting::Left) };
+        let file = converted.file;
+        tx.execute(
+            include_str!("convert.sql"),
+            &[&batch.id, &file.key, &file.etag, &integer(file.size)?, &converted.sheet],
+        )
+        .await?;
+        tx.commit().await?;
+        batch.file = file;
+        Ok(Converting::Done)
     }
 
     /// Reads on in the file, opening it first where nothing was read yet. No transaction is open meanwhile.
@@ -292,6 +324,15 @@ async fn unless_left(tx: Tx, locked: Option<Row>) -> Result<Option<(Tx, Row)>> {
     }
 }
 
+/// What became of a file that may be a workbook.
+enum Converting {
+    /// It is none, or was converted before.
+    None,
+    Done,
+    /// Somebody else is on it.
+    Left,
+}
+
 enum Next {
     GoOn,
     /// Nothing was done, because it would take too much memory: the next chunk is to have this many rows.
@@ -304,7 +345,10 @@ enum Next {
 struct Batch {
     organization: OrganizationId,
     id: ImportId,
+    /// The rows of a workbook, once they are written.
     file: FileKey,
+    /// The sheet that was asked for.
+    sheet: Option<String>,
     requested: Option<ColumnMapping>,
     run_started_at: DateTime<Utc>,
     done: Place,
@@ -321,14 +365,17 @@ impl Batch {
         let requested: Option<Value> = row.try_get("requested_mapping")?;
         let error_code: Option<String> = row.try_get("error_code")?;
         let encoding: Option<String> = row.try_get("encoding")?;
+        let rows: Option<(String, String)> = row.try_get::<_, Option<_>>("rows_key")?.zip(row.try_get("rows_etag")?);
+        let kind = if rows.is_some() { Kind::Sheet } else { Kind::Text };
+        let (key, etag) = match rows {
+            Some(rows) => rows,
+            None => (row.try_get("object_key")?, etag.ok_or_else(|| missing("etag"))?),
+        };
         Ok(Self {
             organization: row.try_get("organization_id")?,
             id: row.try_get("id")?,
-            file: FileKey {
-                key: row.try_get("object_key")?,
-                etag: etag.ok_or_else(|| missing("etag"))?,
-                size: natural(size.ok_or_else(|| missing("size"))?)?,
-            },
+            file: FileKey { key, etag, size: natural(size.ok_or_else(|| missing("size"))?)?, kind },
+            sheet: row.try_get("requested_sheet")?,
             requested: requested.map(ColumnMapping::from_json).transpose()?,
             run_started_at: run_started_at.ok_or_else(|| missing("start"))?,
             done: Place {

@@ -4,15 +4,18 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use tokio::task::spawn_blocking;
+
 use super::chunks::{Bytes, Failure, FileKey, begin};
 use super::columns::{Basis, ColumnMapping, Columns};
 use super::encodings::{Encoding, Transcoder};
-use super::formats::{Format, SAMPLE};
+use super::formats::{self, Format, Kind, SAMPLE};
 use super::objects::ObjectStore;
 use super::parsing::{Parser, Step};
 use super::rows::{Parsed, parse};
+use super::workbooks::{self, Workbook};
 use super::{FileError, file_missing};
-use crate::Result;
+use crate::{Error, Result};
 
 /// Rows shown.
 const ROWS: usize = 20;
@@ -28,6 +31,8 @@ pub struct Preview {
     pub rows_estimated: Option<u64>,
     /// `utf-8`, `utf-16le`, `utf-16be` or `windows-1252`; null where the beginning has nothing but ASCII.
     pub encoding: Option<&'static str>,
+    /// The sheet of a workbook; null for a CSV file.
+    pub sheet: Option<String>,
     /// What separates the columns.
     pub delimiter: Option<char>,
     /// Line of the header; the file's first is 1.
@@ -77,12 +82,24 @@ pub struct Warning {
     pub message: String,
 }
 
-/// Reads the beginning of a file, and nothing beyond it.
-pub(super) async fn read(store: &dyn ObjectStore, key: FileKey, requested: Option<&ColumnMapping>) -> Result<Preview> {
+/// Reads the beginning of a file, and nothing beyond it; of a workbook the beginning of its `sheet`.
+pub(super) async fn read(
+    store: &dyn ObjectStore,
+    key: FileKey,
+    sheet: Option<String>,
+    requested: Option<&ColumnMapping>,
+) -> Result<Preview> {
     let bytes_total = key.size;
     let mut bytes = Bytes { store, key, fetched: 0 };
-    match begin(&mut bytes, SAMPLE, requested).await {
-        Ok((format, rest)) => Ok(of(format, &rest, bytes_total, bytes.fetched)),
+    let previewed = match bytes.first().await {
+        Ok(first) if workbooks::is_archive(&first) => of_sheet(&mut bytes, sheet, requested).await,
+        Ok(_) => begin(&mut bytes, SAMPLE, requested)
+            .await
+            .map(|(format, rest)| of(format, &rest, bytes_total, Kind::Text, bytes.is_over())),
+        Err(failure) => Err(failure),
+    };
+    match previewed {
+        Ok(preview) => Ok(preview),
         Err(Failure::File(error)) if error.code == "file_missing" => Err(file_missing()),
         Err(Failure::File(error)) => Ok(Preview { bytes_total, ..failed(&error) }),
         Err(Failure::Other(error)) => Err(error),
@@ -93,12 +110,31 @@ fn failed(error: &FileError) -> Preview {
     Preview { error_code: Some(error.code), error: Some(error.message.clone()), ..Preview::default() }
 }
 
-/// The preview of a file that is written like this, of which `rest` follows the header and ends at `fetched`.
-fn of(format: Format, rest: &[u8], bytes_total: u64, fetched: u64) -> Preview {
+async fn of_sheet(
+    bytes: &mut Bytes<'_>,
+    sheet: Option<String>,
+    requested: Option<&ColumnMapping>,
+) -> Result<Preview, Failure> {
+    workbooks::check_size(bytes.key.size)?;
+    let all = bytes.all().await?;
+    let beginning = spawn_blocking(move || {
+        let workbook = Workbook::open(all, sheet.as_deref())?;
+        let (text, whole) = workbook.beginning()?;
+        Ok::<_, FileError>((workbook.sheet().to_owned(), text, whole))
+    });
+    let (sheet, text, whole) = beginning.await.map_err(Error::internal)??;
+    let format = formats::detect(&text, whole, Kind::Sheet, requested)?;
+    let rest = usize::try_from(format.data.offset).ok().and_then(|data| text.get(data..)).unwrap_or_default();
+    Ok(Preview { sheet: Some(sheet), ..of(format, rest, bytes.key.size, Kind::Sheet, whole) })
+}
+
+/// The preview of a file that is written like this, of which `rest` follows the header. `last` says that this is all of it.
+fn of(format: Format, rest: &[u8], bytes_total: u64, kind: Kind, last: bool) -> Preview {
     let begin = Preview {
         bytes_total,
-        encoding: format.encoding.map(Encoding::name),
-        delimiter: Some(char::from(format.delimiter)),
+        // Those of a sheet are ours.
+        encoding: format.encoding.filter(|_| kind == Kind::Text).map(Encoding::name),
+        delimiter: Some(char::from(format.delimiter)).filter(|_| kind == Kind::Text),
         header_line: Some(format.header_line),
         ..Preview::default()
     };
@@ -114,8 +150,7 @@ fn of(format: Format, rest: &[u8], bytes_total: u64, fetched: u64) -> Preview {
         }
     };
     let reading = format.encoding.unwrap_or(Encoding::Utf8);
-    let last = fetched >= bytes_total;
-    let mut parser = Parser::new(format.delimiter, reading, format.data);
+    let mut parser = Parser::new(format.delimiter, reading, format.data).counting_rows(kind == Kind::Sheet);
     parser.feed(&Transcoder::new(reading).read(rest, last));
     let (mut rows, mut count, mut end) = (Vec::new(), 0_u64, format.data.offset);
     // The rest of a row that the sample cuts is not known, so it isn't shown.
@@ -139,7 +174,7 @@ fn of(format: Format, rest: &[u8], bytes_total: u64, fetched: u64) -> Preview {
     let read = end.saturating_sub(format.data.offset);
     let rows_estimated = match bytes_total.saturating_sub(format.data.offset) {
         _ if last => Some(count),
-        _ if count == 0 => None,
+        _ if count == 0 || kind == Kind::Sheet => None,
         all => Some(all.saturating_mul(count) / read.max(1)),
     };
     let warnings = warnings(&columns, format.encoding, format.has_preamble.then_some(format.header_line), &rows);
