@@ -5,4 +5,7 @@ pub mod email_address;
 pub mod imports;
 pub mod lists;
 pub mod personal_data;
+pub mod persons;
+pub mod providers;
+pub mod selection;
 pub mod suppressions;

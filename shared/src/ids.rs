@@ -89,6 +89,10 @@ typed_ids! {
     ContactId;
     /// A list of contacts.
     ListId;
+    /// A tag of contacts.
+    TagId;
+    /// A custom field that an organization has defined.
+    CustomFieldId;
     /// An imported file.
     ImportId;
     /// A sending domain.

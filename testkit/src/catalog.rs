@@ -10,8 +10,13 @@ use tokio_postgres::types::Type;
 /// Tables without a tenant, and why they have none.
 pub const TABLES_WITHOUT_TENANT: &[(&str, &str)] = &[
     ("address_request_counts", "requests by the hash of an address, which asks before anybody knows its tenant"),
+    ("address_lists", "domains and names by which the whole installation judges addresses, which administrators write"),
     ("attempt_counts", "attempts to log in by keyed hashes of addresses, before anybody knows their tenant"),
     ("admin_log", "what was done to the installation as a whole, which only its administrators read"),
+    (
+        "enrichment_cache",
+        "what a provider answered of an address, by its keyed hash, for whoever asks for that one; no role reads it",
+    ),
     ("identities", "how identity providers call people, who may belong to several organizations"),
     ("ledger_runs", "one row about the database as a whole, of which the scheduler counts and the sender reads"),
     ("oidc_logins", "logins under way, before anybody knows whose they are"),
@@ -66,6 +71,7 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
         "delete_organization_rows",
         "a number: deletes rows of an organization whose time of grace is over, for maintenance, and of no other",
     ),
+    ("cached_answers", "what a provider answered of addresses whose keyed hashes the caller knows, and not to whom"),
     ("cancel_system_mails", "how many of the installation's own mails were taken back, for whoever planned them"),
     (
         "end_sessions_of_user",
@@ -73,9 +79,16 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
     ),
     ("domain_is_taken", "yes or no: whether another organization has verified a domain"),
     ("end_sessions_of_user", "a number: ends the sessions of one person, whom an administrator disables"),
+    ("forget_answers", "a number: deletes what was answered of addresses, for whoever erases a person"),
+    ("forget_person_of_deleted", "nothing: deletes the person of a contact that leaves the bin for good"),
     ("found_organization", "nothing: makes an organization whose owner belongs to the one that asks"),
+    (
+        "insert_custom_values",
+        "nothing: keeps the values of defined fields of the contacts that are written, in their own tenants",
+    ),
     ("invite_is_for", "yes or no: whether the address of an invite is the confirmed one of somebody"),
     ("invite_mails_to", "a number: how many mails with an invite an address was sent within a day, by whomever"),
+    ("keep_answers", "nothing: keeps what a provider answered, by keyed hashes of addresses"),
     (
         "mail_waits_for_account",
         "yes or no: whether anybody's mail waits that the provider account could be probed with, for the scheduler",
@@ -140,9 +153,14 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
         "set_restored_as",
         "yes or no: whether an organization is being deleted, of which an administrator says how it comes back",
     ),
+    ("sweep_answers", "a number: deletes what providers answered long ago, for maintenance"),
     ("sweep_request_counts", "a number: deletes counts of requests whose minute is long over, for maintenance"),
     ("schema_version", "one number: how far the database has been migrated"),
     ("signs_of_life", "times: when functions have last left a trace, whoever they worked for"),
+    (
+        "update_custom_values",
+        "nothing: keeps the values of defined fields of the contacts that are written, in their own tenants",
+    ),
     ("waiting_work", "numbers: how much waits and for how long, over all organizations"),
 ];
 

@@ -90,6 +90,14 @@ pub async fn find(tx: &Tx, id: ListId) -> Result<List> {
     from_row(&row)
 }
 
+/// What a list is called.
+///
+/// Errors: [`Error::NotFound`].
+pub async fn find_name(tx: &Tx, id: ListId) -> Result<String> {
+    let row = tx.query_opt(include_str!("lists/find_name.sql"), &[&id]).await?.ok_or(Error::not_found("list"))?;
+    Ok(row.try_get("name")?)
+}
+
 /// The newest lists, at most `limit`, older than `before`.
 pub async fn list(tx: &Tx, before: Option<ListId>, limit: i64) -> Result<Vec<List>> {
     tx.query(include_str!("lists/list.sql"), &[&before, &limit]).await?.iter().map(from_row).collect()

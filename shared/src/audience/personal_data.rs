@@ -1,7 +1,7 @@
 //! What is stored about a person, whatever table it is in: read ([`export`]) and taken out ([`erase`]).
 //!
 //! A person is a contact and the address that it has: mails to the address count as theirs, also those whose contact is
-//! gone or another one. What is free text is theirs where it names the address. A test scans every column of every tenant
+//! gone or another one. A contact that lies in the bin is a person like any other. What is free text is theirs where it names the address. A test scans every column of every tenant
 //! table for what is left of an erased person, so whoever adds a table that may know a person adds it here.
 
 mod erasing;
@@ -9,12 +9,13 @@ mod exporting;
 
 use std::collections::BTreeMap;
 
+use tokio_postgres::types::ToSql;
+
 pub use self::erasing::{Erased, erase};
 pub use self::exporting::{Page, Place, Section, export};
-use super::contacts;
 use crate::delivery::mail;
 use crate::delivery::tracked_links::TrackedLink;
-use crate::{CampaignId, ContactId, LinkId, MessageId, Result, StepId, Tx};
+use crate::{CampaignId, ContactId, Error, LinkId, MessageId, Result, StepId, Tx};
 
 /// What an erased message has in place of its recipient. It is no address, so nobody is ever written to under it; the
 /// statements that must know it, and the migration that made it, have it as text.
@@ -31,17 +32,23 @@ struct Person {
     naming: String,
     /// Every message to the contact or to the address, by id.
     messages: Vec<MessageId>,
+    /// What lies in the bin of the person, by id.
+    deleted: Vec<ContactId>,
 }
 
 impl Person {
-    /// Finds a person's messages.
+    /// Finds a person's messages, and what lies in the bin of them.
     ///
-    /// Errors: [`crate::Error::NotFound`] where there is no such contact.
+    /// Errors: [`Error::NotFound`] where there is no such contact, in the bin neither.
     async fn find(tx: &Tx, contact: ContactId) -> Result<Self> {
-        let email_lower = contacts::find(tx, contact).await?.contact.email.to_ascii_lowercase();
-        let rows = tx.query(include_str!("personal_data/find_messages.sql"), &[&contact, &email_lower]).await?;
+        let row = tx.query_opt(include_str!("personal_data/find_address.sql"), &[&contact]).await?;
+        let email_lower: String = row.ok_or(Error::not_found("contact"))?.try_get("email_lower")?;
+        let rows = tx.query(include_str!("personal_data/find_deleted.sql"), &[&contact, &email_lower]).await?;
+        let deleted: Vec<ContactId> = rows.iter().map(|row| Ok(row.try_get("id")?)).collect::<Result<_>>()?;
+        let params: [&(dyn ToSql + Sync); 3] = [&contact, &email_lower, &deleted];
+        let rows = tx.query(include_str!("personal_data/find_messages.sql"), &params).await?;
         let messages = rows.iter().map(|row| Ok(row.try_get("id")?)).collect::<Result<_>>()?;
-        Ok(Self { contact, naming: naming(&email_lower), email_lower, messages })
+        Ok(Self { contact, naming: naming(&email_lower), email_lower, messages, deleted })
     }
 
     /// The tracked links that are the person's own: those in their mails that neither the step says for everybody nor any

@@ -49,6 +49,8 @@ migrations![
     "0028_subscriptions",
     "0029_accounts",
     "0030_bounds",
+    "0031_contacts",
+    "0032_persons",
     "0034_imports",
 ];
 

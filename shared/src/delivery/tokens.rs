@@ -72,6 +72,8 @@ enum Purpose {
     Action(ActionPurpose),
     /// No token: the hash of an address that is to be recognized and not to be known.
     ForgottenAddress,
+    /// No token: the hash of an address that a provider was asked about, whoever asked.
+    ProviderAnswer,
     /// No token: the hash of the network address that requests come from.
     Network,
     WorkflowCallback,
@@ -93,6 +95,7 @@ impl Purpose {
             Self::Action(ActionPurpose::Invite) => b"martlet invite\0",
             Self::Action(ActionPurpose::RestoreOrganization) => b"martlet restore organization\0",
             Self::ForgottenAddress => b"martlet forgotten address\0",
+            Self::ProviderAnswer => b"martlet provider answer\0",
             Self::Network => b"martlet network\0",
             Self::WorkflowCallback => b"martlet workflow callback\0",
             Self::Checkout => b"martlet checkout\0",

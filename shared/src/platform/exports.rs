@@ -107,6 +107,16 @@ pub const TABLES: &[Table] = &[
     table("invites", Format::Csv, include_str!("exports/invites.sql")),
     table("api_keys", Format::Csv, include_str!("exports/api_keys.sql")),
     table("contacts", Format::Csv, include_str!("exports/contacts.sql")),
+    table("deleted_contacts", Format::Json, include_str!("exports/deleted_contacts.sql")),
+    table("tags", Format::Csv, include_str!("exports/tags.sql")),
+    table("contact_tags", Format::Csv, include_str!("exports/contact_tags.sql")),
+    table("custom_fields", Format::Csv, include_str!("exports/custom_fields.sql")),
+    table("persons", Format::Csv, include_str!("exports/persons.sql")),
+    table("personas", Format::Json, include_str!("exports/personas.sql")),
+    table("enrichment_jobs", Format::Json, include_str!("exports/enrichment_jobs.sql")),
+    table("enrichment_tasks", Format::Csv, include_str!("exports/enrichment_tasks.sql")),
+    table("email_verifications", Format::Csv, include_str!("exports/email_verifications.sql")),
+    table("verification_jobs", Format::Json, include_str!("exports/verification_jobs.sql")),
     table("suppressions", Format::Csv, include_str!("exports/suppressions.sql")),
     table("lists", Format::Csv, include_str!("exports/lists.sql")),
     table("list_members", Format::Csv, include_str!("exports/list_members.sql")),
@@ -137,10 +147,15 @@ pub const TABLES: &[Table] = &[
 
 /// Tenant tables that are in no archive, and why.
 pub const LEFT_OUT: &[(&str, &str)] = &[
+    ("custom_values", "what contacts has in its column custom, by field"),
     ("daily_stats_deltas", "on its way into daily_stats, within the hour"),
     ("idempotency_keys", "answers kept for a day, in case a request is repeated"),
     ("import_matches", "what an import that is under way remembers"),
     ("limit_usage", "counters of the present limits; what was sent stands in messages and daily_stats"),
+    (
+        "provider_usage",
+        "counters of the present day; what was asked stands in enrichment_tasks and email_verifications",
+    ),
     ("rate_limit_windows", "requests of the present minute"),
     ("request_counts", "requests of the present minute and month"),
     ("sessions", "where people are logged in, which is theirs and a secret"),

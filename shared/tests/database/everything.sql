@@ -15,8 +15,11 @@ insert into import_batches (organization_id, id, file_name, object_key, list_id)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} import')::uuid, 'people.csv', 'uploads/1', md5('${ORGANIZATION} list')::uuid);
 insert into import_errors (organization_id, import_batch_id, line, code, reason, raw)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} import')::uuid, 2, 'invalid', 'No address.', '');
-insert into contacts (organization_id, id, email, import_batch_id)
-values ('${ORGANIZATION}', md5('${ORGANIZATION} contact')::uuid, 'Person@people.test', md5('${ORGANIZATION} import')::uuid);
+insert into persons (organization_id, id, first_name) values ('${ORGANIZATION}', md5('${ORGANIZATION} person')::uuid, 'Ada');
+insert into personas (organization_id, person_id, text) values ('${ORGANIZATION}', md5('${ORGANIZATION} person')::uuid, 'Likes engines.');
+insert into contacts (organization_id, id, email, import_batch_id, person_id)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} contact')::uuid, 'Person@people.test', md5('${ORGANIZATION} import')::uuid,
+        md5('${ORGANIZATION} person')::uuid);
 insert into import_matches (organization_id, import_batch_id, contact_id)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} import')::uuid, md5('${ORGANIZATION} contact')::uuid);
 insert into list_members (organization_id, list_id, contact_id)
@@ -96,3 +99,21 @@ values ('${ORGANIZATION}', md5('${ORGANIZATION} run')::uuid, md5('${ORGANIZATION
 insert into invites (organization_id, id, email, role, invited_by, expires_at)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} invite')::uuid, 'Invited@people.test', 'member',
         md5('${ORGANIZATION} user')::uuid, now() + interval '7 days');
+insert into tags (organization_id, id, name) values ('${ORGANIZATION}', md5('${ORGANIZATION} tag')::uuid, 'Tag');
+insert into contact_tags (organization_id, tag_id, contact_id)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} tag')::uuid, md5('${ORGANIZATION} contact')::uuid);
+insert into custom_fields (organization_id, id, key, name, type)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} field')::uuid, 'plan', 'Plan', 'text');
+insert into custom_values (organization_id, field_id, contact_id, text_value)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} field')::uuid, md5('${ORGANIZATION} contact')::uuid, 'basic');
+insert into deleted_contacts (organization_id, id, email_lower, snapshot, reason, deleted_at)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} deleted')::uuid, 'deleted@people.test', '{}', 'deleted', now());
+insert into enrichment_jobs (organization_id, id, selection, up_to, started_at)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} enrichment')::uuid, '{}', md5('${ORGANIZATION} contact')::uuid, now());
+insert into enrichment_tasks (organization_id, job_id, contact_id)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} enrichment')::uuid, md5('${ORGANIZATION} contact')::uuid);
+insert into provider_usage (organization_id, purpose, day) values ('${ORGANIZATION}', 'enrichment', current_date);
+insert into email_verifications (organization_id, email_lower, syntax, disposable, role_based, deliverable, blacklisted, status, checked_at)
+values ('${ORGANIZATION}', 'person@people.test', 'passed', 'passed', 'passed', 'unknown', 'passed', 'unverified', now());
+insert into verification_jobs (organization_id, id, selection, up_to, started_at)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} verification')::uuid, '{}', md5('${ORGANIZATION} contact')::uuid, now());

@@ -11,7 +11,7 @@ use crate::audience::{contacts, suppressions};
 use crate::delivery::limits;
 use crate::delivery::stopping::{self, Stop};
 use crate::delivery::tokens::KeyRing;
-use crate::{ContactId, Result, SuppressionId, Tx, WebhookEventId};
+use crate::{ContactId, Error, Result, SuppressionId, Tx, WebhookEventId};
 
 /// What was erased, as numbers.
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
@@ -20,6 +20,10 @@ pub struct Erased {
     pub contact_id: ContactId,
     /// What keeps mail from the address, which it has as a hash alone.
     pub suppression_id: SuppressionId,
+    /// What was learned about the person, with the persona.
+    pub persons: u64,
+    /// What was found out about the person's addresses.
+    pub email_verifications: u64,
     /// Ways through campaigns that ended.
     pub stopped: u64,
     /// Messages that keep their numbers and times alone.
@@ -40,16 +44,19 @@ pub struct Erased {
     pub webhook_events: u64,
     /// Runs of workflows that keep their states and times alone.
     pub workflow_runs: u64,
+    /// What lay in the bin.
+    pub deleted_contacts: u64,
 }
 
 /// Erases a person: stops them everywhere, takes back what is queued, suppresses the address by its hash, and takes what
 /// is known of them out of everything that stays. A mail that is being claimed at this moment has either left before or
 /// never leaves.
 ///
-/// Errors: [`crate::Error::NotFound`].
+/// Errors: [`Error::NotFound`].
 pub async fn erase(tx: &Tx, keys: &KeyRing, contact: ContactId) -> Result<Erased> {
     // Contact, enrollments, messages; then what hangs on them, and the counters last.
-    contacts::lock(tx, contact).await?;
+    tx.query(include_str!("erasing/lock_contacts.sql"), &[&contact]).await?;
+    hold(tx, contact).await?;
     tx.query(include_str!("erasing/lock_enrollments.sql"), &[&contact]).await?;
     let person = Person::find(tx, contact).await?;
     tx.query(include_str!("erasing/lock_messages.sql"), &[&person.messages]).await?;
@@ -61,6 +68,7 @@ pub async fn erase(tx: &Tx, keys: &KeyRing, contact: ContactId) -> Result<Erased
     let tracked_links = tx.execute(include_str!("erasing/delete_links.sql"), &[&links]).await?;
     let Person { email_lower, naming, messages, .. } = &person;
     let of_messages: [&(dyn ToSql + Sync); 1] = [messages];
+    let (persons, email_verifications) = erase_what_was_learned(tx, keys, &person).await?;
     let message_events = tx.execute(include_str!("erasing/empty_events.sql"), &of_messages).await?;
     tx.execute(include_str!("erasing/drop_system_mails.sql"), &[messages, &Stop::Removed.code().name()]).await?;
     tx.execute(include_str!("erasing/empty_messages.sql"), &of_messages).await?;
@@ -70,10 +78,13 @@ pub async fn erase(tx: &Tx, keys: &KeyRing, contact: ContactId) -> Result<Erased
     let (webhook_events, workflow_runs) = erase_webhooks(tx, &person).await?;
     let forgotten = suppressions::erase(tx, keys, email_lower, messages).await?;
     contacts::remove(tx, contact).await?;
+    let deleted_contacts = tx.execute(include_str!("erasing/delete_deleted.sql"), &[&person.deleted]).await?;
     limits::release(tx, &slots).await?;
     Ok(Erased {
         contact_id: contact,
         suppression_id: forgotten.remains,
+        persons,
+        email_verifications,
         stopped,
         messages: messages.len() as u64,
         message_events,
@@ -84,7 +95,36 @@ pub async fn erase(tx: &Tx, keys: &KeyRing, contact: ContactId) -> Result<Erased
         kept_answers: answers.len() as u64,
         webhook_events,
         workflow_runs,
+        deleted_contacts,
     })
+}
+
+/// Deletes what was learned about a person and found out about their addresses; returns how many persons and addresses that are.
+async fn erase_what_was_learned(tx: &Tx, keys: &KeyRing, person: &Person) -> Result<(u64, u64)> {
+    let Person { contact, email_lower, naming, messages, deleted } = person;
+    let persons = tx.execute(include_str!("erasing/delete_person.sql"), &[contact, deleted]).await?;
+    let of_addresses = include_str!("erasing/delete_verifications.sql");
+    let email_verifications = tx.execute(of_addresses, &[email_lower, messages]).await?;
+    let now = tx.now();
+    tx.execute(include_str!("erasing/empty_enrichment_jobs.sql"), &[naming, &now]).await?;
+    tx.execute(include_str!("erasing/empty_verification_jobs.sql"), &[naming, &now]).await?;
+    let hashes = keys.answer_hashes(email_lower);
+    tx.query(include_str!("erasing/forget_answers.sql"), &[&hashes]).await?;
+    Ok((persons, email_verifications))
+}
+
+/// Locks a contact, or what lies in the bin of it. Whoever restores it at this moment is waited for, and then it is a contact.
+///
+/// Errors: [`Error::NotFound`].
+async fn hold(tx: &Tx, contact: ContactId) -> Result<()> {
+    match contacts::lock(tx, contact).await {
+        Err(Error::NotFound(_)) => {}
+        held => return held.map(|_| ()),
+    }
+    match tx.query_opt(include_str!("erasing/lock_deleted.sql"), &[&contact]).await? {
+        Some(_) => Ok(()),
+        None => contacts::lock(tx, contact).await.map(|_| ()),
+    }
 }
 
 /// Empties what was told or is to be told of a person, what was answered, and the runs that it has started; returns how many

@@ -30,8 +30,24 @@ const ROWS: i64 = 100;
 pub enum Section {
     /// The contact with custom fields and the imported row.
     Contacts,
+    /// What was learned about the person.
+    Persons,
+    /// What a text model made of it.
+    Personas,
+    /// Jobs whose selection names the address.
+    EnrichmentJobs,
+    /// When it was asked about, and what came of it.
+    EnrichmentTasks,
+    /// What was found out about the addresses.
+    EmailVerifications,
+    /// Jobs whose selection names the address.
+    VerificationJobs,
+    /// What lies in the bin of the person.
+    DeletedContacts,
     /// The lists that it is on.
     ListMembers,
+    /// The tags that it has.
+    ContactTags,
     /// Rows of imports that could not be taken and name the address.
     ImportErrors,
     /// The ways through campaigns.
@@ -60,9 +76,17 @@ pub enum Section {
 
 impl Section {
     /// Every section.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 22] = [
         Self::Contacts,
+        Self::Persons,
+        Self::Personas,
+        Self::EnrichmentJobs,
+        Self::EnrichmentTasks,
+        Self::EmailVerifications,
+        Self::VerificationJobs,
+        Self::DeletedContacts,
         Self::ListMembers,
+        Self::ContactTags,
         Self::ImportErrors,
         Self::Enrollments,
         Self::Messages,
@@ -152,11 +176,27 @@ async fn read(
     links: &[LinkId],
     after: Place,
 ) -> Result<Vec<Row>> {
-    let Person { contact, email_lower, naming, messages } = person;
+    let Person { contact, email_lower, naming, messages, deleted } = person;
     let Place { section, id, line, .. } = after;
     match section {
         Section::Contacts => tx.query(include_str!("exporting/contacts.sql"), &[&id, &ROWS, contact]).await,
+        Section::Persons => tx.query(include_str!("exporting/persons.sql"), &[&id, &ROWS, contact, deleted]).await,
+        Section::Personas => tx.query(include_str!("exporting/personas.sql"), &[&id, &ROWS, contact, deleted]).await,
+        Section::EnrichmentJobs => tx.query(include_str!("exporting/enrichment_jobs.sql"), &[&id, &ROWS, naming]).await,
+        Section::VerificationJobs => {
+            tx.query(include_str!("exporting/verification_jobs.sql"), &[&id, &ROWS, naming]).await
+        }
+        Section::EnrichmentTasks => {
+            tx.query(include_str!("exporting/enrichment_tasks.sql"), &[&id, &ROWS, contact]).await
+        }
+        Section::EmailVerifications => {
+            tx.query(include_str!("exporting/email_verifications.sql"), &[&id, &ROWS, email_lower, messages]).await
+        }
         Section::ListMembers => tx.query(include_str!("exporting/list_members.sql"), &[&id, &ROWS, contact]).await,
+        Section::DeletedContacts => {
+            tx.query(include_str!("exporting/deleted_contacts.sql"), &[&id, &ROWS, deleted]).await
+        }
+        Section::ContactTags => tx.query(include_str!("exporting/contact_tags.sql"), &[&id, &ROWS, contact]).await,
         Section::ImportErrors => {
             tx.query(include_str!("exporting/import_errors.sql"), &[&id, &ROWS, &line, naming]).await
         }
@@ -208,6 +248,7 @@ fn value(row: &Row, index: usize, kind: &Type) -> Result<Value> {
     }
     match *kind {
         Type::TEXT => of(row, index, |text: String| text.into()),
+        Type::TEXT_ARRAY => of(row, index, |texts: Vec<String>| texts.into()),
         Type::UUID => of(row, index, |id: Uuid| id.to_string().into()),
         Type::TIMESTAMPTZ => of(row, index, |at| timestamps::text(at).into()),
         Type::DATE => of(row, index, |day: NaiveDate| day.to_string().into()),

@@ -38,6 +38,20 @@ impl KeyRing {
         self.keys.keys().filter_map(|key| self.hash_with(*key, organization, email_lower)).collect()
     }
 
+    /// The hash of an address (in lower case) under the current key, by which what a provider answered about it is kept for the
+    /// whole installation. It is of no organization, and says nothing of who asked.
+    #[must_use]
+    pub fn answer_hash(&self, email_lower: &str) -> Option<[u8; 32]> {
+        mac(self.keys.get(&self.current)?, Purpose::ProviderAnswer, email_lower.as_bytes())
+    }
+
+    /// The same under every key, to be looked for.
+    #[must_use]
+    pub fn answer_hashes(&self, email_lower: &str) -> Vec<Vec<u8>> {
+        let hash = |key: &Vec<u8>| mac(key, Purpose::ProviderAnswer, email_lower.as_bytes());
+        self.keys.values().filter_map(hash).map(Vec::from).collect()
+    }
+
     /// Whether a hash made with this key can ever be recognized.
     #[must_use]
     pub fn has_key(&self, key: u8) -> bool {
@@ -89,6 +103,9 @@ mod tests {
         assert!(!both.address_hashes(Uuid::from_u128(2), "ada@people.test").contains(&kept));
         let token = mac(&old.keys[&1], Purpose::Unsubscribe, &[us.as_bytes().as_slice(), b"ada@people.test"].concat());
         assert_ne!(token, Some(kept.hash));
+        let answered = old.answer_hash("ada@people.test").unwrap();
+        assert!(both.answer_hashes("ada@people.test").contains(&answered.to_vec()));
+        assert_ne!(answered, old.address_hash(Uuid::nil(), "ada@people.test").unwrap().hash);
     }
 
     #[test]

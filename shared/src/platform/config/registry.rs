@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use crate::audience::providers;
 use crate::platform::identity_providers;
 
 /// A setting.
@@ -153,6 +154,48 @@ pub const DEFINITIONS: &[Definition] = &[
         "10 minutes",
         "How long after the sign-up the welcome is sent.",
     ),
+    duration(
+        "enrichment",
+        "answers_kept_for",
+        ("1 day", "365 days"),
+        "30 days",
+        "How old an answer may be at most that one organization is given because another asked before.",
+    ),
+    number(
+        "enrichment",
+        "cost",
+        (0, 1_000_000_000),
+        "0",
+        "What asking the provider about one person costs, in millionths of its currency.",
+    ),
+    number(
+        "enrichment",
+        "daily_budget",
+        (0, 1_000_000_000_000),
+        "0",
+        "What an organization may spend on that within a day (UTC), in the same unit; nothing is asked that would pass it.",
+    ),
+    Definition {
+        category: "enrichment",
+        key: "provider",
+        bounds: Bounds::Json { check: providers::check_person_provider },
+        default: "{}",
+        description: "Who is asked about persons: an object with name, url and fields, or with name and file; while it is empty, the examples that the program brings.",
+    },
+    Definition {
+        category: "enrichment",
+        key: "share_answers",
+        bounds: Bounds::Boolean,
+        default: "false",
+        description: "Whether what the provider has answered to one organization is kept, by a keyed hash of the address, and given to the others.",
+    },
+    Definition {
+        category: "enrichment",
+        key: "text_model",
+        bounds: Bounds::Json { check: providers::check_text_model },
+        default: "{}",
+        description: "Which text model writes personas, as an object with name, url and model; while it is empty, none are written.",
+    },
     number("health", "bounce_points", (0, 100), "10", "Points of health that each per cent of hard bounces costs."),
     number(
         "health",
@@ -338,6 +381,34 @@ pub const DEFINITIONS: &[Definition] = &[
         "pro",
         "The plan that a trial lends: basic, pro or enterprise.",
     ),
+    number(
+        "verification",
+        "cost",
+        (0, 1_000_000_000),
+        "0",
+        "What asking the provider about one address costs, in millionths of its currency.",
+    ),
+    number(
+        "verification",
+        "daily_budget",
+        (0, 1_000_000_000_000),
+        "0",
+        "What an organization may spend on that within a day (UTC), in the same unit; nothing is asked that would pass it.",
+    ),
+    duration(
+        "verification",
+        "fresh_for",
+        ("1h", "365 days"),
+        "30 days",
+        "How long an address that was checked is not checked again by a job, unless it is told to.",
+    ),
+    Definition {
+        category: "verification",
+        key: "provider",
+        bounds: Bounds::Json { check: providers::check_mailbox_provider },
+        default: "{}",
+        description: "Who is asked whether mailboxes take mail, as an object with name, url and verdict; while it is empty, nobody knows.",
+    },
     duration(
         "webhooks",
         "disable_after",

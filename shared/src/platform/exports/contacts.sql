@@ -1,8 +1,8 @@
 select page.place, page.row
   from (select array[x.id::text] as place, texts.row,
                sum(octet_length(texts.row)) over (order by x.id) - octet_length(texts.row) as bytes_before
-          from (select id, email, name, first_name, last_name, company, status, timezone, custom, raw_data, import_batch_id, source, created_at,
-                       updated_at
+          from (select id, email, name, first_name, last_name, company, status, timezone, custom, raw_data, import_batch_id, person_id, source,
+                       created_at, updated_at
                   from contacts
                  where id > coalesce(($1::text[])[1]::uuid, '00000000-0000-0000-0000-000000000000')
                  order by id

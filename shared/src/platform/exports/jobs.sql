@@ -1,7 +1,7 @@
 select page.place, page.row
   from (select array[x.id::text] as place, texts.row,
                sum(octet_length(texts.row)) over (order by x.id) - octet_length(texts.row) as bytes_before
-          from (select id, kind, subject_id, state, progress, total, error, created_at, completed_at
+          from (select id, kind, subject_id, state, progress, total, error, input, outcomes, created_at, completed_at
                   from jobs
                  where id > coalesce(($1::text[])[1]::uuid, '00000000-0000-0000-0000-000000000000')
                  order by id

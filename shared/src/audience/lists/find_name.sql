@@ -1,0 +1,1 @@
+select name from lists where id = $1;

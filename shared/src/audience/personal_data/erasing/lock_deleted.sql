@@ -1,0 +1,1 @@
+select id from deleted_contacts where id = $1 for update;

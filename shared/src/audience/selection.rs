@@ -1,0 +1,145 @@
+//! Which contacts an act is about: some by their ids, those of a list, or everybody.
+//!
+//! A selection is read in chunks by ascending id, each after the last one of the chunk before. It does not run away: only contacts
+//! up to [`Bounds::up_to`] belong to it, so whoever is made meanwhile does not. Killed anywhere and read again it comes to the
+//! same contacts, but for those that came to the list, or left it, behind the cursor.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{ContactId, Error, ListId, Result, Tx};
+
+/// Contacts that a selection may name one by one.
+pub const IDS_MAXIMUM: usize = 1_000;
+
+/// Which contacts; exactly one of the ways to say it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[schemars(rename = "ContactSelection")]
+pub enum Selection {
+    /// These, 1 to 1,000; ids that nobody has are reported as unknown by whoever acts.
+    ContactIds(#[schemars(length(min = 1, max = IDS_MAXIMUM))] BTreeSet<ContactId>),
+    /// Whoever is on this list.
+    ListId(ListId),
+    /// Everybody.
+    Everybody(Everybody),
+}
+
+/// What says that everybody is meant: `true`, and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "bool", into = "bool")]
+#[schemars(with = "bool")]
+pub struct Everybody;
+
+impl TryFrom<bool> for Everybody {
+    type Error = &'static str;
+
+    fn try_from(value: bool) -> Result<Self, Self::Error> {
+        if value { Ok(Self) } else { Err("everybody is true or left out") }
+    }
+}
+
+impl From<Everybody> for bool {
+    fn from(_: Everybody) -> Self {
+        true
+    }
+}
+
+/// The part of a selection that a chunk is read from: after one id, up to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bounds {
+    /// The last contact that is done; none at the beginning.
+    pub after: Option<ContactId>,
+    /// The last contact that belongs to the selection at all.
+    pub up_to: ContactId,
+}
+
+impl Bounds {
+    /// Everything that is there now: ids grow with time, so whoever is made later has a larger one.
+    #[must_use]
+    pub fn until_now() -> Self {
+        Self { after: None, up_to: ContactId::fresh() }
+    }
+}
+
+impl Selection {
+    /// Makes sure that there is what the selection names.
+    ///
+    /// Errors: [`Error::Invalid`] for too many ids or none, [`Error::NotFound`] for a list that is not there.
+    pub async fn check(&self, tx: &Tx) -> Result<()> {
+        match self {
+            Self::ContactIds(ids) if (1..=IDS_MAXIMUM).contains(&ids.len()) => Ok(()),
+            Self::ContactIds(_) => Err(Error::invalid("selection", "out_of_range", "contact_ids has 1 to 1000 ids")),
+            Self::ListId(list) => super::lists::find_name(tx, *list).await.map(|_| ()),
+            Self::Everybody(_) => Ok(()),
+        }
+    }
+
+    /// How many contacts there are to do; ids that nobody has count too.
+    pub async fn count(&self, tx: &Tx, bounds: Bounds) -> Result<i64> {
+        let row = match self {
+            Self::ContactIds(ids) => return i64::try_from(ids.len()).map_err(Error::internal),
+            Self::ListId(list) => {
+                tx.query_one(include_str!("selection/count_of_list.sql"), &[list, &bounds.up_to]).await?
+            }
+            Self::Everybody(_) => tx.query_one(include_str!("selection/count.sql"), &[&bounds.up_to]).await?,
+        };
+        Ok(row.try_get("contacts")?)
+    }
+
+    /// The next contacts within the bounds, at most `limit`, by ascending id; none when the selection is done. Nothing is locked.
+    /// Ids that are named one by one may be nobody's.
+    pub async fn read(&self, tx: &Tx, bounds: Bounds, limit: i64) -> Result<Vec<ContactId>> {
+        let Bounds { after, up_to } = bounds;
+        let rows = match self {
+            Self::ContactIds(ids) => {
+                let next = ids.iter().copied().filter(|id| after.is_none_or(|after| *id > after));
+                return Ok(next.take(usize::try_from(limit).unwrap_or_default()).collect());
+            }
+            Self::ListId(list) => {
+                tx.query(include_str!("selection/read_of_list.sql"), &[&after, &up_to, &limit, list]).await?
+            }
+            Self::Everybody(_) => tx.query(include_str!("selection/read.sql"), &[&after, &up_to, &limit]).await?,
+        };
+        rows.iter().map(|row| Ok(row.try_get("id")?)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn parsed(value: Value) -> Option<Selection> {
+        serde_json::from_value(value).ok()
+    }
+
+    #[test]
+    fn a_selection_is_said_in_exactly_one_way() {
+        let id = ContactId::fresh();
+        for said in [json!({"contact_ids": [id]}), json!({"list_id": id}), json!({"everybody": true})] {
+            let selection = parsed(said.clone()).unwrap_or_else(|| panic!("{said}"));
+            assert_eq!(serde_json::to_value(selection).unwrap(), said, "it is kept as it was said");
+        }
+        for wrong in [
+            json!({}),
+            json!(null),
+            json!({"everybody": false}),
+            json!({"everybody": true, "list_id": id}),
+            json!({"contact_ids": [id], "list_id": id}),
+            json!({"contact_ids": ["x"]}),
+            json!({"list_id": null}),
+            json!({"all": true}),
+        ] {
+            assert_eq!(parsed(wrong.clone()), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn ids_named_twice_count_once() {
+        let id = ContactId::fresh();
+        assert_eq!(parsed(json!({"contact_ids": [id, id]})), parsed(json!({"contact_ids": [id]})));
+    }
+}

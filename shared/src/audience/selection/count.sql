@@ -1,0 +1,1 @@
+select count(*) as contacts from contacts where id <= $1;

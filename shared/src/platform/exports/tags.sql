@@ -1,0 +1,11 @@
+select page.place, page.row
+  from (select array[x.id::text] as place, texts.row,
+               sum(octet_length(texts.row)) over (order by x.id) - octet_length(texts.row) as bytes_before
+          from (select id, name, created_at, updated_at
+                  from tags
+                 where id > coalesce(($1::text[])[1]::uuid, '00000000-0000-0000-0000-000000000000')
+                 order by id
+                 limit $2) as x
+         cross join lateral (select row_to_json(x)::text as row offset 0) as texts) as page
+ where page.bytes_before < $3::bigint
+ order by page.bytes_before;
