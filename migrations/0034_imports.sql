@@ -9,3 +9,28 @@ alter table import_batches
     add column rows_key text,
     add column rows_etag text,
     add constraint import_batches_rows_object_check check ((rows_key is null) = (rows_etag is null));
+
+alter table import_batches
+    -- An upload in parts that is not completed yet, and the bytes that were announced for it.
+    add column upload_id text,
+    add column upload_bytes bigint constraint import_batches_upload_bytes_check check (upload_bytes > 0),
+    add constraint import_batches_upload_check check (upload_id is null or upload_bytes is not null),
+    -- What becomes of contacts that are there already, and of columns that nobody knows.
+    add column existing text not null default 'update'
+        constraint import_batches_existing_check check (existing in ('update', 'skip')),
+    add column unmapped text not null default 'custom'
+        constraint import_batches_unmapped_check check (unmapped in ('custom', 'ignore'));
+
+-- The tags that an import gives to everybody in its file.
+create table import_tags (
+    organization_id uuid not null,
+    import_batch_id uuid not null,
+    tag_id uuid not null,
+    constraint import_tags_pkey primary key (organization_id, import_batch_id, tag_id),
+    constraint import_tags_batch_fkey foreign key (organization_id, import_batch_id)
+        references import_batches (organization_id, id) on delete cascade,
+    constraint import_tags_tag_fkey foreign key (organization_id, tag_id)
+        references tags (organization_id, id) on delete cascade
+);
+create index import_tags_tag_idx on import_tags (organization_id, tag_id);
+call protect_tenant_table('import_tags', 'select, insert');

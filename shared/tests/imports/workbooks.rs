@@ -122,7 +122,10 @@ async fn what_a_cell_holds_never_becomes_the_syntax_of_a_csv() {
     assert_eq!((done.status.as_str(), counts(&done)), ("completed", [2, 1, 0, 0, 1]));
     assert_eq!(desk.codes(desk.scene.organization, done.id).await[0].0, 4);
     let contacts = desk.contacts(desk.scene.organization, None).await;
-    assert_eq!(contacts[0]["raw"], serde_json::json!({"email": "a@people.test", "a;b;c;d": "=1+1", "email 2": "x\ny,\"z"}));
+    assert_eq!(
+        contacts[0]["raw"],
+        serde_json::json!({"email": "a@people.test", "a;b;c;d": "=1+1", "email 2": "x\ny,\"z"})
+    );
 }
 
 #[tokio::test]
@@ -164,10 +167,18 @@ async fn workbooks_that_cannot_be_read_fail_with_a_reason() {
         ("a hidden sheet alone", Workbook::new().hidden("A", "").bytes(), "no_such_sheet"),
         ("an empty sheet", Workbook::new().sheet("A", "").bytes(), "no_header"),
         ("no addresses", Workbook::new().sheet("A", &row(1, &["name"])).bytes(), "no_email_column"),
-        ("5,000 columns", Workbook::new().sheet("A", &format!("<row>{}</row>", cells(5_000))).bytes(), "too_many_columns"),
+        (
+            "5,000 columns",
+            Workbook::new().sheet("A", &format!("<row>{}</row>", cells(5_000))).bytes(),
+            "too_many_columns",
+        ),
         ("a cell beyond every sheet", Workbook::new().sheet("A", &place("XFE1")).bytes(), "workbook_damaged"),
         ("a cell twice", Workbook::new().sheet("A", &twice).bytes(), "workbook_damaged"),
-        ("a text that is not there", Workbook::new().sheet("A", "<row><c t=\"s\"><v>9</v></c></row>").bytes(), "workbook_damaged"),
+        (
+            "a text that is not there",
+            Workbook::new().sheet("A", "<row><c t=\"s\"><v>9</v></c></row>").bytes(),
+            "workbook_damaged",
+        ),
         ("too many rows", Workbook::new().sheet("A", "<row r=\"1048577\"/>").bytes(), "workbook_too_large"),
         ("a long row", Workbook::new().sheet("A", &long).bytes(), "row_too_long"),
         ("an entity of its own", people.with_part(sheet, [b"<a>&lol;</a>".as_slice()]), "workbook_damaged"),
@@ -178,7 +189,12 @@ async fn workbooks_that_cannot_be_read_fail_with_a_reason() {
         let told = preview(&desk, None, &file).await;
         assert_eq!(told.error_code, Some(code), "the preview of {what}: {:?}", told.error);
         let done = import(&desk, None, &file, AT_ONCE).await;
-        assert_eq!((done.status.as_str(), done.error_code.as_deref()), ("failed", Some(code)), "{what}: {:?}", done.error);
+        assert_eq!(
+            (done.status.as_str(), done.error_code.as_deref()),
+            ("failed", Some(code)),
+            "{what}: {:?}",
+            done.error
+        );
         assert!(desk.store.uploads().is_empty(), "{what} leaves an upload behind");
     }
     assert_eq!(desk.scene.number("select count(*) from contacts", &[]).await, 0);

@@ -213,11 +213,18 @@ pub(super) async fn begin(
     piece: u64,
     requested: Option<&ColumnMapping>,
 ) -> Result<(Format, Vec<u8>), Failure> {
-    let mut sample = Vec::new();
-    while sample.len() < SAMPLE as usize && !bytes.is_over() {
-        sample.extend_from_slice(&bytes.next(piece.min(SAMPLE - sample.len() as u64)).await?);
-    }
-    let format = formats::detect(&sample, bytes.is_over(), bytes.key.kind, requested)?;
+    let sample = bytes.sample(piece).await?;
+    Ok(begin_with(sample, bytes.is_over(), bytes.key.kind, requested)?)
+}
+
+/// The same of a beginning that has been read.
+pub(super) fn begin_with(
+    mut sample: Vec<u8>,
+    whole: bool,
+    kind: Kind,
+    requested: Option<&ColumnMapping>,
+) -> Result<(Format, Vec<u8>), FileError> {
+    let format = formats::detect(&sample, whole, kind, requested)?;
     let done = usize::try_from(format.data.offset).map_or(sample.len(), |done| done.min(sample.len()));
     sample.drain(..done);
     Ok((format, sample))
@@ -235,15 +242,25 @@ impl Bytes<'_> {
         self.fetched >= self.key.size
     }
 
+    /// The object's beginning, from which it is found how a file is written.
+    pub(super) async fn sample(&mut self, piece: u64) -> Result<Vec<u8>, Failure> {
+        let mut sample = Vec::new();
+        while sample.len() < SAMPLE as usize && !self.is_over() {
+            sample.extend_from_slice(&self.next(piece.min(SAMPLE - sample.len() as u64)).await?);
+        }
+        Ok(sample)
+    }
+
     /// The object's first bytes, enough to tell an archive by.
     pub(super) async fn first(&self) -> Result<Vec<u8>, Failure> {
         let mut first = Bytes { store: self.store, key: self.key.clone(), fetched: 0 };
         first.next(FIRST).await
     }
 
-    /// All of an object that is small enough to be held.
-    pub(super) async fn all(&mut self) -> Result<Vec<u8>, Failure> {
+    /// All of an object that is small enough to be held, of which so much has been read.
+    pub(super) async fn rest(&mut self, begin: Vec<u8>) -> Result<Vec<u8>, Failure> {
         let mut all = Vec::with_capacity(usize::try_from(self.key.size).map_err(Error::internal)?);
+        all.extend_from_slice(&begin);
         while !self.is_over() {
             all.extend_from_slice(&self.next(AT_ONCE).await?);
         }

@@ -39,7 +39,7 @@ pub(super) async fn convert(
     key: String,
 ) -> Result<Converted, Failure> {
     workbooks::check_size(file.size)?;
-    let all = Bytes { store, key: file.clone(), fetched: 0 }.all().await?;
+    let all = Bytes { store, key: file.clone(), fetched: 0 }.rest(Vec::new()).await?;
     let (sender, mut parts) = mpsc::channel::<Vec<u8>>(1);
     let reading = spawn_blocking(move || {
         let workbook = Workbook::open(all, sheet.as_deref())?;

@@ -149,7 +149,10 @@ fn refuse_other_kinds(sample: &[u8]) -> Result<(), FileError> {
     let text = sample.strip_prefix(b"\xef\xbb\xbf").unwrap_or(sample).trim_ascii_start();
     if let Some((_, what)) = OTHER_KINDS.iter().find(|(begin, _)| sample.starts_with(begin) || text.starts_with(begin))
     {
-        return Err(FileError::new("not_csv", format!("the file is neither CSV nor XLSX but {what}; export it as CSV")));
+        return Err(FileError::new(
+            "not_csv",
+            format!("the file is neither CSV nor XLSX but {what}; export it as CSV"),
+        ));
     }
     let evidence = &sample[..sample.len().min(BINARY_EVIDENCE)];
     let controls = evidence.iter().filter(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace()).count();

@@ -18,14 +18,14 @@ use super::converting;
 use super::encodings::Encoding;
 use super::error_files::{self, ErrorFile};
 use super::formats::Kind;
-use super::merging::{self, Found, Origin, Pending};
+use super::merging::{self, Existing, Found, Origin, Pending};
 use super::objects::ObjectStore;
 use super::parsing::Position;
 use super::rows::RowError;
 use super::{FileError, ImportQueue, Pace};
 use crate::platform::plans;
 use crate::platform::webhooks::{EventType, outbox};
-use crate::{Database, Error, ImportId, ListId, OrganizationId, Result, Tx};
+use crate::{Database, Error, ImportId, ListId, OrganizationId, Result, TagId, Tx};
 
 /// How often a chunk is begun anew because somebody else makes its contacts at the same moment.
 const ATTEMPTS: usize = 5;
@@ -179,7 +179,7 @@ impl Importer {
                     return Ok(Next::Fewer(fewer));
                 }
             };
-            let origin = Origin { import: batch.id, list, run_started_at: batch.run_started_at };
+            let origin = batch.origin(list);
             let room = match list {
                 Some(list) => plans::room(&tx, list).await?,
                 None => None,
@@ -350,6 +350,8 @@ struct Batch {
     /// The sheet that was asked for.
     sheet: Option<String>,
     requested: Option<ColumnMapping>,
+    tags: Vec<TagId>,
+    existing: Existing,
     run_started_at: DateTime<Utc>,
     done: Place,
     rows_failed: i64,
@@ -357,12 +359,17 @@ struct Batch {
 }
 
 impl Batch {
+    /// What its rows belong to.
+    fn origin(&self, list: Option<ListId>) -> Origin<'_> {
+        let (import, existing, run_started_at) = (self.id, self.existing, self.run_started_at);
+        Origin { import, list, tags: &self.tags, existing, run_started_at }
+    }
+
     fn from_row(row: &Row) -> Result<Self> {
         let missing = |column: &str| Error::internal(format!("an import under way has no {column}"));
         let size: Option<i64> = row.try_get("bytes_total")?;
         let etag: Option<String> = row.try_get("object_etag")?;
         let run_started_at: Option<DateTime<Utc>> = row.try_get("run_started_at")?;
-        let requested: Option<Value> = row.try_get("requested_mapping")?;
         let error_code: Option<String> = row.try_get("error_code")?;
         let encoding: Option<String> = row.try_get("encoding")?;
         let rows: Option<(String, String)> = row.try_get::<_, Option<_>>("rows_key")?.zip(row.try_get("rows_etag")?);
@@ -376,7 +383,9 @@ impl Batch {
             id: row.try_get("id")?,
             file: FileKey { key, etag, size: natural(size.ok_or_else(|| missing("size"))?)?, kind },
             sheet: row.try_get("requested_sheet")?,
-            requested: requested.map(ColumnMapping::from_json).transpose()?,
+            requested: super::requested_mapping(row)?,
+            tags: row.try_get("tag_ids")?,
+            existing: Existing::from_name(row.try_get("existing")?),
             run_started_at: run_started_at.ok_or_else(|| missing("start"))?,
             done: Place {
                 at: Position {

@@ -24,4 +24,4 @@ update import_batches
        heartbeat_at = now()
  where id = $1
    and status in ('pending', 'failed')
-returning *;
+returning *, array(select tag_id from import_tags where import_batch_id = import_batches.id order by tag_id) as tag_ids;

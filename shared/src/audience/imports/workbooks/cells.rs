@@ -56,7 +56,8 @@ impl Styles {
                     }
                     "cellXfs" => within = true,
                     "xf" if within => {
-                        let id = attribute(&start, "numFmtId").and_then(|id| id.parse::<u32>().ok()).unwrap_or_default();
+                        let id =
+                            attribute(&start, "numFmtId").and_then(|id| id.parse::<u32>().ok()).unwrap_or_default();
                         shown.push(own.get(&id).copied().unwrap_or_else(|| of_builtin(id)));
                     }
                     _ => {}
