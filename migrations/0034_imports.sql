@@ -34,3 +34,16 @@ create table import_tags (
 );
 create index import_tags_tag_idx on import_tags (organization_id, tag_id);
 call protect_tenant_table('import_tags', 'select, insert');
+
+-- Two connections work on an import at once. Whom a row is about decides which of them takes it, and each has its own place in
+-- the file: bytes_done and lines_done are where both are done.
+alter table import_batches
+    add column lane_bytes bigint[] not null default '{0,0}',
+    add column lane_lines bigint[] not null default '{0,0}',
+    add constraint import_batches_lanes_check
+        check (cardinality(lane_bytes) = 2 and cardinality(lane_lines) = 2
+               and bytes_done = least(lane_bytes[1], lane_bytes[2]) and lines_done = least(lane_lines[1], lane_lines[2]))
+        not valid;
+update import_batches set lane_bytes = array[bytes_done, bytes_done], lane_lines = array[lines_done, lines_done]
+ where bytes_done > 0;
+alter table import_batches validate constraint import_batches_lanes_check;

@@ -8,7 +8,7 @@ use tokio::task::spawn_blocking;
 use super::columns::{ColumnMapping, Columns};
 use super::encodings::{Encoding, Transcoder};
 use super::formats::{self, Format, Kind, SAMPLE};
-use super::merging::Pending;
+use super::merging::{LANES, Pending, lanes};
 use super::objects::ObjectStore;
 use super::parsing::{Parser, Position, Step};
 use super::rows::{ImportRow, Parsed, RowError, parse};
@@ -71,7 +71,8 @@ pub(super) struct File<'a> {
 /// Some rows of a file.
 #[derive(Debug)]
 pub(super) struct Chunk {
-    pub(super) rows: Pending,
+    /// By the lane that takes them.
+    pub(super) rows: [Pending; LANES],
     pub(super) errors: Vec<RowError>,
     /// The place before which everything is read.
     pub(super) end: Place,
@@ -82,7 +83,7 @@ pub(super) struct Chunk {
 impl Chunk {
     /// Nothing but the reason why there is nothing more.
     pub(super) fn unreadable(at: Place, error: FileError) -> Self {
-        Self { rows: Pending::default(), errors: Vec::new(), end: at, file_error: Some(error) }
+        Self { rows: Default::default(), errors: Vec::new(), end: at, file_error: Some(error) }
     }
 }
 
@@ -202,7 +203,7 @@ impl Reader {
     fn end(&mut self, file_error: Option<FileError>) -> Chunk {
         let at = self.parser.position();
         self.begin = at.offset;
-        let (rows, errors) = (take(&mut self.rows).into(), take(&mut self.errors));
+        let (rows, errors) = (lanes(take(&mut self.rows)), take(&mut self.errors));
         Chunk { rows, errors, end: Place { at, encoding: self.encoding }, file_error }
     }
 }

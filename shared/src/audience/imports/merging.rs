@@ -102,6 +102,18 @@ pub(super) struct Pending {
     ids: Vec<ContactId>,
 }
 
+/// How many connections work on an import at once.
+pub(super) const LANES: usize = 2;
+
+/// The rows of a chunk, by the lane that takes them. All rows about one address are in one lane, whatever the file.
+pub(super) fn lanes(rows: Vec<ImportRow>) -> [Pending; LANES] {
+    let mut lanes = [const { Vec::new() }; LANES];
+    for row in rows {
+        lanes[crc32fast::hash(row.address.as_bytes()) as usize % LANES].push(row);
+    }
+    lanes.map(Pending::from)
+}
+
 impl From<Vec<ImportRow>> for Pending {
     fn from(mut rows: Vec<ImportRow>) -> Self {
         rows.sort_by(|one, other| one.address.cmp(&other.address));
@@ -115,6 +127,26 @@ fn is_same_person(one: &ImportRow, other: &ImportRow) -> bool {
 }
 
 impl Pending {
+    /// Whether there is no row.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// These rows and others.
+    pub(super) fn and(mut self, others: Self) -> Self {
+        self.rows.extend(others.rows);
+        self.rows.into()
+    }
+
+    /// Without the rows up to this line.
+    pub(super) fn beyond(mut self, line: u64) -> Self {
+        if self.rows.iter().all(|row| row.source.line() > line) {
+            return self;
+        }
+        self.rows.retain(|row| row.source.line() > line);
+        self.rows.into()
+    }
+
     pub(super) fn addresses(&self) -> Vec<&str> {
         self.people().map(|person| person.first.address.as_str()).collect()
     }

@@ -7,6 +7,8 @@ update import_batches
        bytes_total = $4,
        bytes_done = 0,
        lines_done = 0,
+       lane_bytes = '{0,0}',
+       lane_lines = '{0,0}',
        rows_total = 0,
        rows_created = 0,
        rows_updated = 0,
