@@ -21,7 +21,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::{Error, OrganizationId, Result};
 
-/// A function serves one event at a time, so a second connection would only stand idle and count against the server.
+/// A function serves one event at a time, so a second connection would only stand idle and count against the server: but for
+/// the importer's, see [`Database::allow_connections`].
 const CONNECTIONS: usize = 1;
 /// A frozen environment's connection may be dead without knowing it; older than this it is not trusted.
 const IDLE_LIMIT: Duration = Duration::from_secs(30);
@@ -101,6 +102,11 @@ impl Database {
             .build()
             .map_err(Error::internal)?;
         Ok(Self { pool, stage: config.stage })
+    }
+
+    /// Lets so many transactions be open at once, for a function that works in several at the same time.
+    pub fn allow_connections(&self, count: usize) {
+        self.pool.resize(count);
     }
 
     /// Opens a transaction that sees one organization.

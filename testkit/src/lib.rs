@@ -17,6 +17,7 @@ pub mod object_store;
 pub mod runtime_api;
 pub mod scene;
 pub mod simulation;
+pub mod workbooks;
 
 pub use archive_store::FakeArchiveStore;
 pub use aws_stand_in::AwsStandIn;

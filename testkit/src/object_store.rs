@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use shared::audience::imports::{ImportQueue, ObjectHead, ObjectStore, PresignedPut};
+use shared::audience::imports::{ImportQueue, ObjectHead, ObjectStore, PART_MINIMUM, PresignedPut, StoredPart};
 use shared::platform::organizations::logos::RemovingStore;
 use shared::{Error, ImportId, OrganizationId, Result};
 
@@ -17,6 +17,13 @@ pub struct FakeObjectStore {
     objects: Mutex<BTreeMap<String, Arc<Object>>>,
     reads: Mutex<usize>,
     reads_left: Mutex<Option<usize>>,
+    uploads: Mutex<BTreeMap<String, Upload>>,
+}
+
+/// An upload in parts that nobody has completed yet.
+struct Upload {
+    key: String,
+    parts: BTreeMap<i32, Vec<u8>>,
 }
 
 /// An object that is made up as it is read: what it begins with, then one thing over and over.
@@ -81,6 +88,26 @@ impl FakeObjectStore {
         self.find(key).map(|object| object.bytes(0..object.size))
     }
 
+    /// Puts a part of an upload, as a client does with a signed URL. False when there is no such upload.
+    pub fn put_part(&self, upload: &str, number: i32, bytes: impl Into<Vec<u8>>) -> bool {
+        let mut uploads = self.uploads.lock().unwrap();
+        let upload = uploads.get_mut(upload);
+        upload.is_some_and(|upload| {
+            upload.parts.insert(number, bytes.into());
+            true
+        })
+    }
+
+    /// The names of the uploads that are under way.
+    pub fn uploads(&self) -> Vec<String> {
+        self.uploads.lock().unwrap().keys().cloned().collect()
+    }
+
+    /// The keys of all objects.
+    pub fn keys(&self) -> Vec<String> {
+        self.objects.lock().unwrap().keys().cloned().collect()
+    }
+
     /// How many ranges were read.
     pub fn reads(&self) -> usize {
         *self.reads.lock().unwrap()
@@ -130,6 +157,75 @@ impl ObjectStore for FakeObjectStore {
 
     fn put<'a>(&'a self, key: &'a str, body: Vec<u8>) -> BoxFuture<'a, Result<()>> {
         self.upload(key, body);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn begin_upload<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<String>> {
+        let mut uploads = self.uploads.lock().unwrap();
+        let name = format!("upload-{}-{key}", uploads.len());
+        uploads.insert(name.clone(), Upload { key: key.to_owned(), parts: BTreeMap::new() });
+        Box::pin(async { Ok(name) })
+    }
+
+    fn upload_part<'a>(
+        &'a self,
+        _: &'a str,
+        upload: &'a str,
+        number: i32,
+        bytes: Vec<u8>,
+    ) -> BoxFuture<'a, Result<Option<String>>> {
+        let put = self.put_part(upload, number, bytes);
+        Box::pin(async move { Ok(put.then(|| format!("\"{number}\""))) })
+    }
+
+    fn presign_part<'a>(
+        &'a self,
+        key: &'a str,
+        upload: &'a str,
+        number: i32,
+        valid: Duration,
+    ) -> BoxFuture<'a, Result<PresignedPut>> {
+        let expires = valid.as_secs();
+        let url = format!("https://uploads.example.test/{key}?upload={upload}&part={number}&expires={expires}");
+        Box::pin(async move { Ok(PresignedPut { url, headers: BTreeMap::new() }) })
+    }
+
+    fn list_parts<'a>(&'a self, _: &'a str, upload: &'a str) -> BoxFuture<'a, Result<Option<Vec<StoredPart>>>> {
+        let uploads = self.uploads.lock().unwrap();
+        let parts = uploads.get(upload).map(|upload| {
+            let parts = upload.parts.iter();
+            let stored = |(number, bytes): (&i32, &Vec<u8>)| StoredPart {
+                number: *number,
+                size: bytes.len() as u64,
+                etag: format!("\"{number}\""),
+            };
+            parts.map(stored).collect()
+        });
+        Box::pin(async { Ok(parts) })
+    }
+
+    fn complete_upload<'a>(
+        &'a self,
+        _: &'a str,
+        upload: &'a str,
+        parts: &'a [StoredPart],
+    ) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(async move {
+            let Some(upload) = self.uploads.lock().unwrap().remove(upload) else { return Ok(false) };
+            let sizes = parts.iter().map(|part| part.size);
+            let small = sizes.clone().take(parts.len().saturating_sub(1)).any(|size| size < PART_MINIMUM);
+            if parts.is_empty() || small {
+                return Err(Error::internal("EntityTooSmall"));
+            }
+            let bodies = parts.iter().map(|part| upload.parts.get(&part.number).map(Vec::as_slice));
+            let body: Option<Vec<&[u8]>> = bodies.collect();
+            self.upload(&upload.key, body.ok_or_else(|| Error::internal("InvalidPart"))?.concat());
+            Ok(true)
+        })
+    }
+
+    fn abort_upload<'a>(&'a self, _: &'a str, upload: &'a str) -> BoxFuture<'a, Result<()>> {
+        self.uploads.lock().unwrap().remove(upload);
         Box::pin(async { Ok(()) })
     }
 }

@@ -1,18 +1,17 @@
 //! S3: the files that clients upload, and the mails that SES keeps.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
 use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
-use aws_sdk_s3::presigning::PresigningConfig;
+use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, Delete, ObjectIdentifier};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use futures_util::future::BoxFuture;
-use shared::audience::imports::{ObjectHead, ObjectStore, PresignedPut};
+use shared::audience::imports::{ObjectHead, ObjectStore, PresignedPut, StoredPart};
 use shared::platform::exports::ArchiveStore;
 use shared::platform::organizations::logos::RemovingStore;
 use shared::{Error, Result};
@@ -58,10 +57,7 @@ impl ObjectStore for S3Store {
         Box::pin(async move {
             let config = PresigningConfig::expires_in(valid).map_err(Error::internal)?;
             let request = self.client.put_object().bucket(&self.bucket).key(key).presigned(config).await;
-            let request = request.map_err(Error::internal)?;
-            let headers: BTreeMap<String, String> =
-                request.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-            Ok(PresignedPut { url: request.uri().to_owned(), headers })
+            Ok(presigned(&request.map_err(Error::internal)?))
         })
     }
 
@@ -116,6 +112,84 @@ impl ObjectStore for S3Store {
             Ok(())
         })
     }
+
+    fn begin_upload<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<String>> {
+        Box::pin(async move {
+            let begun = self.client.create_multipart_upload().bucket(&self.bucket).key(key).send().await;
+            begun.map_err(failed)?.upload_id.ok_or_else(|| Error::internal("the store gives an upload no name"))
+        })
+    }
+
+    fn upload_part<'a>(
+        &'a self,
+        key: &'a str,
+        upload: &'a str,
+        number: i32,
+        bytes: Vec<u8>,
+    ) -> BoxFuture<'a, Result<Option<String>>> {
+        ArchiveStore::put_part(self, key, upload, number, bytes)
+    }
+
+    fn presign_part<'a>(
+        &'a self,
+        key: &'a str,
+        upload: &'a str,
+        number: i32,
+        valid: Duration,
+    ) -> BoxFuture<'a, Result<PresignedPut>> {
+        Box::pin(async move {
+            let config = PresigningConfig::expires_in(valid).map_err(Error::internal)?;
+            let request = self.client.upload_part().bucket(&self.bucket).key(key).upload_id(upload);
+            let request = request.part_number(number).presigned(config).await;
+            Ok(presigned(&request.map_err(Error::internal)?))
+        })
+    }
+
+    fn list_parts<'a>(&'a self, key: &'a str, upload: &'a str) -> BoxFuture<'a, Result<Option<Vec<StoredPart>>>> {
+        Box::pin(async move {
+            // A page has a thousand of them, which is more than any upload of ours.
+            let request = self.client.list_parts().bucket(&self.bucket).key(key).upload_id(upload);
+            let Some(listed) = found(request.send().await)? else { return Ok(None) };
+            let parts = listed.parts.unwrap_or_default().into_iter().map(|part| {
+                let size = part.size.and_then(|size| u64::try_from(size).ok());
+                match (part.part_number, size, part.e_tag) {
+                    (Some(number), Some(size), Some(etag)) => Ok(StoredPart { number, size, etag }),
+                    _ => Err(Error::internal("the store does not say what it has of an upload")),
+                }
+            });
+            parts.collect::<Result<Vec<_>>>().map(Some)
+        })
+    }
+
+    fn complete_upload<'a>(
+        &'a self,
+        key: &'a str,
+        upload: &'a str,
+        parts: &'a [StoredPart],
+    ) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(async move {
+            let parts = parts
+                .iter()
+                .map(|part| CompletedPart::builder().part_number(part.number).e_tag(&part.etag).build())
+                .collect();
+            let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+            let request = self.client.complete_multipart_upload().bucket(&self.bucket).key(key).upload_id(upload);
+            Ok(found(request.multipart_upload(parts).send().await)?.is_some())
+        })
+    }
+
+    fn abort_upload<'a>(&'a self, key: &'a str, upload: &'a str) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let request = self.client.abort_multipart_upload().bucket(&self.bucket).key(key).upload_id(upload);
+            found(request.send().await)?;
+            Ok(())
+        })
+    }
+}
+
+fn presigned(request: &PresignedRequest) -> PresignedPut {
+    let headers = request.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    PresignedPut { url: request.uri().to_owned(), headers }
 }
 
 impl ArchiveStore for S3Store {

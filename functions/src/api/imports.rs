@@ -10,11 +10,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use shared::audience::imports::uploads::{self, PARTS_WINDOW, UPLOAD_WINDOW};
 use shared::audience::imports::{
-    self, ColumnMapping, DOWNLOAD_WINDOW, Import, ImportError, ImportQueue, NewImport, ObjectStore, PresignedPut,
-    Preview, UPLOAD_WINDOW,
+    self, ColumnMapping, DOWNLOAD_WINDOW, Existing, Import, ImportError, ImportQueue, NewImport, ObjectStore,
+    PresignedPut, Preview, Unmapped, Upload,
 };
-use shared::{Database, ImportId, ListId};
+use shared::{Database, ImportId, ListId, TagId};
 
 use crate::http::{Accepted, ApiResult, Body, Caller, Created, Id, Listing, Page, Routes, created, route};
 
@@ -35,6 +36,9 @@ pub fn routes<R: Routes<Imports>>(routes: R) -> R {
         .on(route!(GET "/v1/imports"), list)
         .on(route!(POST "/v1/imports"), create)
         .on(route!(GET "/v1/imports/{id}"), find)
+        .on(route!(GET "/v1/imports/{id}/upload"), find_upload)
+        .on(route!(POST "/v1/imports/{id}/complete"), complete)
+        .on(route!(POST "/v1/imports/{id}/abort"), abort)
         .on(route!(POST "/v1/imports/{id}/start"), start)
         .on(route!(GET "/v1/imports/{id}/preview"), preview)
         .on(route!(GET "/v1/imports/{id}/errors"), list_errors)
@@ -52,6 +56,14 @@ struct CreateBody {
     file_name: String,
     list_id: Option<ListId>,
     column_mapping: Option<BTreeMap<String, Option<String>>>,
+    sheet: Option<String>,
+    size: Option<u64>,
+    #[serde(default)]
+    tag_ids: Vec<TagId>,
+    #[serde(default)]
+    existing: Existing,
+    #[serde(default)]
+    unmapped: Unmapped,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -67,21 +79,53 @@ struct CreatedView {
     upload: UploadView,
 }
 
-/// The request that uploads the file, to be sent as it is.
+/// The request that uploads the file, to be sent as it is; or one for each part.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "ImportUpload")]
-struct UploadView {
-    method: &'static str,
+#[serde(untagged)]
+enum UploadView {
+    Whole {
+        method: &'static str,
+        url: String,
+        headers: BTreeMap<String, String>,
+        #[serde(serialize_with = "shared::timestamps::millis")]
+        expires_at: DateTime<Utc>,
+    },
+    Parts {
+        method: &'static str,
+        /// Bytes of each part but the last.
+        part_size: u64,
+        /// Those that are to be put.
+        parts: Vec<PartView>,
+        #[serde(serialize_with = "shared::timestamps::millis")]
+        expires_at: DateTime<Utc>,
+    },
+}
+
+/// The request that uploads a part.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ImportUploadPart")]
+struct PartView {
+    /// From 1 on, in the order of the file.
+    number: i32,
     url: String,
     headers: BTreeMap<String, String>,
-    #[serde(serialize_with = "shared::timestamps::millis")]
-    expires_at: DateTime<Utc>,
 }
 
 impl UploadView {
-    fn new(put: PresignedPut, now: DateTime<Utc>) -> Self {
-        let expires_at = expiry(now, UPLOAD_WINDOW);
-        Self { method: "PUT", url: put.url, headers: put.headers, expires_at }
+    fn new(upload: Upload, now: DateTime<Utc>) -> Self {
+        let part = |(number, put): (i32, PresignedPut)| PartView { number, url: put.url, headers: put.headers };
+        match upload {
+            Upload::Whole(PresignedPut { url, headers }) => {
+                Self::Whole { method: "PUT", url, headers, expires_at: expiry(now, UPLOAD_WINDOW) }
+            }
+            Upload::Parts { size, parts } => Self::Parts {
+                method: "PUT",
+                part_size: size,
+                parts: parts.into_iter().map(part).collect(),
+                expires_at: expiry(now, PARTS_WINDOW),
+            },
+        }
     }
 }
 
@@ -104,12 +148,41 @@ async fn create(
     Body(body): Body<CreateBody>,
 ) -> ApiResult<Created<CreatedView>> {
     let column_mapping = body.column_mapping.map(ColumnMapping::parse).transpose()?;
-    let new = NewImport { file_name: body.file_name, list_id: body.list_id, column_mapping };
-    let (import, put) = imports::create(&caller.tx, &*state.store, new).await?;
-    let (id, upload) = (import.id, UploadView::new(put, caller.now()));
+    let CreateBody { file_name, list_id, sheet, size, tag_ids, existing, unmapped, .. } = body;
+    let new = NewImport { file_name, list_id, column_mapping, sheet, size, tag_ids, existing, unmapped };
+    let (import, upload) = imports::create(&caller.tx, &*state.store, new).await?;
+    let (id, upload) = (import.id, UploadView::new(upload, caller.now()));
     caller.record("import.created", id.0, &json!({})).await?;
     caller.commit().await?;
     Ok(created(format!("/v1/imports/{id}"), CreatedView { import, upload }).showing_once(&["/upload"]))
+}
+
+/// The requests that upload the file, or what is missing of it, signed anew.
+async fn find_upload(
+    State(state): State<Imports>,
+    caller: Caller,
+    Id(id): Id<ImportId>,
+) -> ApiResult<Json<UploadView>> {
+    let upload = uploads::find(&caller.tx, &*state.store, id).await?;
+    let view = UploadView::new(upload, caller.now());
+    caller.commit().await?;
+    Ok(Json(view))
+}
+
+/// Makes the file of the parts that have been uploaded.
+async fn complete(State(state): State<Imports>, caller: Caller, Id(id): Id<ImportId>) -> ApiResult<Json<Import>> {
+    let import = uploads::complete(&caller.tx, &*state.store, id).await?;
+    caller.record("import.uploaded", id.0, &json!({})).await?;
+    caller.commit().await?;
+    Ok(Json(import))
+}
+
+/// Gives an upload in parts up, and the import with it.
+async fn abort(State(state): State<Imports>, caller: Caller, Id(id): Id<ImportId>) -> ApiResult<Json<Import>> {
+    let import = uploads::abort(&caller.tx, &*state.store, id).await?;
+    caller.record("import.aborted", id.0, &json!({})).await?;
+    caller.commit().await?;
+    Ok(Json(import))
 }
 
 /// Starts an import whose file has been uploaded.

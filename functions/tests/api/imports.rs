@@ -109,7 +109,7 @@ async fn a_file_goes_from_the_first_request_to_the_contacts() {
         body,
         json!({"id": id, "file_name": "people.csv", "list_id": list, "status": "completed", "progress": 100,
                "column_mapping": {"Adresse": "email", "Plan": "custom.plan"}, "bytes_done": 79, "bytes_total": 79,
-               "encoding": null, "rows_total": 4, "rows_created": 1, "rows_updated": 0, "rows_unchanged": 1, "rows_failed": 2,
+               "encoding": null, "sheet": null, "tag_ids": [], "existing": "update", "unmapped": "custom", "rows_total": 4, "rows_created": 1, "rows_updated": 0, "rows_unchanged": 1, "rows_failed": 2,
                "error_code": null, "error": null, "started_at": "2026-03-04T10:00:00.000Z",
                "completed_at": "2026-03-04T10:00:00.000Z"})
     );
@@ -164,7 +164,7 @@ async fn a_preview_shows_what_the_import_would_make_of_the_file() {
     let rows = shown["rows"].as_array().unwrap();
     assert_eq!(rows.len(), 20);
     let cells = json!(["ada@people.test", "", "caf\u{e9}", ""]);
-    assert_eq!(rows[0], json!({"line": 4, "cells": cells, "code": null, "reason": null}));
+    assert_eq!(rows[0], json!({"line": 4, "outcome": "create", "cells": cells, "code": null, "reason": null}));
     assert_eq!((&rows[1]["line"], &rows[1]["code"]), (&json!(5), &json!("email_no_at")));
     assert_eq!(rows[2]["line"], 7, "a blank row is no row");
     let codes: Vec<&str> = shown["warnings"].as_array().unwrap().iter().map(|w| w["code"].as_str().unwrap()).collect();
@@ -184,7 +184,7 @@ async fn a_preview_of_a_file_that_cannot_be_imported_says_why_and_shows_what_can
     for (file, code, columns) in [
         ("", "no_header", 0),
         ("Ada,ada@people.test\n", "no_header", 0),
-        ("PK\u{3}\u{4}xl/workbook.xml", "not_csv", 0),
+        ("PK\u{3}\u{4}xl/workbook.xml", "workbook_damaged", 0),
         ("Contact;Plan\nada@people.test;pro\n", "no_email_column", 2),
     ] {
         let id = desk.uploaded(file).await;
@@ -234,6 +234,83 @@ async fn the_rows_that_failed_are_downloaded_once_the_import_has_ended() {
 }
 
 #[tokio::test]
+async fn a_large_file_is_uploaded_in_parts_which_may_be_put_again_and_in_any_order() {
+    let desk = Desk::new().await;
+    let part = 16 << 20;
+    let body = json!({"file_name": "people.csv", "size": 4 * part + 50});
+    let created = desk.post("/v1/imports", Some(body.clone())).await.expect(201);
+    let id = created.text("/id").to_owned();
+    let fill = [("IMPORT_ID", id.as_str())];
+    let upload = &created.body["upload"];
+    assert_eq!((&upload["part_size"], &upload["expires_at"]), (&json!(part), &json!("2026-03-04T11:00:00.000Z")));
+    assert_eq!(upload["parts"].as_array().unwrap().len(), 5);
+    assert!(upload["parts"][4]["url"].as_str().unwrap().ends_with("&part=5&expires=3600"));
+    let name = desk.store.uploads().remove(0);
+    let complete = async || desk.app.sample(desk.router(), "imports/complete", &fill).await;
+    let none = complete().await.expect(409);
+    assert_eq!(none.text("/code"), "parts_missing");
+    assert!(none.text("/detail").ends_with("1, 2, 3, 4, 5"));
+    let started = desk.post(&format!("/v1/imports/{id}/start"), None).await.expect(409);
+    assert_eq!(started.text("/code"), "upload_unfinished");
+
+    let mut file = b"email\nada@people.test\n".to_vec();
+    file.resize(4 * part + 50, b'\n');
+    let parts: Vec<&[u8]> = file.chunks(part).collect();
+    for number in [5, 2, 1] {
+        assert!(desk.store.put_part(&name, number, parts[number as usize - 1]));
+    }
+    assert!(desk.store.put_part(&name, 3, &parts[2][..100]));
+    let left = desk.app.sample(desk.router(), "imports/find_upload", &fill).await.expect(200);
+    let numbers: Vec<&Value> = left.body["parts"].as_array().unwrap().iter().map(|part| &part["number"]).collect();
+    assert_eq!(numbers, [3, 4]);
+    for number in [3, 4] {
+        assert!(desk.store.put_part(&name, number, parts[number as usize - 1]));
+    }
+    assert!(desk.store.put_part(&name, 6, "more"));
+    assert!(complete().await.expect(409).text("/detail").ends_with(": 6"), "no more than was announced");
+
+    // Another client, which does as it is told.
+    let created = desk.post("/v1/imports", Some(body)).await.expect(201);
+    let id = created.text("/id").to_owned();
+    let fill = [("IMPORT_ID", id.as_str())];
+    let name = desk.store.uploads().into_iter().find(|upload| upload.contains(&id)).unwrap();
+    for (number, part) in (1..).zip(&parts) {
+        assert!(desk.store.put_part(&name, number, *part));
+    }
+    for _ in 0..2 {
+        let completed = desk.app.sample(desk.router(), "imports/complete", &fill).await.expect(200);
+        assert_eq!(completed.text("/status"), "pending");
+    }
+    desk.post(&format!("/v1/imports/{id}/start"), None).await.expect(202);
+    desk.deliver(&id).await.unwrap();
+    let found = desk.get(&format!("/v1/imports/{id}")).await.expect(200);
+    assert_eq!((found.text("/status"), &found.body["rows_created"]), ("completed", &json!(1)));
+    let late = desk.app.sample(desk.router(), "imports/find_upload", &fill).await.expect(409);
+    assert_eq!(late.text("/code"), "already_started");
+}
+
+#[tokio::test]
+async fn an_upload_in_parts_is_given_up_with_its_import() {
+    let desk = Desk::new().await;
+    let body = json!({"file_name": "people.csv", "size": 100 << 20});
+    let id = desk.post("/v1/imports", Some(body)).await.expect(201).text("/id").to_owned();
+    let fill = [("IMPORT_ID", id.as_str())];
+    let aborted = desk.app.sample(desk.router(), "imports/abort", &fill).await.expect(200);
+    assert_eq!((aborted.text("/status"), aborted.text("/error_code")), ("failed", "upload_aborted"));
+    assert!(desk.store.uploads().is_empty());
+    for (sample, code) in [("abort", "no_upload"), ("complete", "file_missing"), ("start", "file_missing")] {
+        let refused = desk.app.sample(desk.router(), &format!("imports/{sample}"), &fill).await.expect(409);
+        assert_eq!(refused.text("/code"), code);
+    }
+    // A small file, and one of which nothing is known, go up at once.
+    for body in [json!({"file_name": "a.csv", "size": 10}), json!({"file_name": "a.csv"})] {
+        let created = desk.post("/v1/imports", Some(body)).await.expect(201);
+        let again = desk.get(&format!("/v1/imports/{}/upload", created.text("/id"))).await.expect(200);
+        assert_eq!(again.body, created.body["upload"]);
+    }
+}
+
+#[tokio::test]
 async fn imports_are_listed_in_pages_and_a_cursor_belongs_to_its_list() {
     let desk = Desk::new().await;
     let mut ids = Vec::new();
@@ -261,6 +338,10 @@ async fn what_is_wrong_with_a_request_is_named() {
         (json!({"file_name": "a", "list_id": ListId::fresh()}), "list_id", "not_found"),
         (json!({"file_name": "a", "column_mapping": {"A": "status"}}), "column_mapping.A", "unknown_target"),
         (json!({"file_name": "a", "column_mapping": {"A": "email", "B": "email"}}), "column_mapping.B", "target_taken"),
+        (json!({"file_name": "a", "size": 0}), "size", "file_empty"),
+        (json!({"file_name": "a", "size": (1_u64 << 30) + 1}), "size", "file_too_large"),
+        (json!({"file_name": "a", "sheet": ""}), "sheet", "required"),
+        (json!({"file_name": "a", "tag_ids": [ListId::fresh()]}), "tag_ids", "not_found"),
         (json!({"file_name": "a", "organization_id": ListId::fresh()}), "", "invalid"),
     ];
     for (body, field, code) in cases {
@@ -303,6 +384,9 @@ async fn another_organizations_import_is_not_found_and_without_a_key_nothing_is(
         (Method::GET, format!("/v1/imports/{id}/preview")),
         (Method::GET, format!("/v1/imports/{id}/errors")),
         (Method::GET, format!("/v1/imports/{id}/errors/file")),
+        (Method::GET, format!("/v1/imports/{id}/upload")),
+        (Method::POST, format!("/v1/imports/{id}/complete")),
+        (Method::POST, format!("/v1/imports/{id}/abort")),
         (Method::POST, format!("/v1/imports/{id}/start")),
     ];
     for (method, path) in &routes {

@@ -49,7 +49,9 @@ const WALK: &[&str] = &[
     "senders/resume",
     "senders/delete",
     "imports/create",
+    "imports/complete",
     "imports/start",
+    "imports/abort",
     "campaigns/create",
     "campaigns/delete",
     "campaigns/update",
@@ -166,6 +168,12 @@ impl Walk {
                 let key = format!("uploads/{}/{}", self.app.scene.organization, answer.text("/id"));
                 self.store.upload(&key, "Adresse\nada@people.test\n");
                 self.ids.insert("IMPORT_ID", made())
+            }
+            // As if its file had come in parts.
+            "imports/start" => {
+                let sql = "update import_batches set status = 'pending', upload_id = 'upload', upload_bytes = 1";
+                self.app.scene.run(sql, &[]).await;
+                None
             }
             // What is gone makes room for what the next ones need.
             "lists/delete" => {

@@ -5,6 +5,7 @@
 
 mod chunks;
 mod columns;
+mod converting;
 mod encodings;
 mod error_files;
 mod formats;
@@ -15,6 +16,8 @@ mod objects;
 mod parsing;
 mod preview;
 mod rows;
+pub mod uploads;
+mod workbooks;
 
 use std::time::Duration;
 
@@ -25,25 +28,32 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio_postgres::Row;
 
-pub use columns::ColumnMapping;
-pub use objects::{ObjectHead, ObjectStore, PresignedPut};
+pub use columns::{ColumnMapping, Unmapped};
+pub use merging::{Existing, Foreseen};
+pub use objects::{ObjectHead, ObjectStore, PART_MINIMUM, PresignedPut, StoredPart};
 pub use preview::{Preview, PreviewColumn, PreviewRow, Warning};
+pub use uploads::Upload;
 
 use chunks::FileKey;
+use formats::Kind;
+use merging::Origin;
 
 use crate::error::violated_constraint;
 use crate::fields::Fields;
 use crate::timestamps::{millis, millis_or_null};
-use crate::{Error, ImportId, ListId, OrganizationId, Result, Tx};
+use crate::{Error, ImportId, ListId, OrganizationId, Result, TagId, Tx};
 
-/// How long a client may take to begin its upload.
-pub const UPLOAD_WINDOW: Duration = Duration::from_secs(15 * 60);
 /// How long the URL of an error file is good.
 pub const DOWNLOAD_WINDOW: Duration = Duration::from_secs(15 * 60);
-/// Bytes of a file at most: about five million rows.
-pub const FILE_MAXIMUM: u64 = 512 << 20;
+/// Bytes of a file at most: about ten million rows.
+pub const FILE_MAXIMUM: u64 = 1 << 30;
 /// Characters of a file's name, as file systems have it.
 const FILE_NAME_MAXIMUM: usize = 255;
+
+/// Tags that an import gives.
+const TAGS_MAXIMUM: usize = 20;
+/// Characters of a sheet's name; Excel has 31, other programs more.
+const SHEET_NAME_MAXIMUM: usize = 255;
 
 /// Where imports wait for the importer. A hint: the row is the truth.
 pub trait ImportQueue: Send + Sync {
@@ -70,7 +80,8 @@ impl Default for Pace {
 }
 
 /// Why a file can't be imported.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
 struct FileError {
     code: &'static str,
     message: String,
@@ -98,9 +109,17 @@ pub struct Import {
     pub file_name: String,
     /// The list that the contacts are put on.
     pub list_id: Option<ListId>,
+    /// The tags that the contacts get.
+    pub tag_ids: Vec<TagId>,
+    /// `update` or `skip`: what becomes of contacts that are there already.
+    pub existing: String,
+    /// `custom` or `ignore`: what becomes of columns that nobody knows.
+    pub unmapped: String,
     /// Column by column, by header: where the values go, null for a column that is left out. What the caller said until
     /// the header has been read.
     pub column_mapping: Option<Value>,
+    /// The sheet of a workbook that is read, or that was asked for. Null for a CSV file.
+    pub sheet: Option<String>,
     /// How the file is written: `utf-8`, `utf-16le`, `utf-16be` or `windows-1252`. Null while nothing but ASCII was read.
     pub encoding: Option<String>,
     /// `pending`, `processing`, `completed` or `failed`.
@@ -109,7 +128,7 @@ pub struct Import {
     pub progress: i64,
     /// Bytes that are done.
     pub bytes_done: i64,
-    /// Bytes of the file, once it is started.
+    /// Bytes of the file, once it is started; of a workbook, those of its rows as text, once these are known.
     pub bytes_total: Option<i64>,
     /// Rows that are done: the sum of the four that follow.
     pub rows_total: i64,
@@ -139,7 +158,7 @@ pub struct Import {
 /// A row that could not be taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ImportError {
-    /// Line of the file on which the row starts; the file's first is 1.
+    /// Line of the file on which the row starts, or the row of a sheet; the first is 1.
     pub line: i64,
     /// Stable name of what is wrong.
     pub code: String,
@@ -158,32 +177,72 @@ pub struct NewImport {
     pub list_id: Option<ListId>,
     /// Where columns go that the header doesn't tell, or tells wrongly.
     pub column_mapping: Option<ColumnMapping>,
+    /// The sheet of a workbook to read, if not the first that people see.
+    pub sheet: Option<String>,
+    /// Bytes of the file, if they are known. A large one is uploaded in parts then.
+    pub size: Option<u64>,
+    /// Tags for everybody in the file.
+    pub tag_ids: Vec<TagId>,
+    /// What becomes of contacts that are there already.
+    pub existing: Existing,
+    /// What becomes of columns that nobody knows.
+    pub unmapped: Unmapped,
 }
 
-/// Makes an import and signs the request that uploads its file within [`UPLOAD_WINDOW`].
+/// Makes an import and signs the requests that upload its file.
 ///
-/// Errors: [`Error::Invalid`] for a name that is none, or a list that this organization doesn't have.
-pub async fn create(tx: &Tx, store: &dyn ObjectStore, new: NewImport) -> Result<(Import, PresignedPut)> {
+/// Errors: [`Error::Invalid`] for a name that is none, a size that no file has, or a list or tag that this organization
+/// doesn't have.
+pub async fn create(tx: &Tx, store: &dyn ObjectStore, mut new: NewImport) -> Result<(Import, Upload)> {
     let mut fields = Fields::default();
     let file_name = fields.required_line("file_name", &new.file_name, FILE_NAME_MAXIMUM);
+    let sheet = new.sheet.map(|sheet| fields.required_line("sheet", &sheet, SHEET_NAME_MAXIMUM));
+    new.tag_ids.sort_unstable();
+    new.tag_ids.dedup();
+    if new.tag_ids.len() > TAGS_MAXIMUM {
+        fields.refuse("tag_ids", "too_many", format!("an import gives {TAGS_MAXIMUM} tags at most"));
+    }
     fields.finish()?;
+    new.size.map_or(Ok(()), uploads::check_size)?;
     let (organization, id) = (tx.organization()?, ImportId::fresh());
     let object_key = format!("uploads/{organization}/{id}");
     let mapping = new.column_mapping.map(|mapping| mapping.to_json());
+    let upload = uploads::begin(store, &object_key, new.size).await?;
+    let upload_bytes = upload.as_ref().and(new.size).map(i64::try_from).transpose().map_err(Error::internal)?;
     let inserted = tx
         .query_one(
             include_str!("imports/insert.sql"),
-            &[&organization, &id, &file_name, &object_key, &mapping, &new.list_id],
+            &[
+                &organization,
+                &id,
+                &file_name,
+                &object_key,
+                &mapping,
+                &new.list_id,
+                &sheet,
+                &new.existing.name(),
+                &new.unmapped.name(),
+                &upload,
+                &upload_bytes,
+            ],
         )
         .await;
-    let import = match inserted {
-        Ok(row) => from_row(&row)?,
+    let row = match inserted {
+        Ok(row) => row,
         Err(error) if violated_constraint(&error) == Some("import_batches_list_fkey") => {
             return Err(Error::invalid("list_id", "not_found", "there is no such list"));
         }
         Err(error) => return Err(error),
     };
-    Ok((import, store.presign_put(&object_key, UPLOAD_WINDOW).await?))
+    let tagged = tx.execute(include_str!("imports/insert_tags.sql"), &[&organization, &id, &new.tag_ids]).await;
+    match tagged {
+        Err(error) if violated_constraint(&error) == Some("import_tags_tag_fkey") => {
+            return Err(Error::invalid("tag_ids", "not_found", "there is no such tag"));
+        }
+        tagged => tagged?,
+    };
+    let import = Import { tag_ids: new.tag_ids, ..from_row(&row)? };
+    Ok((import, uploads::sign(store, &row).await?))
 }
 
 /// One import.
@@ -222,11 +281,24 @@ pub async fn list_errors(tx: &Tx, id: ImportId, after: Option<i64>, limit: i64) 
 /// with the file itself stands in the preview.
 pub async fn preview(tx: &Tx, store: &dyn ObjectStore, id: ImportId) -> Result<Preview> {
     let row = find_row(tx, id).await?;
-    let requested: Option<Value> = row.try_get("requested_mapping")?;
-    let requested = requested.map(ColumnMapping::from_json).transpose()?;
+    let requested = requested_mapping(&row)?;
     let key: String = row.try_get("object_key")?;
     let Some(ObjectHead { size, etag }) = store.head(&key).await? else { return Err(file_missing()) };
-    preview::read(store, FileKey { key, etag, size }, requested.as_ref()).await
+    let file = FileKey { key, etag, size, kind: Kind::Text };
+    let sheet: Option<String> = row.try_get("requested_sheet")?;
+    let (mut preview, rows) = preview::read(store, file, sheet, requested.as_ref()).await?;
+    if preview.error_code.is_none() {
+        let tags: Vec<TagId> = row.try_get("tag_ids")?;
+        let existing = Existing::from_name(row.try_get("existing")?);
+        // Nobody has been met yet by a run that has not begun.
+        let (list, run_started_at) = (row.try_get("list_id")?, DateTime::<Utc>::MAX_UTC);
+        let origin = Origin { import: id, list, tags: &tags, existing, run_started_at };
+        let foreseen = merging::foresee(tx, origin, &rows).await?;
+        for row in &mut preview.rows {
+            row.outcome = row.outcome.or_else(|| foreseen.get(&row.line).copied());
+        }
+    }
+    Ok(preview)
 }
 
 /// Signs a URL from which the rows that could not be taken are downloaded as CSV, within [`DOWNLOAD_WINDOW`]: line, code and
@@ -270,6 +342,9 @@ pub async fn start(
     if !matches!(row.try_get("status")?, "pending" | "failed") {
         return Err(already_started());
     }
+    if uploads::under_way(&row)?.is_some() {
+        return Err(Error::conflict("upload_unfinished", "the parts of the file have not been put together"));
+    }
     let object_key: &str = row.try_get("object_key")?;
     let Some(object) = store.head(object_key).await? else {
         return Err(file_missing());
@@ -278,7 +353,7 @@ pub async fn start(
         return Err(Error::invalid("file", "file_empty", "the uploaded file is empty"));
     }
     if object.size > FILE_MAXIMUM {
-        return Err(Error::invalid("file", "file_too_large", "a file has 512 MiB at most"));
+        return Err(file_too_large("file"));
     }
     let size = i64::try_from(object.size).map_err(Error::internal)?;
     let mapping = mapping.map(|mapping| mapping.to_json());
@@ -288,6 +363,18 @@ pub async fn start(
     tx.execute(include_str!("imports/delete_errors.sql"), &[&id]).await?;
     queue.enqueue(tx.organization()?, id).await?;
     Ok(import)
+}
+
+fn file_too_large(field: &str) -> Error {
+    Error::invalid(field, "file_too_large", "a file has 1 GiB at most")
+}
+
+/// What the caller said about columns, those included that are not named.
+fn requested_mapping(row: &Row) -> Result<Option<ColumnMapping>> {
+    let requested: Option<Value> = row.try_get("requested_mapping")?;
+    let requested = requested.map(ColumnMapping::from_json).transpose()?;
+    let unmapped = Unmapped::from_name(row.try_get("unmapped")?);
+    Ok(Some(requested.unwrap_or_default().with_unmapped(unmapped)))
 }
 
 fn file_missing() -> Error {
@@ -305,12 +392,18 @@ async fn find_row(tx: &Tx, id: ImportId) -> Result<Row> {
 fn from_row(row: &Row) -> Result<Import> {
     let (used, requested): (Option<Value>, Option<Value>) =
         (row.try_get("column_mapping")?, row.try_get("requested_mapping")?);
+    let (sheet, requested_sheet): (Option<String>, Option<String>) =
+        (row.try_get("sheet")?, row.try_get("requested_sheet")?);
     let (bytes_done, bytes_total): (i64, Option<i64>) = (row.try_get("bytes_done")?, row.try_get("bytes_total")?);
     Ok(Import {
         id: row.try_get("id")?,
         file_name: row.try_get("file_name")?,
         list_id: row.try_get("list_id")?,
+        tag_ids: row.try_get("tag_ids")?,
+        existing: row.try_get("existing")?,
+        unmapped: row.try_get("unmapped")?,
         column_mapping: used.or(requested),
+        sheet: sheet.or(requested_sheet),
         encoding: row.try_get("encoding")?,
         status: row.try_get("status")?,
         progress: bytes_total.filter(|total| *total > 0).map_or(0, |total| bytes_done.saturating_mul(100) / total),

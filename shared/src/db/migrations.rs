@@ -52,6 +52,7 @@ migrations![
     "0031_contacts",
     "0032_persons",
     "0033_segments",
+    "0034_imports",
     "0035_suppressions",
 ];
 

@@ -124,6 +124,7 @@ pub const TABLES: &[Table] = &[
     table("segments", Format::Json, include_str!("exports/segments.sql")),
     table("list_members", Format::Csv, include_str!("exports/list_members.sql")),
     table("import_batches", Format::Json, include_str!("exports/import_batches.sql")),
+    table("import_tags", Format::Csv, include_str!("exports/import_tags.sql")),
     table("import_errors", Format::Csv, include_str!("exports/import_errors.sql")),
     table("domains", Format::Json, include_str!("exports/domains.sql")),
     table("senders", Format::Csv, include_str!("exports/senders.sql")),

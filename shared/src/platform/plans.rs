@@ -117,6 +117,11 @@ pub async fn room(tx: &Tx, list: ListId) -> Result<Option<Room>> {
     Ok(Some(Room { left: (bound.maximum - row.try_get::<_, i64>("used")?).max(0), bound }))
 }
 
+/// Whether the organization's plan bounds the members of a list.
+pub async fn bounds_lists(tx: &Tx) -> Result<bool> {
+    Ok(bound(tx, Limit::ContactsAList).await?.is_some())
+}
+
 /// A limit as it stands for the organization.
 #[derive(Debug)]
 struct Bound {

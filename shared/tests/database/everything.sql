@@ -100,6 +100,8 @@ insert into invites (organization_id, id, email, role, invited_by, expires_at)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} invite')::uuid, 'Invited@people.test', 'member',
         md5('${ORGANIZATION} user')::uuid, now() + interval '7 days');
 insert into tags (organization_id, id, name) values ('${ORGANIZATION}', md5('${ORGANIZATION} tag')::uuid, 'Tag');
+insert into import_tags (organization_id, import_batch_id, tag_id)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} import')::uuid, md5('${ORGANIZATION} tag')::uuid);
 insert into contact_tags (organization_id, tag_id, contact_id)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} tag')::uuid, md5('${ORGANIZATION} contact')::uuid);
 insert into custom_fields (organization_id, id, key, name, type)

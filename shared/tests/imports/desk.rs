@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use shared::audience::imports::importing::{Importer, Progress};
-use shared::audience::imports::{self, ColumnMapping, Import, ImportError, NewImport, Pace};
+use shared::audience::imports::{self, ColumnMapping, Import, ImportError, NewImport, Pace, Upload};
 use shared::{Database, ImportId, ListId, OrganizationId, Result};
 use testkit::{FakeImportQueue, FakeObjectStore, Scene};
 
@@ -50,7 +50,8 @@ impl Desk {
     /// Makes an import and uploads its file.
     pub(crate) async fn upload(&self, organization: OrganizationId, new: NewImport, file: &[u8]) -> ImportId {
         let tx = self.db.begin(organization).await.unwrap();
-        let (import, put) = imports::create(&tx, &*self.store, new).await.unwrap();
+        let (import, upload) = imports::create(&tx, &*self.store, new).await.unwrap();
+        let Upload::Whole(put) = upload else { panic!("a small file in parts") };
         tx.commit().await.unwrap();
         let key = format!("uploads/{organization}/{}", import.id);
         assert_eq!(put.url, format!("https://uploads.example.test/{key}?expires=900"));

@@ -60,7 +60,7 @@ async fn files_that_cannot_be_read_fail_with_a_reason() {
         (b"Ada,ada@people.test\nBob,bob@people.test\n", "no_header"),
         (b"\xff\xfe", "no_header"),
         (b"email,caf\x81\n", "wrong_encoding"),
-        (b"PK\x03\x04\x14\0\x06\0email\n", "not_csv"),
+        (b"PK\x03\x04\x14\0\x06\0email\n", "workbook_damaged"),
         (b"%PDF-1.7\nemail\n", "not_csv"),
         (&[0; 300_000], "not_csv"),
         (b"<html><table><tr><td>email", "not_csv"),

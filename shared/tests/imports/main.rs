@@ -7,3 +7,5 @@ mod exports;
 mod files;
 mod interruptions;
 mod rules;
+mod wishes;
+mod workbooks;

@@ -39,7 +39,8 @@ impl Desk {
         let tx = db.begin(self.scene.organization).await.unwrap();
         let mapping =
             ColumnMapping::parse([("email".to_owned(), Some("email".to_owned()))].into_iter().collect()).unwrap();
-        let new = NewImport { file_name: "hostile.csv".to_owned(), column_mapping: Some(mapping), list_id: None };
+        let new =
+            NewImport { file_name: "hostile.csv".to_owned(), column_mapping: Some(mapping), ..NewImport::default() };
         let (import, _) = imports::create(&tx, &*self.store, new).await.unwrap();
         tx.commit().await.unwrap();
         let key = format!("uploads/{}/{}", self.scene.organization, import.id);

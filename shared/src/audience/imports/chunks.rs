@@ -7,13 +7,18 @@ use tokio::task::spawn_blocking;
 
 use super::columns::{ColumnMapping, Columns};
 use super::encodings::{Encoding, Transcoder};
-use super::formats::{self, Format, SAMPLE};
-use super::merging::Pending;
+use super::formats::{self, Format, Kind, SAMPLE};
+use super::merging::{LANES, Pending, lanes};
 use super::objects::ObjectStore;
 use super::parsing::{Parser, Position, Step};
 use super::rows::{ImportRow, Parsed, RowError, parse};
 use super::{FileError, Pace};
 use crate::{Error, Result};
+
+/// Bytes by which an archive is told.
+const FIRST: u64 = 4;
+/// Bytes of a whole object asked for at once.
+const AT_ONCE: u64 = 8 << 20;
 
 /// Which object is read, in which version.
 #[derive(Debug, Clone)]
@@ -21,6 +26,7 @@ pub(super) struct FileKey {
     pub(super) key: String,
     pub(super) etag: String,
     pub(super) size: u64,
+    pub(super) kind: Kind,
 }
 
 /// Where reading begins, and what is known by then.
@@ -65,7 +71,8 @@ pub(super) struct File<'a> {
 /// Some rows of a file.
 #[derive(Debug)]
 pub(super) struct Chunk {
-    pub(super) rows: Pending,
+    /// By the lane that takes them.
+    pub(super) rows: [Pending; LANES],
     pub(super) errors: Vec<RowError>,
     /// The place before which everything is read.
     pub(super) end: Place,
@@ -76,7 +83,7 @@ pub(super) struct Chunk {
 impl Chunk {
     /// Nothing but the reason why there is nothing more.
     pub(super) fn unreadable(at: Place, error: FileError) -> Self {
-        Self { rows: Pending::default(), errors: Vec::new(), end: at, file_error: Some(error) }
+        Self { rows: Default::default(), errors: Vec::new(), end: at, file_error: Some(error) }
     }
 }
 
@@ -96,7 +103,7 @@ impl<'a> File<'a> {
         let reading = encoding.unwrap_or(Encoding::Utf8);
         let mut transcoder = Transcoder::new(reading);
         let at = if place.at.offset == 0 { format.data } else { place.at };
-        let mut parser = Parser::new(format.delimiter, reading, at);
+        let mut parser = Parser::new(format.delimiter, reading, at).counting_rows(bytes.key.kind == Kind::Sheet);
         if place.at.offset == 0 {
             parser.feed(&transcoder.read(&rest, bytes.is_over()));
         } else {
@@ -196,7 +203,7 @@ impl Reader {
     fn end(&mut self, file_error: Option<FileError>) -> Chunk {
         let at = self.parser.position();
         self.begin = at.offset;
-        let (rows, errors) = (take(&mut self.rows).into(), take(&mut self.errors));
+        let (rows, errors) = (lanes(take(&mut self.rows)), take(&mut self.errors));
         Chunk { rows, errors, end: Place { at, encoding: self.encoding }, file_error }
     }
 }
@@ -207,11 +214,18 @@ pub(super) async fn begin(
     piece: u64,
     requested: Option<&ColumnMapping>,
 ) -> Result<(Format, Vec<u8>), Failure> {
-    let mut sample = Vec::new();
-    while sample.len() < SAMPLE as usize && !bytes.is_over() {
-        sample.extend_from_slice(&bytes.next(piece.min(SAMPLE - sample.len() as u64)).await?);
-    }
-    let format = formats::detect(&sample, bytes.is_over(), requested)?;
+    let sample = bytes.sample(piece).await?;
+    Ok(begin_with(sample, bytes.is_over(), bytes.key.kind, requested)?)
+}
+
+/// The same of a beginning that has been read.
+pub(super) fn begin_with(
+    mut sample: Vec<u8>,
+    whole: bool,
+    kind: Kind,
+    requested: Option<&ColumnMapping>,
+) -> Result<(Format, Vec<u8>), FileError> {
+    let format = formats::detect(&sample, whole, kind, requested)?;
     let done = usize::try_from(format.data.offset).map_or(sample.len(), |done| done.min(sample.len()));
     sample.drain(..done);
     Ok((format, sample))
@@ -229,7 +243,32 @@ impl Bytes<'_> {
         self.fetched >= self.key.size
     }
 
-    async fn next(&mut self, length: u64) -> Result<Vec<u8>, Failure> {
+    /// The object's beginning, from which it is found how a file is written.
+    pub(super) async fn sample(&mut self, piece: u64) -> Result<Vec<u8>, Failure> {
+        let mut sample = Vec::new();
+        while sample.len() < SAMPLE as usize && !self.is_over() {
+            sample.extend_from_slice(&self.next(piece.min(SAMPLE - sample.len() as u64)).await?);
+        }
+        Ok(sample)
+    }
+
+    /// The object's first bytes, enough to tell an archive by.
+    pub(super) async fn first(&self) -> Result<Vec<u8>, Failure> {
+        let mut first = Bytes { store: self.store, key: self.key.clone(), fetched: 0 };
+        first.next(FIRST).await
+    }
+
+    /// All of an object that is small enough to be held, of which so much has been read.
+    pub(super) async fn rest(&mut self, begin: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        let mut all = Vec::with_capacity(usize::try_from(self.key.size).map_err(Error::internal)?);
+        all.extend_from_slice(&begin);
+        while !self.is_over() {
+            all.extend_from_slice(&self.next(AT_ONCE).await?);
+        }
+        Ok(all)
+    }
+
+    pub(super) async fn next(&mut self, length: u64) -> Result<Vec<u8>, Failure> {
         let range = self.fetched..self.key.size.min(self.fetched.saturating_add(length));
         let wanted = range.end - range.start;
         let Some(bytes) = self.store.read_range(&self.key.key, &self.key.etag, range).await? else {

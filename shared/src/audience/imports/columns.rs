@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::FileError;
@@ -205,10 +205,43 @@ impl Target {
 }
 
 /// What a caller says about columns, by header as written. Columns that it doesn't name are found by their header.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ColumnMapping(BTreeMap<String, Target>);
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ColumnMapping {
+    columns: BTreeMap<String, Target>,
+    unmapped: Unmapped,
+}
+
+/// What becomes of a column that is neither mapped nor known by its header. It stays in the row as it was, `raw_data`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Unmapped {
+    /// It becomes a custom field.
+    #[default]
+    Custom,
+    /// It goes nowhere.
+    Ignore,
+}
+
+impl Unmapped {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Custom => "custom",
+            Self::Ignore => "ignore",
+        }
+    }
+
+    pub(super) fn from_name(name: &str) -> Self {
+        if name == "ignore" { Self::Ignore } else { Self::Custom }
+    }
+}
 
 impl ColumnMapping {
+    /// The same mapping, where columns that it doesn't name go there.
+    #[must_use]
+    pub fn with_unmapped(self, unmapped: Unmapped) -> Self {
+        Self { unmapped, ..self }
+    }
+
     /// Checks what a caller gave: a contact's field, `custom.<key>`, or `None` for a column to leave out.
     ///
     /// Errors: [`Error::Invalid`] naming each column whose target is unknown or taken already.
@@ -251,7 +284,11 @@ impl ColumnMapping {
                 columns.insert(header.trim().to_owned(), target);
             }
         }
-        if errors.is_empty() { Ok(Self(columns)) } else { Err(Error::Invalid(errors)) }
+        if errors.is_empty() {
+            Ok(Self { columns, unmapped: Unmapped::default() })
+        } else {
+            Err(Error::Invalid(errors))
+        }
     }
 
     /// Reads what [`ColumnMapping::to_json`] wrote.
@@ -262,7 +299,7 @@ impl ColumnMapping {
     /// The mapping as it is stored and shown.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        Value::Object(self.0.iter().map(|(header, target)| (header.clone(), target.to_json())).collect())
+        Value::Object(self.columns.iter().map(|(header, target)| (header.clone(), target.to_json())).collect())
     }
 }
 
@@ -287,6 +324,8 @@ pub(super) enum Basis {
     Known,
     /// Nothing else is known of it, so it becomes a custom field.
     Custom,
+    /// Nothing else is known of it, and such columns are left out.
+    Ignored,
 }
 
 /// The columns of a file, in their order.
@@ -378,7 +417,7 @@ type Targets = (Vec<(Target, Basis)>, Vec<usize>);
 
 fn find_targets(names: &[String], requested: Option<&ColumnMapping>) -> Result<Targets, FileError> {
     let mut targets: Vec<Option<(Target, Basis)>> = vec![None; names.len()];
-    for (header, target) in requested.iter().flat_map(|mapping| &mapping.0) {
+    for (header, target) in requested.iter().flat_map(|mapping| &mapping.columns) {
         let Some(n) = names.iter().position(|name| name == header) else {
             let message = format!("the mapping names the column {:?}; the file has {}", cut(header), shown(names));
             return Err(FileError::new("unknown_column", message));
@@ -416,7 +455,11 @@ fn find_targets(names: &[String], requested: Option<&ColumnMapping>) -> Result<T
             _ => None,
         })
         .collect();
+    let unmapped = requested.map_or(Unmapped::default(), |mapping| mapping.unmapped);
     let custom = |n: usize, name: &str| {
+        if unmapped == Unmapped::Ignore {
+            return (Target::Nothing, Basis::Ignored);
+        }
         let key = custom_key(name).unwrap_or_else(|| format!("column_{}", n + 1));
         let free = first_free(&key, &taken, |n| {
             let suffix = format!("_{n}");

@@ -1,1 +1,2 @@
-select * from import_batches where id = $1;
+select *, array(select tag_id from import_tags where import_batch_id = import_batches.id order by tag_id) as tag_ids
+  from import_batches where id = $1;

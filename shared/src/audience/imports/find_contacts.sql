@@ -8,6 +8,9 @@ select id, email_lower, name, first_name, last_name, company, timezone, custom::
            as met,
        $4::uuid is null
            or coalesce((select true from list_members where list_id = $4 and contact_id = contacts.id limit 1), false)
-           as on_list
+           as on_list,
+       cardinality($5::uuid[]) = coalesce(
+           (select count(*) from contact_tags where contact_id = contacts.id and tag_id = any ($5)), 0) as is_tagged,
+       import_batch_id is not distinct from $2 and created_at >= $3 as is_ours
   from contacts
  where id = any ($1::uuid[]);

@@ -5,6 +5,7 @@ use super::columns::{ColumnMapping, Columns};
 use super::encodings::{self, Encoding, Transcoder};
 use super::parsing::{DELIMITERS, Parser, Position, Step, detect_delimiter};
 use super::rows::is_blank;
+use super::workbooks;
 use crate::audience::email_address::EmailAddress;
 
 /// Bytes from which all of this is found. A header with what programs write above it is far shorter.
@@ -15,9 +16,7 @@ const PREAMBLE_MAXIMUM: usize = 20;
 const BINARY_EVIDENCE: usize = 512;
 /// What files begin with that people take for CSV, or rename to it.
 const OTHER_KINDS: &[(&[u8], &str)] = &[
-    (b"PK\x03\x04", "a ZIP archive, or a workbook such as XLSX"),
-    (b"PK\x05\x06", "an empty ZIP archive"),
-    (b"\xd0\xcf\x11\xe0", "a workbook of an old Excel (XLS)"),
+    (OLE, "a workbook of an old Excel (XLS), or one with a password"),
     (b"%PDF-", "a PDF"),
     (b"\x1f\x8b", "a gzip archive"),
     (b"7z\xbc\xaf", "a 7z archive"),
@@ -31,6 +30,20 @@ const OTHER_KINDS: &[(&[u8], &str)] = &[
     (b"\xff\xfe\0\0", "UTF-32 text"),
     (b"\0\0\xfe\xff", "UTF-32 text"),
 ];
+
+/// What the bytes of a file are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// CSV, as somebody has written it.
+    Text,
+    /// CSV in UTF-8 with commas, which we have written from a sheet: each row is one line, however many its fields have.
+    Sheet,
+}
+
+/// What old Excels write, and new ones around a workbook that has a password.
+const OLE: &[u8] = b"\xd0\xcf\x11\xe0";
+/// The name of what has been encrypted, in the UTF-16 of that container.
+const ENCRYPTED: &str = "EncryptedPackage";
 
 /// How a file is written.
 #[derive(Debug)]
@@ -68,17 +81,30 @@ struct Header {
 /// its first row were the header, to tell what is wrong with it.
 ///
 /// Errors: what is no CSV, or has no header that could be read.
-pub(super) fn detect(sample: &[u8], whole: bool, requested: Option<&ColumnMapping>) -> Result<Format, FileError> {
-    refuse_other_kinds(sample)?;
-    let (encoding, mark) = encodings::detect(sample);
+pub(super) fn detect(
+    sample: &[u8],
+    whole: bool,
+    kind: Kind,
+    requested: Option<&ColumnMapping>,
+) -> Result<Format, FileError> {
+    let (encoding, mark) = match kind {
+        Kind::Text => {
+            refuse_other_kinds(sample)?;
+            encodings::detect(sample)
+        }
+        Kind::Sheet => (Some(Encoding::Utf8), 0),
+    };
     let reading = encoding.unwrap_or(Encoding::Utf8);
     let text = Transcoder::new(reading).read(&sample[mark..], whole).into_owned();
     let begin = Position { offset: mark as u64, lines: 0 };
-    let hint = delimiter_hint(&text);
+    let hint = delimiter_hint(&text).filter(|_| kind == Kind::Text);
     let find = |requested: Option<&ColumnMapping>| {
-        let delimiters = hint.map_or(DELIMITERS.to_vec(), |hint| vec![hint]);
+        let delimiters = match kind {
+            Kind::Text => hint.map_or(DELIMITERS.to_vec(), |hint| vec![hint]),
+            Kind::Sheet => vec![b','],
+        };
         let found = delimiters.into_iter().filter_map(|delimiter| {
-            let text = Text { bytes: &text, whole, encoding: reading, begin };
+            let text = Text { bytes: &text, whole, kind, encoding: reading, begin };
             text.header(delimiter, requested)
         });
         // The first of equals, which is the most usual.
@@ -90,10 +116,13 @@ pub(super) fn detect(sample: &[u8], whole: bool, requested: Option<&ColumnMappin
     let header = match find(requested) {
         Some(header) => header,
         None => {
-            let text = Text { bytes: &text, whole, encoding: reading, begin };
+            let text = Text { bytes: &text, whole, kind, encoding: reading, begin };
             let delimiter = find(None).map(|header| header.delimiter).or(hint);
             let above = find(None).map_or(usize::from(hint.is_some()), |header| header.above);
-            let delimiter = delimiter.or_else(|| detect_delimiter(text.bytes, whole));
+            let delimiter = match kind {
+                Kind::Text => delimiter.or_else(|| detect_delimiter(text.bytes, whole)),
+                Kind::Sheet => Some(b','),
+            };
             text.first_row(delimiter.ok_or_else(too_long)?, above, requested)?
         }
     };
@@ -113,16 +142,23 @@ fn too_long() -> FileError {
 }
 
 fn refuse_other_kinds(sample: &[u8]) -> Result<(), FileError> {
+    let encrypted: Vec<u8> = ENCRYPTED.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    if sample.starts_with(OLE) && sample.windows(encrypted.len()).any(|window| window == encrypted) {
+        return Err(workbooks::encrypted());
+    }
     let text = sample.strip_prefix(b"\xef\xbb\xbf").unwrap_or(sample).trim_ascii_start();
     if let Some((_, what)) = OTHER_KINDS.iter().find(|(begin, _)| sample.starts_with(begin) || text.starts_with(begin))
     {
-        return Err(FileError::new("not_csv", format!("the file is no CSV but {what}; export it as CSV")));
+        return Err(FileError::new(
+            "not_csv",
+            format!("the file is neither CSV nor XLSX but {what}; export it as CSV"),
+        ));
     }
     let evidence = &sample[..sample.len().min(BINARY_EVIDENCE)];
     let controls = evidence.iter().filter(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace()).count();
     let is_text = matches!(encodings::detect(evidence).0, Some(Encoding::Utf16Le | Encoding::Utf16Be));
     if controls * 4 > evidence.len() && !is_text {
-        return Err(FileError::new("not_csv", "the file is no CSV but binary data; export it as CSV"));
+        return Err(FileError::new("not_csv", "the file is neither CSV nor XLSX but binary data; export it as CSV"));
     }
     Ok(())
 }
@@ -144,6 +180,7 @@ fn delimiter_hint(text: &[u8]) -> Option<u8> {
 struct Text<'a> {
     bytes: &'a [u8],
     whole: bool,
+    kind: Kind,
     encoding: Encoding,
     begin: Position,
 }
@@ -201,7 +238,8 @@ impl Text<'_> {
     }
 
     fn parser(self, delimiter: u8) -> Parser {
-        let mut parser = Parser::new(delimiter, self.encoding, self.begin);
+        let parser = Parser::new(delimiter, self.encoding, self.begin);
+        let mut parser = parser.counting_rows(self.kind == Kind::Sheet);
         parser.feed(self.bytes);
         parser
     }
@@ -215,13 +253,13 @@ mod tests {
 
     #[track_caller]
     fn found(text: &[u8]) -> (char, u64, u64) {
-        let format = detect(text, true, None).unwrap();
+        let format = detect(text, true, Kind::Text, None).unwrap();
         format.columns.unwrap();
         (char::from(format.delimiter), format.header_line, format.data.offset)
     }
 
     fn code(text: &[u8]) -> &'static str {
-        match detect(text, true, None) {
+        match detect(text, true, Kind::Text, None) {
             Ok(format) => format.columns.map_or_else(|error| error.code, |_| "none"),
             Err(error) => error.code,
         }
@@ -247,9 +285,9 @@ mod tests {
     fn what_the_caller_says_finds_the_header_too() {
         let said = [("Contact".to_owned(), Some("email".to_owned()))];
         let said = ColumnMapping::parse(said.into_iter().collect()).unwrap();
-        let format = detect(b"Our people\n\nName;Contact\nAda;x\n", true, Some(&said)).unwrap();
+        let format = detect(b"Our people\n\nName;Contact\nAda;x\n", true, Kind::Text, Some(&said)).unwrap();
         assert_eq!((format.delimiter, format.header_line, format.has_preamble), (b';', 3, true));
-        let wrong = detect(b"Notes:\n\nName;Email\nAda;x\n", true, Some(&said)).unwrap();
+        let wrong = detect(b"Notes:\n\nName;Email\nAda;x\n", true, Kind::Text, Some(&said)).unwrap();
         let error = wrong.columns.unwrap_err();
         assert_eq!(error.code, "unknown_column");
         assert!(error.message.ends_with("the columns \"Name\", \"Email\""), "{}", error.message);
@@ -262,7 +300,6 @@ mod tests {
         assert_eq!(code(b"Ada,ada@people.test\nBob,bob@people.test\n"), "no_header");
         assert_eq!(code(b"Ada;Phone\n1;2\n"), "no_email_column");
         assert_eq!(code(b"email,\"name\n"), "unclosed_quote");
-        assert_eq!(code(b"PK\x03\x04\x14\0"), "not_csv");
         assert_eq!(code(b"%PDF-1.7\n"), "not_csv");
         assert_eq!(code(b"\xd0\xcf\x11\xe0\xa1\xb1"), "not_csv");
         assert_eq!(code(b"\n <!doctype html>"), "not_csv");
@@ -271,7 +308,7 @@ mod tests {
         assert_eq!(code(&[0; 5_000]), "not_csv");
         assert_eq!(code(b"email,n\0\n"), "nul_byte");
         let long = [b'x'; SAMPLE as usize];
-        assert_eq!(detect(&long, false, None).unwrap_err().code, "header_too_long");
+        assert_eq!(detect(&long, false, Kind::Text, None).unwrap_err().code, "header_too_long");
         assert_eq!(code(&long), "header_too_long");
         let deep = "x\n".repeat(PREAMBLE_MAXIMUM + 1) + "email\n";
         assert_eq!(code(deep.as_bytes()), "no_email_column");
@@ -280,12 +317,12 @@ mod tests {
     proptest! {
         #[test]
         fn no_beginning_of_a_file_is_too_odd(sample in prop::collection::vec(any::<u8>(), 0..300), whole in any::<bool>()) {
-            let _ = detect(&sample, whole, None);
+            let _ = detect(&sample, whole, Kind::Text, None);
         }
 
         #[test]
         fn nor_one_that_looks_like_csv(sample in "[a-c\"\r\n,;\t|\u{0}é=]{0,80}", whole in any::<bool>()) {
-            if let Ok(format) = detect(sample.as_bytes(), whole, None) {
+            if let Ok(format) = detect(sample.as_bytes(), whole, Kind::Text, None) {
                 prop_assert!(format.data.offset <= sample.len() as u64);
             }
         }

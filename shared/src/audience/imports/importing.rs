@@ -1,7 +1,9 @@
 //! Importing: from a hint in the queue to the contacts, chunk by chunk.
 //!
-//! Each chunk is one transaction that also moves the place in the file and the counters, so that whatever is killed, and
-//! wherever, is done again from the last chunk that was committed, with the same result.
+//! A chunk is divided between two lanes by whom its rows are about, so that two connections work at once and never on the same
+//! person. What a lane does with it is one transaction that also moves the lane's place in the file and the counters, so that
+//! whatever is killed, and wherever, is done again from the last chunk that was committed, with the same result; of a chunk
+//! of which one lane was committed, the other alone is done again.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,16 +16,18 @@ use tokio_postgres::types::Type;
 
 use super::chunks::{Chunk, Failure, File, FileKey, Place};
 use super::columns::ColumnMapping;
+use super::converting;
 use super::encodings::Encoding;
 use super::error_files::{self, ErrorFile};
-use super::merging::{self, Found, Origin, Pending};
+use super::formats::Kind;
+use super::merging::{self, Counts, Existing, Found, LANES, Origin, Pending};
 use super::objects::ObjectStore;
 use super::parsing::Position;
 use super::rows::RowError;
 use super::{FileError, ImportQueue, Pace};
 use crate::platform::plans;
 use crate::platform::webhooks::{EventType, outbox};
-use crate::{Database, Error, ImportId, ListId, OrganizationId, Result, Tx};
+use crate::{Database, Error, ImportId, ListId, OrganizationId, Result, TagId, Tx};
 
 /// How often a chunk is begun anew because somebody else makes its contacts at the same moment.
 const ATTEMPTS: usize = 5;
@@ -62,9 +66,20 @@ impl Importer {
     ///
     /// Errors: the database, the store or the queue is not available. The hint is to be delivered again then.
     pub async fn run(&self, organization: OrganizationId, import: ImportId, deadline: Instant) -> Result<Progress> {
+        self.db.allow_connections(LANES);
         let Some(mut batch) = self.read(organization, import).await? else { return Ok(Progress::Left) };
         let (mut file, mut pace, mut errors_are_filed) = (None, self.pace, false);
-        let mut read_ahead = None;
+        let mut read_ahead = match self.convert(&mut batch).await {
+            Ok(Converting::None) => None,
+            Ok(Converting::Done) if Instant::now() < deadline => None,
+            Ok(Converting::Done) => {
+                self.queue.enqueue(organization, import).await?;
+                return Ok(Progress::Queued);
+            }
+            Ok(Converting::Left) => return Ok(Progress::Left),
+            Err(Failure::File(error)) => Some(Ok(Chunk::unreadable(batch.done, error))),
+            Err(Failure::Other(error)) => return Err(error),
+        };
         loop {
             let next = if !batch.is_read() {
                 let chunk = match read_ahead.take() {
@@ -117,6 +132,26 @@ impl Importer {
         Ok(batch)
     }
 
+    /// Brings the sheet of a workbook into the form of every other file, where nothing was read of it yet.
+    async fn convert(&self, batch: &mut Batch) -> Result<Converting, Failure> {
+        let is_begun = batch.done.at.offset > 0 || batch.is_read() || batch.file.kind == Kind::Sheet;
+        if is_begun || !converting::is_workbook(&*self.store, &batch.file).await? {
+            return Ok(Converting::None);
+        }
+        let key = converting::key(batch.organization, batch.id, batch.run_started_at.timestamp_micros());
+        let converted = converting::convert(&*self.store, &batch.file, batch.sheet.clone(), key).await?;
+        let Some(tx) = self.lock(batch).await? else { return Ok(Converting::Left) };
+        let file = converted.file;
+        tx.execute(
+            include_str!("convert.sql"),
+            &[&batch.id, &file.key, &file.etag, &integer(file.size)?, &converted.sheet],
+        )
+        .await?;
+        tx.commit().await?;
+        batch.file = file;
+        Ok(Converting::Done)
+    }
+
     /// Reads on in the file, opening it first where nothing was read yet. No transaction is open meanwhile.
     async fn next_chunk<'a>(&'a self, batch: &Batch, file: &mut Option<File<'a>>, pace: Pace) -> Result<Chunk> {
         let open = match file {
@@ -134,24 +169,80 @@ impl Importer {
         File::open(&*self.store, batch.file.clone(), batch.requested.as_ref(), batch.done, pace).await
     }
 
-    /// Brings a chunk into the database and moves the import's place, both or neither.
+    /// Brings a chunk into the database and moves the import's place: in both lanes at once where each has something to do.
     async fn apply(&self, batch: &mut Batch, chunk: Chunk, mapping: Option<Value>) -> Result<Next> {
-        let Chunk { rows, mut errors, end, file_error } = chunk;
+        let Chunk { rows: [one, other], errors, end, file_error } = chunk;
+        let mapping = mapping.filter(|_| batch.done.at.offset == 0);
+        let (one, other) = (one.beyond(batch.lanes[0]), other.beyond(batch.lanes[1]));
+        let errors: Vec<RowError> = errors.into_iter().filter(|error| error.line > batch.lanes[0]).collect();
+        // What ends the import, and who has room on a list, is decided for all rows together.
+        let is_parted = file_error.is_none() && !batch.is_undivided && !one.is_empty() && !other.is_empty();
+        let work = |lanes, rows, errors| Work { lanes, rows, errors, end, mapping: mapping.clone(), file_error: None };
+        let applied = if is_parted {
+            let (one, other) = join(
+                self.apply_in(batch, work(Lanes::First, one, errors)),
+                self.apply_in(batch, work(Lanes::Second, other, Vec::new())),
+            )
+            .await;
+            one?.and(other?)
+        } else {
+            let work = Work { file_error: file_error.clone(), ..work(Lanes::Both, one.and(other), errors) };
+            self.apply_in(batch, work).await?
+        };
+        let (counts, failed) = match applied {
+            Applied::Done { counts, failed } => (counts, failed),
+            Applied::Fewer(rows) => return self.again(batch, Next::Fewer(rows)).await,
+            Applied::Undivided => {
+                batch.is_undivided = true;
+                return self.again(batch, Next::Fewer(self.pace.rows)).await;
+            }
+            Applied::Left => return Ok(Next::Left),
+        };
+        tracing::info!(
+            import_id = %batch.id, bytes_done = end.at.offset, bytes_total = batch.file.size, created = counts.created,
+            updated = counts.updated, unchanged = counts.unchanged, failed, "a chunk is imported"
+        );
+        batch.done = end;
+        batch.lanes = [end.at.lines; LANES];
+        batch.rows_failed += failed;
+        batch.file_error = file_error;
+        Ok(Next::GoOn)
+    }
+
+    /// The chunk is to be read anew, of which one lane may be done.
+    async fn again(&self, batch: &mut Batch, next: Next) -> Result<Next> {
+        let is_undivided = batch.is_undivided;
+        match self.read(batch.organization, batch.id).await? {
+            Some(read) if read.run_started_at == batch.run_started_at => {
+                *batch = Batch { is_undivided, ..read };
+                Ok(next)
+            }
+            _ => Ok(Next::Left),
+        }
+    }
+
+    /// Brings the rows of some lanes into the database and moves the place of these, both or neither.
+    async fn apply_in(&self, batch: &Batch, work: Work) -> Result<Applied> {
+        let Work { lanes, rows, mut errors, end, mapping, file_error } = work;
         let mut attempts = 0;
         let (tx, counts) = loop {
-            let Some((tx, list, found)) = self.lock_with(batch, &rows).await? else { return Ok(Next::Left) };
+            let Some((tx, list, found)) = self.lock_with(batch, lanes, &rows).await? else { return Ok(Applied::Left) };
             let found = match found {
                 Found::Contacts(found) => found,
                 Found::TooMuch(fewer) => {
                     tx.rollback().await?;
-                    return Ok(Next::Fewer(fewer));
+                    return Ok(Applied::Fewer(fewer));
                 }
             };
-            let origin = Origin { import: batch.id, list, run_started_at: batch.run_started_at };
             let room = match list {
-                Some(list) => plans::room(&tx, list).await?,
-                None => None,
+                Some(_) if lanes != Lanes::Both && plans::bounds_lists(&tx).await? => {
+                    tx.rollback().await?;
+                    return Ok(Applied::Undivided);
+                }
+                Some(list) if lanes == Lanes::Both => plans::room(&tx, list).await?,
+                _ => None,
             };
+            let origin = batch.origin(list);
             if let Some((counts, refused)) = merging::merge(&tx, origin, room.as_ref(), &rows, &found).await? {
                 errors.extend(refused);
                 break (tx, counts);
@@ -174,22 +265,17 @@ impl Importer {
                 &counts.updated,
                 &counts.unchanged,
                 &failed,
-                &mapping.filter(|_| batch.done.at.offset == 0),
+                &mapping,
                 &file_error.as_ref().map(|error| error.code),
                 &file_error.as_ref().map(|error| error.message.as_str()),
                 &end.encoding.map(Encoding::name),
+                &(lanes != Lanes::Second),
+                &(lanes != Lanes::First),
             ],
         )
         .await?;
         tx.commit().await?;
-        tracing::info!(
-            import_id = %batch.id, bytes_done = end.at.offset, bytes_total = batch.file.size, created = counts.created,
-            updated = counts.updated, unchanged = counts.unchanged, failed, "a chunk is imported"
-        );
-        batch.done = end;
-        batch.rows_failed += failed;
-        batch.file_error = file_error;
-        Ok(Next::GoOn)
+        Ok(Applied::Done { counts, failed })
     }
 
     /// Puts the rows that could not be taken into a file, for people to mend. A worker that does it again writes the same.
@@ -239,18 +325,25 @@ impl Importer {
         unless_left(tx, locked).await.map(|locked| locked.map(|(tx, _)| tx))
     }
 
-    /// The same for a chunk, with the list that its contacts are put on, and with those that are there already.
-    async fn lock_with(&self, batch: &Batch, rows: &Pending) -> Result<Option<(Tx, Option<ListId>, Found)>> {
+    /// The same for the rows of some lanes, with the list that their contacts are put on, and with those that are there already.
+    async fn lock_with(
+        &self,
+        batch: &Batch,
+        lanes: Lanes,
+        rows: &Pending,
+    ) -> Result<Option<(Tx, Option<ListId>, Found)>> {
         let tx = self.begin(batch).await?;
-        let (offset, is_readable) = batch.place()?;
-        let [locked, _, weighed] = tx
+        let [first, second] = [lanes != Lanes::Second, lanes != Lanes::First];
+        let place = |is_ours: bool, lane: usize| is_ours.then(|| integer(batch.lanes[lane])).transpose();
+        let turns: Vec<i64> = [first.then_some(0), second.then_some(1)].into_iter().flatten().collect();
+        let [_, placed, weighed] = tx
             .query_each([
-                (LOCK_FOR_CHUNK, &[&batch.id, &batch.run_started_at, &offset, &is_readable]),
-                (include_str!("take_turn.sql"), &[&batch.organization]),
+                (include_str!("take_turn.sql"), &[&batch.organization, &turns]),
+                (FIND_PLACE, &[&batch.id, &batch.run_started_at, &place(first, 0)?, &place(second, 1)?]),
                 (include_str!("weigh_contacts.sql"), &[&rows.addresses()]),
             ])
             .await?;
-        let Some((tx, row)) = unless_left(tx, locked.into_iter().next()).await? else { return Ok(None) };
+        let Some((tx, row)) = unless_left(tx, placed.into_iter().next()).await? else { return Ok(None) };
         Ok(Some((tx, row.try_get("list_id")?, merging::found(rows, &weighed)?)))
     }
 
@@ -281,6 +374,7 @@ async fn tell(tx: &Tx, import: ImportId, row: &Row) -> Result<()> {
 }
 
 const LOCK_FOR_CHUNK: &str = include_str!("lock_for_chunk.sql");
+const FIND_PLACE: &str = include_str!("find_place.sql");
 
 async fn unless_left(tx: Tx, locked: Option<Row>) -> Result<Option<(Tx, Row)>> {
     match locked {
@@ -288,6 +382,62 @@ async fn unless_left(tx: Tx, locked: Option<Row>) -> Result<Option<(Tx, Row)>> {
         None => {
             tx.rollback().await?;
             Ok(None)
+        }
+    }
+}
+
+/// What became of a file that may be a workbook.
+enum Converting {
+    /// It is none, or was converted before.
+    None,
+    Done,
+    /// Somebody else is on it.
+    Left,
+}
+
+/// Which lanes one transaction works in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lanes {
+    First,
+    Second,
+    Both,
+}
+
+/// What is to be brought into the database by one transaction.
+struct Work {
+    lanes: Lanes,
+    rows: Pending,
+    errors: Vec<RowError>,
+    end: Place,
+    mapping: Option<Value>,
+    file_error: Option<FileError>,
+}
+
+/// What became of it.
+enum Applied {
+    Done {
+        counts: Counts,
+        failed: i64,
+    },
+    /// It would take too much memory: a chunk is to have this many rows.
+    Fewer(usize),
+    /// What is left of a list must be dealt out in the order of the file.
+    Undivided,
+    /// Somebody else is on it.
+    Left,
+}
+
+impl Applied {
+    /// What became of both lanes.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Left, _) | (_, Self::Left) => Self::Left,
+            (Self::Undivided, _) | (_, Self::Undivided) => Self::Undivided,
+            (Self::Fewer(one), Self::Fewer(other)) => Self::Fewer(one.min(other)),
+            (Self::Fewer(rows), _) | (_, Self::Fewer(rows)) => Self::Fewer(rows),
+            (Self::Done { counts: one, failed }, Self::Done { counts: other, failed: more }) => {
+                Self::Done { counts: one + other, failed: failed + more }
+            }
         }
     }
 }
@@ -304,32 +454,54 @@ enum Next {
 struct Batch {
     organization: OrganizationId,
     id: ImportId,
+    /// The rows of a workbook, once they are written.
     file: FileKey,
+    /// The sheet that was asked for.
+    sheet: Option<String>,
     requested: Option<ColumnMapping>,
+    tags: Vec<TagId>,
+    existing: Existing,
     run_started_at: DateTime<Utc>,
     done: Place,
+    /// The lines of the file that each lane is done with; it is not read again before `done`.
+    lanes: [u64; LANES],
+    /// Whether all rows are to be taken by one transaction.
+    is_undivided: bool,
     rows_failed: i64,
     file_error: Option<FileError>,
 }
 
 impl Batch {
+    /// What its rows belong to.
+    fn origin(&self, list: Option<ListId>) -> Origin<'_> {
+        let (import, existing, run_started_at) = (self.id, self.existing, self.run_started_at);
+        Origin { import, list, tags: &self.tags, existing, run_started_at }
+    }
+
     fn from_row(row: &Row) -> Result<Self> {
         let missing = |column: &str| Error::internal(format!("an import under way has no {column}"));
         let size: Option<i64> = row.try_get("bytes_total")?;
         let etag: Option<String> = row.try_get("object_etag")?;
         let run_started_at: Option<DateTime<Utc>> = row.try_get("run_started_at")?;
-        let requested: Option<Value> = row.try_get("requested_mapping")?;
         let error_code: Option<String> = row.try_get("error_code")?;
         let encoding: Option<String> = row.try_get("encoding")?;
+        let lanes: Vec<i64> = row.try_get("lane_lines")?;
+        let lanes = lanes.into_iter().map(natural).collect::<Result<Vec<u64>>>()?;
+        let lanes: [u64; LANES] = lanes.try_into().map_err(|_| missing("lanes"))?;
+        let rows: Option<(String, String)> = row.try_get::<_, Option<_>>("rows_key")?.zip(row.try_get("rows_etag")?);
+        let kind = if rows.is_some() { Kind::Sheet } else { Kind::Text };
+        let (key, etag) = match rows {
+            Some(rows) => rows,
+            None => (row.try_get("object_key")?, etag.ok_or_else(|| missing("etag"))?),
+        };
         Ok(Self {
             organization: row.try_get("organization_id")?,
             id: row.try_get("id")?,
-            file: FileKey {
-                key: row.try_get("object_key")?,
-                etag: etag.ok_or_else(|| missing("etag"))?,
-                size: natural(size.ok_or_else(|| missing("size"))?)?,
-            },
-            requested: requested.map(ColumnMapping::from_json).transpose()?,
+            file: FileKey { key, etag, size: natural(size.ok_or_else(|| missing("size"))?)?, kind },
+            sheet: row.try_get("requested_sheet")?,
+            requested: super::requested_mapping(row)?,
+            tags: row.try_get("tag_ids")?,
+            existing: Existing::from_name(row.try_get("existing")?),
             run_started_at: run_started_at.ok_or_else(|| missing("start"))?,
             done: Place {
                 at: Position {
@@ -338,6 +510,8 @@ impl Batch {
                 },
                 encoding: encoding.as_deref().and_then(Encoding::from_name),
             },
+            lanes,
+            is_undivided: false,
             rows_failed: row.try_get("rows_failed")?,
             file_error: error_code.map(|_| FileError::new("stored", String::new())),
         })

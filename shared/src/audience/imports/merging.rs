@@ -7,6 +7,7 @@
 //! - Each further row of the same address in the same file only fills what is still empty.
 //! - A person for whom the list has no room by the organization's plan is not taken: the first people of the file get what is left,
 //!   the rows of the others are told as errors, for another import.
+//! - Where the import skips contacts that were there, their rows change nothing.
 //! - Address, status, suppressions and where the contact came from are never touched.
 //!
 //! So a file that is imported again finds every value in place and changes nothing.
@@ -16,6 +17,8 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Add;
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_postgres::Row;
 
@@ -24,7 +27,7 @@ use super::rows::{Fields, ImportRow, RowError, custom_too_long, is_too_long};
 use crate::db::Params;
 use crate::error::violated_constraint;
 use crate::platform::plans::{PLAN_LIMIT_REACHED, Room};
-use crate::{ContactId, Error, ImportId, ListId, Result, Tx};
+use crate::{ContactId, Error, ImportId, ListId, Result, TagId, Tx};
 
 /// Bytes of the contacts that a chunk finds, as JSON: as much as may be read of the file at once. A contact holds up to a
 /// mebibyte of its imported row, and a small chunk may name a thousand of them.
@@ -36,10 +39,37 @@ const PIECE: usize = 1_000;
 
 /// What the rows belong to.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Origin {
+pub(super) struct Origin<'a> {
     pub(super) import: ImportId,
     pub(super) list: Option<ListId>,
+    /// Given to everybody.
+    pub(super) tags: &'a [TagId],
+    pub(super) existing: Existing,
     pub(super) run_started_at: DateTime<Utc>,
+}
+
+/// What becomes of contacts that were there before the import.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Existing {
+    /// They take the values of the file.
+    #[default]
+    Update,
+    /// They keep what they have. They are put on the list and get the tags all the same.
+    Skip,
+}
+
+impl Existing {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Update => "update",
+            Self::Skip => "skip",
+        }
+    }
+
+    pub(super) fn from_name(name: &str) -> Self {
+        if name == "skip" { Self::Skip } else { Self::Update }
+    }
 }
 
 /// How many rows did what.
@@ -72,6 +102,18 @@ pub(super) struct Pending {
     ids: Vec<ContactId>,
 }
 
+/// How many connections work on an import at once.
+pub(super) const LANES: usize = 2;
+
+/// The rows of a chunk, by the lane that takes them. All rows about one address are in one lane, whatever the file.
+pub(super) fn lanes(rows: Vec<ImportRow>) -> [Pending; LANES] {
+    let mut lanes = [const { Vec::new() }; LANES];
+    for row in rows {
+        lanes[crc32fast::hash(row.address.as_bytes()) as usize % LANES].push(row);
+    }
+    lanes.map(Pending::from)
+}
+
 impl From<Vec<ImportRow>> for Pending {
     fn from(mut rows: Vec<ImportRow>) -> Self {
         rows.sort_by(|one, other| one.address.cmp(&other.address));
@@ -85,6 +127,26 @@ fn is_same_person(one: &ImportRow, other: &ImportRow) -> bool {
 }
 
 impl Pending {
+    /// Whether there is no row.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// These rows and others.
+    pub(super) fn and(mut self, others: Self) -> Self {
+        self.rows.extend(others.rows);
+        self.rows.into()
+    }
+
+    /// Without the rows up to this line.
+    pub(super) fn beyond(mut self, line: u64) -> Self {
+        if self.rows.iter().all(|row| row.source.line() > line) {
+            return self;
+        }
+        self.rows.retain(|row| row.source.line() > line);
+        self.rows.into()
+    }
+
     pub(super) fn addresses(&self) -> Vec<&str> {
         self.people().map(|person| person.first.address.as_str()).collect()
     }
@@ -135,7 +197,7 @@ pub(super) fn found(pending: &Pending, weighed: &[Row]) -> Result<Found> {
 /// are only read.
 pub(super) async fn merge(
     tx: &Tx,
-    origin: Origin,
+    origin: Origin<'_>,
     room: Option<&Room>,
     pending: &Pending,
     found: &[ContactId],
@@ -170,12 +232,54 @@ pub(super) async fn merge(
     update(tx, met.iter().map(|met| &met.merged).filter(|merged| merged.changed)).await?;
     remember(tx, origin, met.iter().filter(|met| met.is_new()).map(|met| met.merged.contact.id)).await?;
     let off_list = met.iter().map(|met| &met.merged.contact).filter(|contact| !contact.on_list);
+    let untagged = met.iter().map(|met| &met.merged.contact).filter(|contact| !contact.is_tagged);
+    tag(tx, origin, made.iter().map(|made| &made.merged.contact).chain(untagged).map(|contact| contact.id)).await?;
     join(tx, origin, made.iter().map(|made| &made.merged.contact).chain(off_list).map(|contact| contact.id)).await?;
     let merged = made.into_iter().map(|made| made.merged).chain(met.into_iter().map(|met| met.merged));
     Ok(Some(merged.fold((Counts::default(), refused), |(counts, mut errors): (Counts, Vec<RowError>), merged| {
         errors.extend(merged.errors);
         (counts + merged.counts, errors)
     })))
+}
+
+/// What a row would do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Foreseen {
+    /// It makes a contact.
+    Create,
+    /// It changes one, which was there or which an earlier row makes.
+    Update,
+    /// It says nothing new, or its contact keeps what it has.
+    Unchanged,
+    /// It could not be taken.
+    Fail,
+}
+
+/// What each of these rows would do if it were imported now, by its line. Nothing is written.
+pub(super) async fn foresee(tx: &Tx, origin: Origin<'_>, pending: &Pending) -> Result<HashMap<u64, Foreseen>> {
+    let weighed = tx.query(include_str!("weigh_contacts.sql"), &[&pending.addresses()]).await?;
+    let ids = weighed.iter().map(|row| Ok(row.try_get("id")?)).collect::<Result<Vec<ContactId>>>()?;
+    let mut present = read(tx, include_str!("find_contacts.sql"), origin, &ids).await?;
+    let mut foreseen = HashMap::new();
+    for person in pending.people() {
+        let (mut contact, rows) = match present.remove(&person.first.address) {
+            Some(contact) => (contact, person.rows),
+            None => {
+                foreseen.insert(person.first.source.line(), Foreseen::Create);
+                (Made::new(Person { rows: &person.rows[..1], ..person })?.merged.contact, &person.rows[1..])
+            }
+        };
+        for row in rows {
+            let taken = match contact.take(row)? {
+                Taken::Changed => Foreseen::Update,
+                Taken::Unchanged => Foreseen::Unchanged,
+                Taken::CustomTooLong => Foreseen::Fail,
+            };
+            foreseen.insert(row.source.line(), taken);
+        }
+    }
+    Ok(foreseen)
 }
 
 /// Takes out those who would come to the list when it has no more room, in the order of the file, and tells their rows.
@@ -203,6 +307,10 @@ struct Contact<'a> {
     met: bool,
     /// Whether it is on the list already, or there is no list.
     on_list: bool,
+    /// Whether it has all tags of the import already.
+    is_tagged: bool,
+    /// Whether it keeps what it has.
+    is_kept: bool,
 }
 
 /// What the rows of one address come to.
@@ -228,7 +336,7 @@ impl<'a> Met<'a> {
 
     /// Whether anything is written that others may write as well.
     fn is_written(&self) -> bool {
-        self.merged.changed || !self.merged.contact.on_list
+        self.merged.changed || !self.merged.contact.on_list || !self.merged.contact.is_tagged
     }
 
     /// Whether it is the first time in this file.
@@ -253,6 +361,8 @@ impl<'a> Made<'a> {
             raw_data: Some(first.raw_data.clone()),
             met: true,
             on_list: false,
+            is_tagged: false,
+            is_kept: false,
         };
         let mut merged = apply(contact, &rows[1..])?;
         merged.counts.created += 1;
@@ -261,15 +371,15 @@ impl<'a> Made<'a> {
 }
 
 /// Contacts by their address.
-async fn read<'a>(tx: &Tx, sql: &str, origin: Origin, ids: &[ContactId]) -> Result<HashMap<String, Contact<'a>>> {
+async fn read<'a>(tx: &Tx, sql: &str, origin: Origin<'_>, ids: &[ContactId]) -> Result<HashMap<String, Contact<'a>>> {
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows = tx.query(sql, &[&ids, &origin.import, &origin.run_started_at, &origin.list]).await?;
-    rows.iter().map(from_row).collect()
+    let rows = tx.query(sql, &[&ids, &origin.import, &origin.run_started_at, &origin.list, &origin.tags]).await?;
+    rows.iter().map(|row| from_row(row, origin.existing)).collect()
 }
 
-fn from_row<'a>(row: &Row) -> Result<(String, Contact<'a>)> {
+fn from_row<'a>(row: &Row, existing: Existing) -> Result<(String, Contact<'a>)> {
     let contact = Contact {
         id: row.try_get("id")?,
         fields: Cow::Owned(Fields {
@@ -283,6 +393,8 @@ fn from_row<'a>(row: &Row) -> Result<(String, Contact<'a>)> {
         raw_data: row.try_get::<_, Option<&str>>("raw_data")?.map(JsonObject::from_stored),
         met: row.try_get("met")?,
         on_list: row.try_get("on_list")?,
+        is_tagged: row.try_get("is_tagged")?,
+        is_kept: existing == Existing::Skip && !row.try_get::<_, bool>("is_ours")?,
     };
     Ok((row.try_get("email_lower")?, contact))
 }
@@ -316,6 +428,10 @@ enum Taken {
 impl<'a> Contact<'a> {
     /// Takes a row: the values of the first that win where they are not empty; of those after it what is still missing.
     fn take(&mut self, row: &'a ImportRow) -> Result<Taken> {
+        if self.is_kept {
+            self.met = true;
+            return Ok(Taken::Unchanged);
+        }
         let wins = !self.met;
         let mut changed = false;
         if let Some(custom) = self.custom_with(row, wins)? {
@@ -384,7 +500,7 @@ impl<'a> Arrays<'a> {
 }
 
 /// Inserts contacts, which are in the order of their addresses. False when somebody else has made one of them meanwhile.
-async fn insert(tx: &Tx, origin: Origin, made: &[Made<'_>]) -> Result<bool> {
+async fn insert(tx: &Tx, origin: Origin<'_>, made: &[Made<'_>]) -> Result<bool> {
     let organization = tx.organization()?;
     let pieces: Vec<_> = made
         .chunks(PIECE)
@@ -434,7 +550,7 @@ async fn update<'a>(tx: &Tx, changed: impl Iterator<Item = &'a Merged<'a>>) -> R
 }
 
 /// Remembers contacts that were there before, so that the next row of the same address is known to repeat it.
-async fn remember(tx: &Tx, origin: Origin, ids: impl Iterator<Item = ContactId>) -> Result<()> {
+async fn remember(tx: &Tx, origin: Origin<'_>, ids: impl Iterator<Item = ContactId>) -> Result<()> {
     let ids: Vec<ContactId> = ids.collect();
     if !ids.is_empty() {
         tx.execute(include_str!("insert_matches.sql"), &[&tx.organization()?, &origin.import, &ids]).await?;
@@ -442,8 +558,17 @@ async fn remember(tx: &Tx, origin: Origin, ids: impl Iterator<Item = ContactId>)
     Ok(())
 }
 
+/// Gives contacts the import's tags.
+async fn tag(tx: &Tx, origin: Origin<'_>, ids: impl Iterator<Item = ContactId>) -> Result<()> {
+    let ids: Vec<ContactId> = ids.collect();
+    if !ids.is_empty() && !origin.tags.is_empty() {
+        tx.execute(include_str!("insert_tagged.sql"), &[&tx.organization()?, &origin.tags, &ids]).await?;
+    }
+    Ok(())
+}
+
 /// Puts contacts on the import's list.
-async fn join(tx: &Tx, origin: Origin, ids: impl Iterator<Item = ContactId>) -> Result<()> {
+async fn join(tx: &Tx, origin: Origin<'_>, ids: impl Iterator<Item = ContactId>) -> Result<()> {
     let Some(list) = origin.list else { return Ok(()) };
     let ids: Vec<ContactId> = ids.collect();
     if !ids.is_empty() {

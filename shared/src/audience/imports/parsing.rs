@@ -54,6 +54,8 @@ pub(super) struct Parser {
     ends_length: usize,
     unclosed: bool,
     state: State,
+    /// Whether a row counts as one line, whatever stands in its fields.
+    counts_rows: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +108,13 @@ impl Parser {
             ends_length: 0,
             unclosed: false,
             state: State::Between,
+            counts_rows: false,
         }
+    }
+
+    /// Counts each row as one line, as the rows of a sheet are counted.
+    pub(super) fn counting_rows(self, counts_rows: bool) -> Self {
+        Self { counts_rows, ..self }
     }
 
     /// Takes the next bytes of the file. The row read last is gone after this.
@@ -164,7 +172,10 @@ impl Parser {
                             _ => {}
                         }
                     }
-                    self.lines += line_ends(&self.buffer[self.start..self.read]);
+                    self.lines += match self.counts_rows {
+                        true => 1,
+                        false => line_ends(&self.buffer[self.start..self.read]),
+                    };
                     return self.finish();
                 }
             }
