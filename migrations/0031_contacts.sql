@@ -202,8 +202,72 @@ call protect_tenant_table('deleted_contacts', 'select, insert, update, delete');
 
 -- What a job was asked for, in ids and options, and what became of its rows, by name.
 alter table jobs
+    drop constraint jobs_kind_check,
+    add constraint jobs_kind_check check (kind in (
+        'campaign_activation', 'organization_export', 'custom_field_filling', 'contact_bulk_act', 'contact_export')),
     add column input jsonb not null default '{}' constraint jobs_input_check check (jsonb_typeof(input) = 'object'),
     add column outcomes jsonb not null default '{}' constraint jobs_outcomes_check check (jsonb_typeof(outcomes) = 'object');
 
 -- A contact that comes back has its messages and replies again.
 grant update (contact_id) on replies to martlet_app;
+
+-- Brings a contact back from the bin as the row that it was, whatever columns that has; those that are made since have their
+-- defaults. What it referred to may be gone, and it comes back without it.
+create function restore_deleted_contact(asked uuid) returns void
+    language plpgsql volatile
+    set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    kept jsonb;
+    columns text;
+begin
+    select (d.snapshot -> 'contact') || jsonb_build_object('organization_id', d.organization_id)
+      into strict kept from deleted_contacts d where d.id = asked;
+    for attempt in 1..2 loop
+        select string_agg(quote_ident(attname), ', ' order by attnum)
+          into columns
+          from pg_attribute
+         where attrelid = 'contacts'::regclass and attnum > 0 and not attisdropped and attgenerated = '' and kept ? attname;
+        begin
+            execute format('insert into contacts (%1$s) select %1$s from jsonb_populate_record(null::contacts, $1)', columns)
+              using kept;
+            return;
+        exception when foreign_key_violation then
+            if attempt = 2 then
+                raise;
+            end if;
+            kept := kept - array(select k from jsonb_object_keys(kept) as k where k like '%\_id' and k <> 'organization_id');
+        end;
+    end loop;
+end
+$$;
+grant execute on function restore_deleted_contact(uuid) to martlet_app;
+
+-- Maintenance empties the bins.
+call admit_batch_role('deleted_contacts', 'martlet_maintenance',
+                      'select (organization_id, id, deleted_at), update (deleted_at), delete');
+create function organizations_with_contacts_deleted_before(before timestamptz)
+    returns setof uuid
+    language sql stable security definer
+    set search_path = pg_catalog, public, pg_temp
+    set enable_seqscan = off
+as $$
+    select o.id
+      from organizations o
+     where exists (select from deleted_contacts d where d.organization_id = o.id and d.deleted_at < before)
+     order by o.id
+$$;
+grant execute on function organizations_with_contacts_deleted_before(timestamptz) to martlet_maintenance;
+
+-- Jobs whose hint was lost are brought again. Exports have a sweeper of their own.
+create function organizations_with_jobs_untouched_since(since timestamptz)
+    returns setof uuid
+    language sql stable security definer
+    set search_path = pg_catalog, public, pg_temp
+as $$
+    select distinct organization_id
+      from jobs
+     where kind <> 'organization_export' and state in ('pending', 'running') and coalesce(heartbeat_at, created_at) < since
+     order by organization_id
+$$;
+grant execute on function organizations_with_jobs_untouched_since(timestamptz) to martlet_maintenance;

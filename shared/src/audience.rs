@@ -1,12 +1,18 @@
 //! The people an organization writes to: contacts, lists, imported files, and who must not be written to.
 
+pub mod bulk_acts;
 pub mod contacts;
+pub mod custom_fields;
+pub mod deleted_contacts;
 pub mod email_address;
 pub mod imports;
 pub mod lists;
+pub mod merging;
 pub mod personal_data;
 pub mod persons;
 pub mod providers;
 pub mod segments;
 pub mod selection;
 pub mod suppressions;
+pub mod tags;
+pub mod timeline;

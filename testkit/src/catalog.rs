@@ -97,6 +97,11 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
         "mail_waits_for_account",
         "yes or no: whether anybody's mail waits that the provider account could be probed with, for the scheduler",
     ),
+    ("organizations_with_jobs_untouched_since", "which organizations have jobs that nobody is on, for maintenance"),
+    (
+        "organizations_with_contacts_deleted_before",
+        "which organizations have contacts in their bin whose time is over, for maintenance",
+    ),
     ("organization_of_deletion", "the organization of one deletion, for whoever holds the signed link that ends it"),
     ("organization_of_invite", "the organization of one invite, for whoever holds its signed link"),
     (

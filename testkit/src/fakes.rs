@@ -11,8 +11,9 @@ use shared::delivery::provider_account::{AccountState, ProviderAccount};
 use shared::delivery::restoration::Memory;
 use shared::delivery::scheduling::{Hint, SendQueue};
 use shared::delivery::sending::{Answer, Mail, Mailer};
+use shared::platform::jobs::JobQueue;
 use shared::platform::webhooks::dispatching::WebhookQueue;
-use shared::{Error, MessageId, OrganizationId, Result};
+use shared::{Error, JobId, MessageId, OrganizationId, Result};
 use tokio::sync::{RwLock, RwLockWriteGuard};
 
 /// A queue in memory.
@@ -39,6 +40,26 @@ impl SendQueue for FakeQueue {
             self.hints.lock().unwrap().extend_from_slice(hints);
             Ok(hints.len())
         })
+    }
+}
+
+/// A queue of jobs that only remembers them.
+#[derive(Default)]
+pub struct FakeJobQueue {
+    hints: Mutex<Vec<(OrganizationId, JobId)>>,
+}
+
+impl FakeJobQueue {
+    /// Takes everything out, in the order in which it came.
+    pub fn drain(&self) -> Vec<(OrganizationId, JobId)> {
+        self.hints.lock().unwrap().drain(..).collect()
+    }
+}
+
+impl JobQueue for FakeJobQueue {
+    fn enqueue(&self, organization: OrganizationId, job: JobId) -> BoxFuture<'_, Result<()>> {
+        self.hints.lock().unwrap().push((organization, job));
+        Box::pin(std::future::ready(Ok(())))
     }
 }
 

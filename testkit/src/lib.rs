@@ -22,7 +22,7 @@ pub mod workbooks;
 pub use archive_store::FakeArchiveStore;
 pub use aws_stand_in::AwsStandIn;
 pub use database::TestDb;
-pub use fakes::{FakeAccount, FakeMailer, FakeMemory, FakeQueue, FakeWebhookQueue};
+pub use fakes::{FakeAccount, FakeJobQueue, FakeMailer, FakeMemory, FakeQueue, FakeWebhookQueue};
 pub use installation::Installation;
 pub use object_store::{FakeImportQueue, FakeObjectStore};
 pub use scene::Scene;

@@ -5,22 +5,31 @@ use std::sync::Arc;
 use axum::extract::{FromRef, State};
 use axum::{Json, Router};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
+use shared::audience::bulk_acts::{self, BulkAct};
 use shared::audience::contacts::{self, Contact, ContactFields, ContactInFull, Filter};
+use shared::audience::merging::{self, Merged};
 use shared::audience::personal_data::{self, Erased};
+use shared::audience::tags::{self, TagOfContact};
+use shared::audience::timeline::{self, Entry};
 use shared::delivery::tokens::KeyRing;
 use shared::outreach::enrollments::why::{self, ContactWhy};
-use shared::{ContactId, Database};
+use shared::platform::jobs::{Job, JobQueue};
+use shared::{ContactId, Database, TagId};
 
+use super::{custom_fields, deleted_contacts, tags as tag_routes};
 use crate::http::{
-    ApiResult, Body, Caller, Created, Id, JsonFile, Listing, NoContent, NoFilter, Page, Routes, created, route,
+    Accepted, ApiResult, Body, Caller, Created, Id, JsonFile, Listing, NoContent, NoFilter, Page, Routes, created,
+    route,
 };
 
 /// Records of one page of an export; their bytes are bounded apart.
 const EXPORT_MAXIMUM: i64 = 1_000;
 
 type Keys = Arc<KeyRing>;
+/// Where jobs wait.
+pub(super) type Queue = Arc<dyn JobQueue>;
 
 /// What the routes need.
 #[derive(Clone, FromRef)]
@@ -29,10 +38,13 @@ pub struct Contacts {
     pub db: Database,
     /// Recognizes forgotten addresses, and hashes those of people who are erased.
     pub keys: Keys,
+    /// Where bulk acts wait, and the filling of custom fields.
+    pub queue: Queue,
 }
 
 /// The routes.
 pub fn routes<R: Routes<Contacts>>(routes: R) -> R {
+    let routes = custom_fields::routes(deleted_contacts::routes(tag_routes::routes(routes)));
     routes
         .on(route!(GET "/v1/contacts"), list)
         .on(route!(POST "/v1/contacts"), create)
@@ -42,6 +54,11 @@ pub fn routes<R: Routes<Contacts>>(routes: R) -> R {
         .on(route!(GET "/v1/contacts/{id}/why"), why)
         .on(route!(GET "/v1/contacts/{id}/export"), export)
         .on(route!(POST "/v1/contacts/{id}/erase"), erase)
+        .on(route!(POST "/v1/contacts/{id}/merge"), merge)
+        .on(route!(GET "/v1/contacts/{id}/timeline"), read_timeline)
+        .on(route!(POST "/v1/contacts/{id}/tags"), give_tags)
+        .on(route!(DELETE "/v1/contacts/{id}/tags/{tag_id}"), take_tag)
+        .on(route!(POST "/v1/contacts/bulk"), act_on_many)
 }
 
 /// Serves the routes.
@@ -88,12 +105,84 @@ async fn update(caller: Caller, Id(id): Id<ContactId>, Body(fields): Body<Contac
     Ok(Json(contact))
 }
 
-/// Deletes a contact and takes back what is queued for it; suppressions stay.
+/// Deletes a contact and takes back what is queued for it; it lies in the bin for a while, and suppressions stay.
 async fn delete(caller: Caller, Id(id): Id<ContactId>) -> ApiResult<NoContent> {
-    contacts::delete(&caller.tx, id).await?;
+    contacts::delete(&caller.tx, id, caller.id()).await?;
     caller.record("contact.deleted", id.0, &json!({})).await?;
     caller.commit().await?;
     Ok(NoContent)
+}
+
+/// The tags that a contact has by name.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ContactTags")]
+struct Tags {
+    tags: Vec<TagOfContact>,
+}
+
+/// The tags to give a contact.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "TagsToGive")]
+struct Given {
+    #[schemars(length(min = 1, max = tags::GIVE_MAXIMUM))]
+    tag_ids: Vec<TagId>,
+}
+
+/// Gives a contact tags; those that it has stay.
+async fn give_tags(caller: Caller, Id(id): Id<ContactId>, Body(given): Body<Given>) -> ApiResult<Json<Tags>> {
+    let tags = tags::give(&caller.tx, id, &given.tag_ids).await?;
+    caller.record("contact.tagged", id.0, &json!({"tag_ids": given.tag_ids})).await?;
+    caller.commit().await?;
+    Ok(Json(Tags { tags }))
+}
+
+/// Takes a tag from a contact.
+async fn take_tag(caller: Caller, Id((id, tag)): Id<(ContactId, TagId)>) -> ApiResult<NoContent> {
+    tags::take(&caller.tx, id, tag).await?;
+    caller.record("contact.untagged", id.0, &json!({"tag_id": tag})).await?;
+    caller.commit().await?;
+    Ok(NoContent)
+}
+
+/// The contacts to merge into another.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ContactsToMerge")]
+struct Others {
+    #[schemars(length(min = 1, max = merging::MAXIMUM))]
+    contact_ids: Vec<ContactId>,
+}
+
+/// Merges other contacts, also such as lie in the bin, into this one.
+async fn merge(caller: Caller, Id(id): Id<ContactId>, Body(others): Body<Others>) -> ApiResult<Json<Merged>> {
+    let merged = merging::merge(&caller.tx, id, &others.contact_ids, caller.id()).await?;
+    caller.record("contact.merged", id.0, &json!({"contact_ids": merged.merged})).await?;
+    caller.commit().await?;
+    Ok(Json(merged))
+}
+
+/// What has happened to a contact, the newest first.
+async fn read_timeline(caller: Caller, Id(id): Id<ContactId>, listing: Listing) -> ApiResult<Json<Page<Entry>>> {
+    let (_, page) = listing.read(caller.organization())?;
+    let rows = timeline::read(&caller.tx, id, page.before.clone(), page.fetch).await?;
+    caller.commit().await?;
+    Ok(Json(page.page(rows, Entry::place)))
+}
+
+/// Does the same to many contacts, by a job.
+async fn act_on_many(
+    caller: Caller,
+    State(queue): State<Queue>,
+    Body(asked): Body<BulkAct>,
+) -> ApiResult<Accepted<Job>> {
+    let act = asked.act;
+    let job = bulk_acts::create(&caller.tx, asked, caller.id()).await?;
+    caller.record("contacts.bulk_act_begun", job.id.0, &json!({"act": act, "total": job.total})).await?;
+    let organization = caller.organization();
+    caller.commit().await?;
+    queue.enqueue(organization, job.id).await?;
+    Ok(Accepted { path: format!("/v1/jobs/{}", job.id), body: job })
 }
 
 /// A page of an export as the API shows it.

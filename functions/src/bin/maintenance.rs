@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use functions::adapters::object_store::S3Store;
+use functions::adapters::sqs::SqsQueue;
 use functions::environment::required;
 use functions::events::maintenance::{self, Maintenance};
 
@@ -10,7 +11,8 @@ fn main() -> Result<(), lambda_runtime::Error> {
     functions::serve::events(
         async |environment| {
             let store = Arc::new(S3Store::new(&environment.aws, required("UPLOADS_BUCKET")?));
-            Ok(Maintenance { db: environment.database().await?, store })
+            let queue = Arc::new(SqsQueue::new(&environment.aws, required("JOB_QUEUE_URL")?));
+            Ok(Maintenance { db: environment.database().await?, store, queue })
         },
         maintenance::handle,
     )

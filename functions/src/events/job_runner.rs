@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::sqs::SqsEvent;
+use shared::audience::bulk_acts;
+use shared::audience::custom_fields::filling;
 use shared::outreach::activation::{self, Chunk};
 use shared::platform::exports::{self, ArchiveStore};
 use shared::platform::jobs::{self, Job, JobKind, JobQueue};
@@ -74,6 +76,8 @@ async fn work_on(runner: &JobRunner, hint: JobHint, deadline: Instant) -> Result
 async fn run_chunk(runner: &JobRunner, tx: &Tx, job: &Job) -> Result<Chunk> {
     match job.kind {
         JobKind::CampaignActivation => activation::run_chunk(tx, job).await,
+        JobKind::ContactBulkAct => bulk_acts::run_chunk(tx, job).await,
+        JobKind::CustomFieldFilling => filling::run_chunk(tx, job).await,
         JobKind::OrganizationExport => exports::run_chunk(tx, &*runner.archives, job).await,
     }
 }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use shared::audience::deleted_contacts::emptying::{self, Emptied};
 use shared::delivery::examining::{self, Examined};
 use shared::outreach::statistics::folding::{self, Folded};
 use shared::platform::idempotency::sweeping::{self, Swept};
+use shared::platform::jobs::JobQueue;
 use shared::platform::organizations::deleting::{self, Deleted};
 use shared::platform::organizations::logos::RemovingStore;
 use shared::platform::{jobs, rate_limits, sign_ups, webhooks, workflows};
@@ -25,6 +27,8 @@ pub struct Maintenance {
     pub db: Database,
     /// Where the files of organizations lie.
     pub store: Arc<dyn RemovingStore>,
+    /// Where jobs wait whose hint was lost.
+    pub queue: Arc<dyn JobQueue>,
 }
 
 /// What a run has done.
@@ -38,12 +42,14 @@ pub struct Run {
     pub swept: Swept,
     /// What was swept of what had been told elsewhere.
     pub told: webhooks::sweeping::Swept,
-    /// What became of exports that nobody does any more.
+    /// What became of jobs that nobody is on.
     pub jobs: jobs::sweeping::Swept,
     /// What became of runs that nobody reports of, and of old ones.
     pub runs: workflows::sweeping::Swept,
     /// What was deleted of endpoints.
     pub endpoints: webhooks::deleting::Deleted,
+    /// What was taken out of bins.
+    pub emptied: Emptied,
     /// What was swept of counts of requests.
     pub counted: rate_limits::sweeping::Swept,
     /// What was swept of sign-ups that nobody has confirmed.
@@ -53,14 +59,15 @@ pub struct Run {
 }
 
 /// Runs once. What the event says does not matter.
-pub async fn handle(Maintenance { db, store }: &Maintenance, _event: serde_json::Value) -> Result<Run> {
+pub async fn handle(Maintenance { db, store, queue }: &Maintenance, _event: serde_json::Value) -> Result<Run> {
     let begin = Instant::now();
     let folded = folding::fold(db, begin + LONGEST_FOLDING).await;
     let examined = examining::examine(db, begin + LONGEST_RUN).await;
     let swept = sweeping::sweep(db, begin + LONGEST_RUN).await;
     let told = webhooks::sweeping::sweep(db, begin + LONGEST_RUN).await;
     let counted = rate_limits::sweeping::sweep(db, begin + LONGEST_RUN).await;
-    let jobs = jobs::sweeping::sweep(db).await;
+    let emptied = emptying::empty(db, begin + LONGEST_RUN).await;
+    let jobs = jobs::sweeping::sweep(db, queue.as_ref()).await;
     let runs = workflows::sweeping::sweep(db, begin + LONGEST_RUN).await;
     let endpoints = webhooks::deleting::finish(db, begin + LONGEST_RUN).await;
     // Their organizations are among those that are deleted then.
@@ -75,6 +82,7 @@ pub async fn handle(Maintenance { db, store }: &Maintenance, _event: serde_json:
         ?jobs,
         ?runs,
         ?endpoints,
+        ?emptied,
         ?counted,
         ?abandoned,
         ?deleted,
@@ -88,6 +96,7 @@ pub async fn handle(Maintenance { db, store }: &Maintenance, _event: serde_json:
         jobs: jobs?,
         runs: runs?,
         endpoints: endpoints?,
+        emptied: emptied?,
         counted: counted?,
         abandoned: abandoned?,
         deleted: deleted?,

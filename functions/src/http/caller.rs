@@ -66,6 +66,12 @@ impl Caller {
         }
     }
 
+    /// The id of the person or of the key.
+    #[must_use]
+    pub fn id(&self) -> Option<Uuid> {
+        self.key().map(|key| key.0).or_else(|| self.person().map(|(user, _)| user.0))
+    }
+
     /// The person who is logged in, and where.
     #[must_use]
     pub fn person(&self) -> Option<(UserId, SessionId)> {

@@ -138,6 +138,8 @@ macro_rules! single_ids {
 single_ids!(
     ContactId,
     ListId,
+    TagId,
+    CustomFieldId,
     ImportId,
     DomainId,
     SenderId,

@@ -132,8 +132,8 @@ fn request(method: Method, path: &str, body: Option<Value>, key: Option<&str>) -
     request.body(body).unwrap()
 }
 
-/// What people and other systems wrote themselves is passed on as it is.
-const PASSED_ON: [&str; 3] = ["custom", "raw_data", "details"];
+/// What people and other systems wrote themselves, and rows that are kept as they were, are passed on as they are.
+const PASSED_ON: [&str; 4] = ["custom", "raw_data", "details", "snapshot"];
 
 /// The instants of an answer that are not in UTC with milliseconds.
 fn instants_in_another_form(body: &Value) -> Vec<&str> {

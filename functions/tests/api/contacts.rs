@@ -5,11 +5,16 @@ use serde_json::{Value, json};
 use shared::audience::suppressions::{self, Reason};
 
 use crate::app::{Answer, App};
+use crate::campaigns::Hints;
 
 const NOBODY: &str = "00000000-0000-7000-8000-000000000000";
 
 pub(crate) fn router(app: &App) -> Router {
-    contacts::router(Contacts { db: app.scene.db.app(), keys: testkit::key_ring().into() })
+    contacts::router(Contacts {
+        db: app.scene.db.app(),
+        keys: testkit::key_ring().into(),
+        queue: std::sync::Arc::<Hints>::default(),
+    })
 }
 
 async fn create(app: &App, body: Value) -> Answer {

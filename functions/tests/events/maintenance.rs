@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use functions::events::maintenance::{self, Maintenance};
-use testkit::{FakeObjectStore, Scene};
+use testkit::{FakeJobQueue, FakeObjectStore, Scene};
 
 use crate::samples::sample;
 
 fn function(scene: &Scene, store: Arc<FakeObjectStore>) -> Maintenance {
-    Maintenance { db: scene.db.as_role("martlet_maintenance"), store }
+    Maintenance { db: scene.db.as_role("martlet_maintenance"), store, queue: Arc::<FakeJobQueue>::default() }
 }
 
 #[tokio::test]

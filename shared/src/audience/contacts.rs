@@ -7,9 +7,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio_postgres::Row;
+use uuid::Uuid;
 
 use super::email_address::EmailAddress;
-use crate::delivery::stopping;
+use super::tags::{self, TagOfContact};
+use super::{custom_fields, deleted_contacts};
 use crate::error::violated_constraint;
 use crate::fields::{Fields, patched};
 use crate::platform::webhooks::{EventType, outbox};
@@ -107,6 +109,8 @@ pub struct ContactInFull {
     pub contact: Contact,
     /// The lists that it is on: `[{id, name}]` by name.
     pub lists: Value,
+    /// The tags that it has, by name.
+    pub tags: Vec<TagOfContact>,
     /// The imported row as it was, header by header.
     pub raw_data: Option<Value>,
 }
@@ -151,7 +155,7 @@ pub async fn create(tx: &Tx, given: ContactFields) -> Result<Contact> {
     let Some(email) = &given.email else {
         return Err(Error::invalid("email", "required", "email is needed"));
     };
-    let custom = custom_fields(Map::new(), given.custom)?;
+    let custom = with_custom(tx, Map::new(), given.custom).await?;
     let inserted = tx
         .query_opt(
             include_str!("contacts/insert.sql"),
@@ -175,12 +179,17 @@ pub async fn create(tx: &Tx, given: ContactFields) -> Result<Contact> {
     Ok(contact)
 }
 
-/// One contact with its lists and its imported row.
+/// One contact with its lists, its tags and its imported row.
 ///
 /// Errors: [`Error::NotFound`].
 pub async fn find(tx: &Tx, id: ContactId) -> Result<ContactInFull> {
     let row = tx.query_opt(include_str!("contacts/find.sql"), &[&id]).await?.ok_or(Error::not_found("contact"))?;
-    Ok(ContactInFull { contact: from_row(&row)?, lists: row.try_get("lists")?, raw_data: row.try_get("raw_data")? })
+    Ok(ContactInFull {
+        contact: from_row(&row)?,
+        lists: row.try_get("lists")?,
+        tags: tags::of_contact(tx, id).await?,
+        raw_data: row.try_get("raw_data")?,
+    })
 }
 
 /// Changes the fields that are given.
@@ -214,12 +223,19 @@ pub async fn update(tx: &Tx, id: ContactId, given: ContactFields) -> Result<Cont
             *field = value;
         }
     }
-    contact.custom = custom_fields(contact.custom, given.custom)?;
+    contact.custom = with_custom(tx, contact.custom, given.custom).await?;
+    write(tx, contact).await
+}
+
+/// Writes the fields of a contact that is locked.
+///
+/// Errors: [`Error::Conflict`] (`contact_exists`) for an address that another contact has.
+pub(super) async fn write(tx: &Tx, contact: Contact) -> Result<Contact> {
     let updated = tx
         .query_one(
             include_str!("contacts/update.sql"),
             &[
-                &id,
+                &contact.id,
                 &contact.email,
                 &contact.name,
                 &contact.first_name,
@@ -239,14 +255,16 @@ pub async fn update(tx: &Tx, id: ContactId, given: ContactFields) -> Result<Cont
     }
 }
 
-/// Deletes a contact with its memberships and its way through campaigns; what is queued for it is taken back first.
-/// Suppressions and the ledger of what was sent stay.
+/// Deletes a contact: it leaves its lists and its ways through campaigns, what is queued for it is taken back first, and it lies in the
+/// [bin](super::deleted_contacts) for a while. Suppressions and the ledger of what was sent stay. `by` is the user or the key that
+/// asks.
 ///
 /// Errors: [`Error::NotFound`].
-pub async fn delete(tx: &Tx, id: ContactId) -> Result<()> {
-    lock(tx, id).await?;
-    stopping::remove_contact(tx, id).await?;
-    remove(tx, id).await
+pub async fn delete(tx: &Tx, id: ContactId, by: Option<Uuid>) -> Result<()> {
+    match deleted_contacts::delete(tx, &[id], by).await? {
+        0 => Err(Error::not_found("contact")),
+        _ => Ok(()),
+    }
 }
 
 /// Deletes the row of a contact that is locked and stopped.
@@ -262,7 +280,12 @@ pub(super) async fn lock(tx: &Tx, id: ContactId) -> Result<Contact> {
 }
 
 async fn find_id(tx: &Tx, email: &EmailAddress) -> Result<Option<ContactId>> {
-    let row = tx.query_opt(include_str!("contacts/find_id_by_email.sql"), &[&email.lower()]).await?;
+    find_id_by_lower(tx, &email.lower()).await
+}
+
+/// The contact that has an address, given in lower case.
+pub(super) async fn find_id_by_lower(tx: &Tx, email_lower: &str) -> Result<Option<ContactId>> {
+    let row = tx.query_opt(include_str!("contacts/find_id_by_email.sql"), &[&email_lower]).await?;
     Ok(row.map(|row| row.try_get("id")).transpose()?)
 }
 
@@ -333,8 +356,20 @@ impl ContactFields {
     }
 }
 
+/// Puts the given custom fields over the present ones; what is given of a defined field is of its type.
+async fn with_custom(
+    tx: &Tx,
+    present: Map<String, Value>,
+    given: Option<Option<Map<String, Value>>>,
+) -> Result<Map<String, Value>> {
+    if let Some(Some(given)) = &given {
+        custom_fields::check(tx, given).await?;
+    }
+    put_over(present, given)
+}
+
 /// Puts the given custom fields over the present ones.
-fn custom_fields(present: Map<String, Value>, given: Option<Option<Map<String, Value>>>) -> Result<Map<String, Value>> {
+fn put_over(present: Map<String, Value>, given: Option<Option<Map<String, Value>>>) -> Result<Map<String, Value>> {
     let mut custom = match given {
         None => return Ok(present),
         Some(None) => return Ok(Map::new()),
@@ -396,7 +431,7 @@ mod tests {
     #[test]
     fn custom_fields_are_set_removed_and_kept_key_by_key() {
         let present = object(json!({"plan": "pro", "seats": 3}));
-        let apply = |given| custom_fields(present.clone(), given).unwrap();
+        let apply = |given| put_over(present.clone(), given).unwrap();
         assert_eq!(apply(None), present);
         assert_eq!(apply(Some(None)), Map::new());
         let given = object(json!({"plan": null, "city": "Bonn"}));
@@ -407,8 +442,8 @@ mod tests {
     fn custom_fields_are_bounded() {
         // {"a":"…"} adds eight bytes to the text.
         let of = |bytes: usize| Some(Some(object(json!({"a": "x".repeat(bytes - 8)}))));
-        assert!(custom_fields(Map::new(), of(CUSTOM_MAXIMUM)).is_ok());
-        assert!(custom_fields(Map::new(), of(CUSTOM_MAXIMUM + 1)).is_err());
+        assert!(put_over(Map::new(), of(CUSTOM_MAXIMUM)).is_ok());
+        assert!(put_over(Map::new(), of(CUSTOM_MAXIMUM + 1)).is_err());
     }
 
     #[test]

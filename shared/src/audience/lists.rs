@@ -183,7 +183,7 @@ pub async fn remove_member(tx: &Tx, id: ListId, contact: ContactId) -> Result<()
 }
 
 /// Keeps a list from being deleted while its members change.
-async fn ensure(tx: &Tx, id: ListId) -> Result<()> {
+pub(super) async fn ensure(tx: &Tx, id: ListId) -> Result<()> {
     tx.query_opt(include_str!("lists/keep.sql"), &[&id]).await?.ok_or(Error::not_found("list"))?;
     Ok(())
 }

@@ -116,9 +116,11 @@ pub async fn archive_campaign(tx: &Tx, campaign: CampaignId) -> Result<u64> {
     stop_enrollments(tx, &found, Stop::Archived).await
 }
 
-/// Stops a contact that is about to be deleted. The caller has locked the contact.
-pub async fn remove_contact(tx: &Tx, contact: ContactId) -> Result<u64> {
-    stop_contacts(tx, &[(tx.organization()?, contact)], Stop::Removed).await
+/// Stops contacts that are about to be deleted. The caller has locked them.
+pub async fn remove_contacts(tx: &Tx, contacts: &[ContactId]) -> Result<u64> {
+    let organization = tx.organization()?;
+    let contacts: Vec<_> = contacts.iter().map(|contact| (organization, *contact)).collect();
+    stop_contacts(tx, &contacts, Stop::Removed).await
 }
 
 /// Stops these enrollments, cancels what is queued for them and gives the slots back; returns how many were on the way.

@@ -2,10 +2,14 @@
 
 pub mod sweeping;
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::{Error, JobId, OrganizationId, Result, Tx};
@@ -17,6 +21,10 @@ pub enum JobKind {
     CampaignActivation,
     /// Writes all data of the organization into an archive.
     OrganizationExport,
+    /// Fills a custom field with what contacts had before it was defined.
+    CustomFieldFilling,
+    /// Does the same to many contacts.
+    ContactBulkAct,
 }
 
 impl JobKind {
@@ -26,6 +34,8 @@ impl JobKind {
         match self {
             Self::CampaignActivation => "campaign_activation",
             Self::OrganizationExport => "organization_export",
+            Self::CustomFieldFilling => "custom_field_filling",
+            Self::ContactBulkAct => "contact_bulk_act",
         }
     }
 
@@ -33,6 +43,8 @@ impl JobKind {
         match name {
             "campaign_activation" => Ok(Self::CampaignActivation),
             "organization_export" => Ok(Self::OrganizationExport),
+            "custom_field_filling" => Ok(Self::CustomFieldFilling),
+            "contact_bulk_act" => Ok(Self::ContactBulkAct),
             other => Err(Error::internal(format!("unknown kind of job: {other}"))),
         }
     }
@@ -55,6 +67,8 @@ pub struct Job {
     pub progress: i64,
     /// How many rows there are, once known.
     pub total: Option<i64>,
+    /// What became of the rows that are done, by name.
+    pub outcomes: BTreeMap<String, i64>,
     /// Why it failed.
     pub error: Option<String>,
     /// When it was asked for.
@@ -65,7 +79,10 @@ pub struct Job {
     pub completed_at: Option<DateTime<Utc>>,
     /// Where the next chunk begins.
     #[serde(skip)]
-    pub cursor: serde_json::Value,
+    pub cursor: Value,
+    /// What it was asked for.
+    #[serde(skip)]
+    pub input: Value,
 }
 
 fn kind_name<S: serde::Serializer>(kind: &JobKind, serializer: S) -> Result<S::Ok, S::Error> {
@@ -92,6 +109,13 @@ pub async fn create(tx: &Tx, kind: JobKind, subject: Uuid, total: Option<i64>) -
     }
 }
 
+/// Creates a job of its own for what was asked, beside others of its kind: its subject is itself.
+pub async fn create_for(tx: &Tx, kind: JobKind, input: &Value, total: Option<i64>) -> Result<Job> {
+    let id = JobId::fresh();
+    let params: [&(dyn ToSql + Sync); 5] = [&tx.organization()?, &id, &kind.name(), input, &total];
+    from_row(&tx.query_one(include_str!("jobs/insert_for.sql"), &params).await?)
+}
+
 /// One job.
 ///
 /// Errors: [`Error::NotFound`].
@@ -111,8 +135,19 @@ pub async fn lock_for_chunk(tx: &Tx, id: JobId) -> Result<Option<Job>> {
 }
 
 /// Notes that a chunk is done: `done` more rows, and where the next one begins.
-pub async fn advance(tx: &Tx, id: JobId, done: i64, cursor: &serde_json::Value) -> Result<()> {
+pub async fn advance(tx: &Tx, id: JobId, done: i64, cursor: &Value) -> Result<()> {
     tx.execute(include_str!("jobs/advance.sql"), &[&id, &done, cursor]).await?;
+    Ok(())
+}
+
+/// Adds to what became of the job's rows. The job is the one that this transaction has locked, and is told once a chunk.
+pub async fn note(tx: &Tx, job: &Job, outcomes: &[(&str, i64)]) -> Result<()> {
+    let mut all = job.outcomes.clone();
+    for (name, count) in outcomes.iter().filter(|(_, count)| *count != 0) {
+        *all.entry((*name).to_owned()).or_default() += count;
+    }
+    let all = serde_json::to_value(all).map_err(Error::internal)?;
+    tx.execute(include_str!("jobs/note.sql"), &[&job.id, &all]).await?;
     Ok(())
 }
 
@@ -134,5 +169,7 @@ fn from_row(row: &tokio_postgres::Row) -> Result<Job> {
         created_at: row.try_get("created_at")?,
         completed_at: row.try_get("completed_at")?,
         cursor: row.try_get("cursor")?,
+        input: row.try_get("input")?,
+        outcomes: serde_json::from_value(row.try_get("outcomes")?).map_err(Error::internal)?,
     })
 }

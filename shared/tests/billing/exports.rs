@@ -8,7 +8,7 @@ use shared::outreach::activation::Chunk;
 use shared::platform::exports::{self, Export, LEFT_OUT, TABLES};
 use shared::platform::jobs::{self, sweeping};
 use shared::{JobId, OrganizationId, Result};
-use testkit::FakeArchiveStore;
+use testkit::{FakeArchiveStore, FakeJobQueue};
 
 use crate::office::Office;
 
@@ -121,23 +121,24 @@ async fn no_page_is_larger_than_its_bound_whatever_its_rows_hold() {
 async fn an_export_that_nobody_does_any_more_keeps_no_later_one_away() {
     let office = Office::without_sign_up().await;
     let (maintenance, store) = (office.scene.db.as_role("martlet_maintenance"), FakeArchiveStore::default());
+    let queue = FakeJobQueue::default();
     let abandoned = create(&office).await;
-    assert_eq!(sweeping::sweep(&maintenance).await.unwrap().exports, 0, "it was asked for just now");
+    assert_eq!(sweeping::sweep(&maintenance, &queue).await.unwrap().exports, 0, "it was asked for just now");
     office.scene.run("update jobs set created_at = now() - interval '4 hours'", &[]).await;
     // Somebody who is on it is not disturbed, and what they have written counts from then on.
     let tx = office.app.begin(office.scene.organization).await.unwrap();
     jobs::lock_for_chunk(&tx, abandoned).await.unwrap().unwrap();
-    assert_eq!(sweeping::sweep(&maintenance).await.unwrap().exports, 0);
+    assert_eq!(sweeping::sweep(&maintenance, &queue).await.unwrap().exports, 0);
     jobs::advance(&tx, abandoned, 1, &serde_json::json!({})).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(sweeping::sweep(&maintenance).await.unwrap().exports, 0);
+    assert_eq!(sweeping::sweep(&maintenance, &queue).await.unwrap().exports, 0);
     assert_eq!(create(&office).await, abandoned, "the one that is under way");
     office.scene.run("update jobs set heartbeat_at = now() - interval '4 hours'", &[]).await;
-    // Jobs of another kind are continued by asking for them again.
+    // Jobs of another kind are continued.
     let sql = "insert into jobs (organization_id, id, kind, subject_id, created_at)
                values ($1, $1, 'campaign_activation', $1, now() - interval '4 hours')";
     office.scene.run(sql, &[&office.scene.organization]).await;
-    assert_eq!(sweeping::sweep(&maintenance).await.unwrap().exports, 1);
+    assert_eq!(sweeping::sweep(&maintenance, &queue).await.unwrap().exports, 1);
     let failed = find(&office, &store, abandoned).await;
     assert_eq!(failed.job.state, "failed");
     assert!(failed.job.error.unwrap().starts_with("abandoned"));
@@ -148,6 +149,27 @@ async fn an_export_that_nobody_does_any_more_keeps_no_later_one_away() {
     assert_ne!(next, abandoned);
     run(&office, &store, next).await;
     assert_eq!(find(&office, &store, next).await.job.state, "completed");
+}
+
+#[tokio::test]
+async fn a_job_whose_hint_was_lost_is_brought_again_until_a_day_has_moved_nothing() {
+    let office = Office::without_sign_up().await;
+    let (maintenance, queue) = (office.scene.db.as_role("martlet_maintenance"), FakeJobQueue::default());
+    let organization = office.scene.organization;
+    let sql = "insert into jobs (organization_id, id, kind, subject_id, state, heartbeat_at, created_at)
+               select $1, gen_random_uuid(), 'contact_bulk_act', gen_random_uuid(), state, now() - silent, now() - interval '3 days'
+                 from (values ('running', interval '44 minutes'), ('running', interval '46 minutes'), ('completed', interval '1 hour'),
+                              ('running', interval '25 hours')) as j (state, silent)
+               returning id";
+    office.scene.rows(sql, &[&organization]).await;
+    let swept = sweeping::sweep(&maintenance, &queue).await.unwrap();
+    assert_eq!((swept.resumed, swept.failed, swept.exports), (1, 1, 0));
+    let [(of, job)] = queue.drain()[..] else { panic!("one is brought again") };
+    assert_eq!(of, organization);
+    let silent = "select count(*) from jobs where id = $1 and heartbeat_at < now() - interval '45 minutes'";
+    assert_eq!(office.scene.number(silent, &[&job]).await, 1);
+    let failed = "select count(*) from jobs where state = 'failed' and error like 'abandoned:%' and heartbeat_at < now() - interval '1 day'";
+    assert_eq!(office.scene.number(failed, &[]).await, 1);
 }
 
 #[tokio::test]

@@ -109,7 +109,13 @@ values ('${ORGANIZATION}', md5('${ORGANIZATION} field')::uuid, 'plan', 'Plan', '
 insert into custom_values (organization_id, field_id, contact_id, text_value)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} field')::uuid, md5('${ORGANIZATION} contact')::uuid, 'basic');
 insert into deleted_contacts (organization_id, id, email_lower, snapshot, reason, deleted_at)
-values ('${ORGANIZATION}', md5('${ORGANIZATION} deleted')::uuid, 'deleted@people.test', '{}', 'deleted', now());
+select '${ORGANIZATION}', id, 'deleted@people.test',
+       jsonb_build_object('contact', jsonb_build_object('id', id, 'email', 'deleted@people.test', 'status', 'active', 'custom', '{}'::jsonb,
+                                                        'source', 'api', 'created_at', now(), 'updated_at', now()),
+                          'lists', '[]'::jsonb, 'tags', '[]'::jsonb, 'enrollments', '[]'::jsonb, 'messages', '[]'::jsonb,
+                          'replies', '[]'::jsonb),
+       'deleted', now()
+  from (select md5('${ORGANIZATION} deleted')::uuid as id) as gone;
 insert into enrichment_jobs (organization_id, id, selection, up_to, started_at)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} enrichment')::uuid, '{}', md5('${ORGANIZATION} contact')::uuid, now());
 insert into enrichment_tasks (organization_id, job_id, contact_id)

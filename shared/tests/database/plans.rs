@@ -200,6 +200,66 @@ fn question(given: &[(usize, &str)]) -> String {
 }
 
 /// An organization with many contacts beside another with some.
+/// What one contact, one list, one tag or one bin is asked for, in its own words and with its parameters.
+#[tokio::test]
+async fn what_is_asked_of_contacts_is_found_by_indexes() {
+    let scene = crowded().await;
+    let everything = "with t as (insert into tags (organization_id, id, name) values ($1, gen_random_uuid(), 'Tag') returning id),
+             l as (insert into lists (organization_id, id, name) values ($1, gen_random_uuid(), 'List') returning id),
+             f as (insert into custom_fields (organization_id, id, key, name, type) values ($1, gen_random_uuid(), 'k', 'K', 'number') returning id),
+             m as (insert into list_members (organization_id, list_id, contact_id) select $1, l.id, c.id from contacts c, l where c.organization_id = $1),
+             v as (insert into custom_values (organization_id, field_id, contact_id, number_value)
+                   select $1, f.id, c.id, length(c.email) from contacts c, f where c.organization_id = $1),
+             d as (insert into deleted_contacts (organization_id, id, email_lower, snapshot, reason, deleted_at)
+                   select $1, c.id, c.email_lower, '{}', 'deleted', now() from contacts c where c.organization_id = $1)
+        insert into contact_tags (organization_id, tag_id, contact_id) select $1, t.id, c.id from contacts c, t where c.organization_id = $1";
+    scene.run(everything, &[&scene.organization]).await;
+    scene.run("analyze list_members, contact_tags, custom_values, deleted_contacts", &[]).await;
+    let tx = scene.db.app().begin(scene.organization).await.unwrap();
+    let id = "'00000000-0000-7000-8000-000000000000'";
+    let contact = format!("({id}::uuid)");
+    for (sql, params, index) in [
+        (include_str!("../../src/audience/selection/read.sql"), vec![id, id, "2000"], "contacts_pkey"),
+        (include_str!("../../src/audience/selection/read_of_list.sql"), vec![id, id, "2000", id], "list_members_pkey"),
+        (include_str!("../../src/audience/tags/of_contact.sql"), vec![id], "contact_tags_contact_idx"),
+        (
+            include_str!("../../src/audience/bulk_acts/untag.sql"),
+            vec![id, "array['00000000-0000-7000-8000-000000000000']"],
+            "contact_tags_",
+        ),
+        (
+            include_str!("../../src/audience/deleted_contacts/list.sql"),
+            vec!["null", "null", "20"],
+            "deleted_contacts_deleted_at_idx",
+        ),
+        (
+            include_str!("../../src/audience/personal_data/find_deleted.sql"),
+            vec![id, "'person7@people.test'"],
+            "deleted_contacts_email_idx",
+        ),
+        (
+            include_str!("../../src/audience/timeline/read.sql"),
+            vec![contact.as_str(), "'person7@people.test'", "null", "null", "null", "20"],
+            "messages_contact_idx",
+        ),
+        (
+            "select contact_id from custom_values where field_id = $1 and number_value >= $2",
+            vec![id, "19"],
+            "custom_values_number_idx",
+        ),
+    ] {
+        let question =
+            (1..=params.len()).rev().fold(sql.to_owned(), |sql, n| sql.replace(&format!("${n}"), params[n - 1]));
+        let plan = explain(&tx, &question).await;
+        assert!(plan.contains(index), "{index} is not used:\n{question}\n{plan}");
+        for table in ["contacts", "list_members", "contact_tags", "custom_values", "deleted_contacts"] {
+            assert!(!plan.contains(&format!("Seq Scan on {table}")), "{table} is read through:\n{question}\n{plan}");
+        }
+    }
+    let plan = explain(&tx, &format!("select from custom_values where field_id = {id} and number_value >= 19")).await;
+    assert!(condition(&plan, "Index Cond").contains("number_value"), "{plan}");
+}
+
 async fn crowded() -> Scene {
     let scene = Scene::new().await;
     scene.contacts(ROWS).await;

@@ -105,7 +105,7 @@ async fn suppression_survives_deletion_and_reimport() {
     let contact: ContactId =
         stage.scene.rows("select contact_id from messages where id = $1", &[&messages[0].id]).await[0].get(0);
     let tx = tenant(&stage).await;
-    contacts::delete(&tx, contact).await.unwrap();
+    contacts::delete(&tx, contact, None).await.unwrap();
     tx.commit().await.unwrap();
     let tx = tenant(&stage).await;
     let again = ContactFields { email: Some(Some("PERSON1@people.test".to_owned())), ..ContactFields::default() };

@@ -167,7 +167,7 @@ nothing_leaves_after!(nothing_leaves_after_a_change_of_the_address, "scheduled=1
 });
 
 nothing_leaves_after!(nothing_leaves_after_the_deletion_of_the_contact, "cancelled=1", |planned, tx| {
-    shared::audience::contacts::delete(&tx, planned.contact).await.unwrap();
+    shared::audience::contacts::delete(&tx, planned.contact, None).await.unwrap();
 });
 
 nothing_leaves_after!(nothing_leaves_after_the_erasure_of_the_person, "cancelled=1", |planned, tx| {

@@ -275,7 +275,7 @@ async fn whoever_is_being_stopped_is_left_for_the_next_round() {
     let stop = stage.scene.db.app().begin(stage.scene.organization).await.unwrap();
     stop.query("select from contacts where id = $1 for update", &[&campaign.contacts[0]]).await.unwrap();
     assert_eq!(stage.tick().await.granted, 2);
-    let removed = shared::delivery::stopping::remove_contact(&stop, campaign.contacts[0]).await.unwrap();
+    let removed = shared::delivery::stopping::remove_contacts(&stop, &campaign.contacts[..1]).await.unwrap();
     stop.commit().await.unwrap();
     assert_eq!(removed, 1);
     assert_eq!(stage.tick().await.granted, 0);

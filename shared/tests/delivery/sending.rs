@@ -320,7 +320,7 @@ async fn an_early_end_of_the_contact_takes_back_what_is_planned() {
     let (stage, messages) = planned(2, 2).await;
     let tx = stage.scene.db.app().begin(stage.scene.organization).await.unwrap();
     let contact = stage.scene.rows("select contact_id from messages where id = $1", &[&messages[0].id]).await[0].get(0);
-    shared::audience::contacts::delete(&tx, contact).await.unwrap();
+    shared::audience::contacts::delete(&tx, contact, None).await.unwrap();
     tx.commit().await.unwrap();
     stage.deliver(&messages).await;
     assert_eq!(stage.scene.states().await, "cancelled=1 sent=1");

@@ -71,7 +71,7 @@ async fn an_address_whose_contact_is_gone_is_suppressed_nevertheless() {
     let (stage, messages) = sent().await;
     let tx = stage.scene.db.app().begin(stage.scene.organization).await.unwrap();
     let contact = stage.scene.rows("select contact_id from messages where id = $1", &[&messages[0].id]).await[0].get(0);
-    shared::audience::contacts::delete(&tx, contact).await.unwrap();
+    shared::audience::contacts::delete(&tx, contact, None).await.unwrap();
     tx.commit().await.unwrap();
     stage.unsubscribe(messages[0]).await;
     assert_eq!(stage.scene.number("select count(*) from suppressions", &[]).await, 1);

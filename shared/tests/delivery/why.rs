@@ -328,7 +328,7 @@ async fn stop(stage: &Stage, how: &str, sent: MessageKey) {
         }
         "deleted" => {
             let contact = id(stage, sent, "contact_id").await;
-            contacts::delete(&tx, contact).await.unwrap();
+            contacts::delete(&tx, contact, None).await.unwrap();
         }
         other => panic!("nothing is known of {other}"),
     }

@@ -1,0 +1,163 @@
+//! What is done to many contacts at once, by jobs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::Method;
+use functions::api::contacts::{self, Contacts};
+use functions::api::jobs;
+use functions::events::job_runner::{self, JobRunner};
+use serde_json::{Value, json};
+use shared::ContactId;
+use testkit::FakeArchiveStore;
+
+use crate::app::{Answer, App};
+use crate::campaigns::Hints;
+
+/// A caller of the contacts function, whose jobs run when they are told to.
+pub(crate) struct Desk {
+    pub(crate) app: App,
+    hints: Arc<Hints>,
+}
+
+impl Desk {
+    pub(crate) async fn new() -> Self {
+        Self { app: App::new().await, hints: Arc::default() }
+    }
+
+    pub(crate) fn router(&self) -> Router {
+        let db = self.app.scene.db.app();
+        let queue = self.hints.clone();
+        let contacts = Contacts { db: db.clone(), keys: testkit::key_ring().into(), queue };
+        contacts::router(contacts).merge(jobs::router(db))
+    }
+
+    pub(crate) async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        self.app.send(self.router(), method, path, body).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::POST, path, Some(body)).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        self.send(Method::GET, path, None).await.expect(200).body
+    }
+
+    /// Runs what is enqueued, a chunk an event as if each time the function's time were up.
+    pub(crate) async fn run_jobs(&self) {
+        let runner = JobRunner::new(
+            self.app.scene.db.app(),
+            Arc::clone(&self.hints) as Arc<_>,
+            Arc::<FakeArchiveStore>::default(),
+        );
+        let runner = runner.with_budget(Duration::ZERO);
+        loop {
+            let hints = self.hints.take();
+            if hints.is_empty() {
+                return;
+            }
+            for (organization, job) in hints {
+                let text = include_str!("../../../events/job_runner/run.json")
+                    .replace("${ORGANIZATION_ID}", &organization.to_string());
+                let event: aws_lambda_events::sqs::SqsEvent =
+                    serde_json::from_str(&text.replace("${JOB_ID}", &job.to_string())).unwrap();
+                job_runner::handle(&runner, event).await.unwrap();
+            }
+        }
+    }
+
+    /// Does an act on a selection and returns the job as it ends.
+    pub(crate) async fn act(&self, act: Value, selection: Value) -> Value {
+        let begun = self.post("/v1/contacts/bulk", json!({"act": act, "selection": selection})).await.expect(202);
+        let path = begun.headers["location"].to_str().unwrap().to_owned();
+        self.run_jobs().await;
+        self.get(&path).await
+    }
+
+    async fn tag(&self, name: &str) -> String {
+        self.post("/v1/tags", json!({"name": name})).await.expect(201).text("/id").to_owned()
+    }
+}
+
+#[tokio::test]
+async fn many_are_tagged_and_untagged_and_each_outcome_is_counted() {
+    let desk = Desk::new().await;
+    let contacts = desk.app.scene.contacts(3).await;
+    let tag = desk.tag("Hot").await;
+    let some = json!({"contact_ids": [contacts[0], contacts[1], ContactId::fresh()]});
+    let done = desk.act(json!({"kind": "tag", "tag_id": tag}), some.clone()).await;
+    assert_eq!((&done["state"], &done["progress"], &done["total"]), (&json!("completed"), &json!(3), &json!(3)));
+    assert_eq!(done["outcomes"], json!({"tagged": 2, "unknown": 1}));
+    let done = desk.act(json!({"kind": "tag", "tag_id": tag}), json!({"everybody": true})).await;
+    assert_eq!(done["outcomes"], json!({"tagged": 1, "already": 2}));
+    assert_eq!(desk.get(&format!("/v1/tags/{tag}")).await["contact_count"], 3);
+    let done = desk.act(json!({"kind": "untag", "tag_id": tag}), some).await;
+    assert_eq!(done["outcomes"], json!({"untagged": 2, "unknown": 1}));
+    let acts = "select count(*) from audit_log where action = 'contacts.bulk_act_done' and details -> 'outcomes' ->> 'untagged' = '2'";
+    assert_eq!(desk.app.scene.number(acts, &[]).await, 1);
+}
+
+#[tokio::test]
+async fn a_list_takes_as_many_as_the_plan_allows_and_whoever_comes_later_is_not_of_the_selection() {
+    let desk = Desk::new().await;
+    let scene = &desk.app.scene;
+    scene.contacts(4).await;
+    let list = shared::ListId::fresh();
+    scene
+        .run("insert into lists (organization_id, id, name) values ($1, $2, 'All')", &[&scene.organization, &list])
+        .await;
+    scene.run("update organizations set has_plan_limits = true", &[]).await;
+    scene.run("update plan_limits set maximum = 3 where name = 'contacts_a_list'", &[]).await;
+    let ask = json!({"act": {"kind": "add_to_list", "list_id": list}, "selection": {"everybody": true}});
+    let begun = desk.post("/v1/contacts/bulk", ask).await.expect(202);
+    scene.contacts(1).await;
+    desk.run_jobs().await;
+    let done = desk.get(begun.headers["location"].to_str().unwrap()).await;
+    assert_eq!(done["outcomes"], json!({"added": 3, "plan_limit_reached": 1}));
+    assert_eq!(scene.number("select count(*) from list_members where list_id = $1", &[&list]).await, 3);
+    let done = desk.act(json!({"kind": "remove_from_list", "list_id": list}), json!({"list_id": list})).await;
+    assert_eq!(done["outcomes"], json!({"removed": 3}));
+}
+
+#[tokio::test]
+async fn many_are_deleted_into_the_bin_and_what_is_queued_for_them_stops() {
+    let desk = Desk::new().await;
+    let scene = &desk.app.scene;
+    let campaign = scene.running_campaign(3, &[scene.sender(1, 100, 0).await], 1, 100).await;
+    let done = desk.act(json!({"kind": "delete"}), json!({"list_id": campaign.list})).await;
+    assert_eq!((&done["outcomes"], &done["total"]), (&json!({"deleted": 3}), &json!(3)));
+    for (sql, number) in [
+        ("select count(*) from contacts", 0),
+        ("select count(*) from enrollments", 0),
+        ("select count(*) from deleted_contacts where deleted_by is not null and reason = 'deleted'", 3),
+    ] {
+        assert_eq!(scene.number(sql, &[]).await, number, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_gone_ends_the_job_and_what_is_not_there_is_refused() {
+    let desk = Desk::new().await;
+    desk.app.scene.contacts(1).await;
+    let tag = desk.tag("Hot").await;
+    let ask = json!({"act": {"kind": "tag", "tag_id": tag}, "selection": {"everybody": true}});
+    let begun = desk.post("/v1/contacts/bulk", ask.clone()).await.expect(202);
+    desk.send(Method::DELETE, &format!("/v1/tags/{tag}"), None).await.expect(204);
+    desk.run_jobs().await;
+    let ended = desk.get(begun.headers["location"].to_str().unwrap()).await;
+    assert_eq!((&ended["state"], &ended["error"]), (&json!("failed"), &json!("the tag was deleted")));
+    desk.post("/v1/contacts/bulk", ask).await.expect(404);
+    let nobody = ContactId::fresh();
+    for (body, status) in [
+        (json!({"act": {"kind": "delete"}, "selection": {"list_id": nobody}}), 404),
+        (json!({"act": {"kind": "delete"}, "selection": {"contact_ids": []}}), 422),
+        (json!({"act": {"kind": "delete"}, "selection": {}}), 400),
+        (json!({"act": {"kind": "delete"}}), 422),
+        (json!({"act": {"kind": "send"}, "selection": {"everybody": true}}), 422),
+    ] {
+        desk.post("/v1/contacts/bulk", body).await.expect(status);
+    }
+    assert_eq!(desk.app.scene.number("select count(*) from jobs", &[]).await, 1);
+}

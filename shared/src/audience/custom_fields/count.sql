@@ -1,0 +1,1 @@
+select count(*) as fields from custom_fields;

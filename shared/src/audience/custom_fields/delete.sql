@@ -1,0 +1,1 @@
+delete from custom_fields where id = $1;

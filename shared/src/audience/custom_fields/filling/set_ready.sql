@@ -1,0 +1,1 @@
+update custom_fields set state = 'ready' where id = $1;

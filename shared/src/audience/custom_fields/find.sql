@@ -1,0 +1,1 @@
+select * from custom_fields where id = $1;

@@ -1,0 +1,1 @@
+delete from contacts where id = any ($1::uuid[]);

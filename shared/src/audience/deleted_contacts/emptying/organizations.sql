@@ -1,0 +1,1 @@
+select organizations_with_contacts_deleted_before($1);

@@ -1,0 +1,1 @@
+delete from deleted_contacts where id = $1;

@@ -1,0 +1,1 @@
+select restore_deleted_contact($1);

@@ -1,0 +1,4 @@
+select t.*,
+       (select count(*) from contact_tags c where c.tag_id = t.id) as contact_count
+  from tags t
+ where t.id = $1;

@@ -1,0 +1,1 @@
+select name from tags where id = $1;

@@ -1,0 +1,1 @@
+select id from contacts where id = $1 for key share;

@@ -1,0 +1,1 @@
+update tags set name = $2 where id = $1;

@@ -1,0 +1,1 @@
+update jobs set outcomes = $2 where id = $1;

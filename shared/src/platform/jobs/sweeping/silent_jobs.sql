@@ -1,0 +1,7 @@
+select organization_id, id
+  from jobs
+ where kind <> 'organization_export'
+   and state in ('pending', 'running')
+   and coalesce(heartbeat_at, created_at) < now() - make_interval(secs => $1)
+ order by organization_id, id
+ limit $2;
