@@ -96,6 +96,7 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
         "mail_waits_for_account",
         "yes or no: whether anybody's mail waits that the provider account could be probed with, for the scheduler",
     ),
+    ("move_engagements", "nothing: moves what people did with one mail to the contact that has it now"),
     ("organization_of_deletion", "the organization of one deletion, for whoever holds the signed link that ends it"),
     ("organization_of_invite", "the organization of one invite, for whoever holds its signed link"),
     (

@@ -140,6 +140,7 @@ single_ids!(
     ListId,
     ImportId,
     DomainId,
+    SegmentId,
     SenderId,
     CampaignId,
     MessageId,

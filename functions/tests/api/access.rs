@@ -182,6 +182,7 @@ const PLACEHOLDERS: &[(&str, &str)] = &[
     ("MESSAGE_ID", "message"),
     ("OTHER_STEP_ID", "step"),
     ("RUN_ID", "run"),
+    ("SEGMENT_ID", "segment"),
     ("SENDER_ID", "sender"),
     ("SESSION_ID", "session"),
     ("STEP_ID", "step"),
