@@ -137,14 +137,21 @@ begin
     for tenant in select distinct organization_id as id from changed order by organization_id loop
         perform pg_advisory_xact_lock_shared(hashtextextended('custom_fields:' || tenant.id::text, 0));
         if exists (select from custom_fields where organization_id = tenant.id) then
-            with wanted as materialized (
-                select c.id as contact_id, f.id as field_id, v.*
+            -- Without a join of the two: a plan that was made for one row would compare each with each for ten thousand.
+            with given as (
+                select c.id as contact_id, f.id as field_id, f.type, c.custom -> f.key as value
                   from changed c
-                  join former o on o.organization_id = c.organization_id and o.id = c.id
                   join custom_fields f on f.organization_id = c.organization_id
-                 cross join lateral typed_custom_value(f.type, c.custom -> f.key) as v
                  where c.organization_id = tenant.id
-                   and (c.custom -> f.key) is distinct from (o.custom -> f.key)
+                except
+                select o.id, f.id, f.type, o.custom -> f.key
+                  from former o
+                  join custom_fields f on f.organization_id = o.organization_id
+                 where o.organization_id = tenant.id
+            ), wanted as materialized (
+                select g.contact_id, g.field_id, v.text_value, v.number_value, v.boolean_value, v.date_value
+                  from given g
+                 cross join lateral typed_custom_value(g.type, g.value) as v
             ), emptied as (
                 delete from custom_values v
                  using wanted w
