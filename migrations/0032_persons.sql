@@ -76,6 +76,29 @@ end
 $$;
 create trigger forget_person after delete on persons for each row execute function forget_person();
 
+-- A contact in the bin keeps its person, who goes with it for good. Looked at when the transaction ends: whoever is restored has
+-- left the bin and is a contact again.
+create function forget_person_of_deleted() returns trigger
+    language plpgsql security definer
+    set search_path = pg_catalog, public, pg_temp
+as $$
+begin
+    delete from persons p
+     where p.organization_id = old.organization_id
+       and p.id = (old.snapshot #>> '{contact,person_id}')::uuid
+       and not exists (select from contacts c where c.organization_id = p.organization_id and c.person_id = p.id)
+       and not exists (select
+                         from deleted_contacts d
+                        where d.organization_id = p.organization_id
+                          and d.snapshot #>> '{contact,person_id}' = p.id::text);
+    return null;
+end
+$$;
+create constraint trigger forget_person_of_deleted after delete on deleted_contacts
+    deferrable initially deferred
+    for each row when (old.snapshot #>> '{contact,person_id}' is not null)
+    execute function forget_person_of_deleted();
+
 -- Enrichment of many: one job runs in an organization at a time.
 create table enrichment_jobs (
     organization_id uuid not null constraint enrichment_jobs_organization_fkey references organizations (id) on delete cascade,
@@ -87,8 +110,9 @@ create table enrichment_jobs (
     -- Whether a persona is to be written as well, and whether people are asked about who are known already.
     with_persona boolean not null default false,
     again boolean not null default false,
-    -- The last contact that has a task; its tasks are made in the order of contacts.
+    -- The last contact that has a task, and the last one that can have any: tasks are made in the order of contacts.
     filled_to uuid,
+    up_to uuid not null,
     is_filled boolean not null default false,
     total bigint not null default 0 constraint enrichment_jobs_total_check check (total >= 0),
     completed bigint not null default 0,
@@ -273,8 +297,9 @@ create table verification_jobs (
     selection jsonb,
     -- Whether addresses are checked that were checked lately.
     again boolean not null default false,
-    -- The last contact that is done.
+    -- The last contact that is done, and the last one that belongs to the job.
     done_to uuid,
+    up_to uuid not null,
     total bigint constraint verification_jobs_total_check check (total >= 0),
     valid bigint not null default 0,
     invalid bigint not null default 0,

@@ -80,6 +80,7 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
     ("domain_is_taken", "yes or no: whether another organization has verified a domain"),
     ("end_sessions_of_user", "a number: ends the sessions of one person, whom an administrator disables"),
     ("forget_answers", "a number: deletes what was answered of addresses, for whoever erases a person"),
+    ("forget_person_of_deleted", "nothing: deletes the person of a contact that leaves the bin for good"),
     ("found_organization", "nothing: makes an organization whose owner belongs to the one that asks"),
     (
         "insert_custom_values",

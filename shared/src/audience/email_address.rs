@@ -1,11 +1,18 @@
 //! The address of a mailbox on the internet, checked once at the edge.
 //!
 //! The grammar is the `Mailbox` of RFC 5321 section 4.1.2 without what no person types and no importer means: comments,
-//! folding white space, address literals and obsolete forms. Whether the mailbox exists is not known here.
+//! white space, address literals and obsolete forms. Whether the mailbox exists is not known here.
+//!
+//! A domain may be written in any script (RFC 5890): it is kept as DNS and SMTP have it, in A-labels by UTS 46, so that every
+//! spelling of it is the same address. A local part outside ASCII (RFC 6531) is refused: not every server on the way takes it, the
+//! mail provider among them, and there is no other way to write it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use idna::AsciiDenyList;
+use idna::uts46::{DnsLength, Hyphens, Uts46};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Longest address in octets: a path of 256 (RFC 5321 section 4.5.3.1.3) less its two angle brackets.
@@ -16,11 +23,15 @@ pub const MAX_LOCAL_PART: usize = 64;
 pub const MAX_DOMAIN: usize = 253;
 /// Longest label of a domain in octets (RFC 1035 section 2.3.4).
 const MAX_LABEL: usize = 63;
+/// Octets of a text that is looked at: each character of a domain takes at least one octet of its A-label, and four at most here.
+const MAX_TEXT: usize = 4 * MAX_ADDRESS;
+/// What an A-label begins with (RFC 5890 section 2.3.2.1).
+const A_LABEL: &str = "xn--";
 
 /// An address that mail can be sent to.
 ///
-/// It keeps the spelling that it was given, and two spellings are two values: compare [`EmailAddress::lower`] to find
-/// the same mailbox. `Debug` shows no address, so that no log has one by accident.
+/// It keeps the spelling that it was given, but for a domain in another script, and two spellings are two values: compare
+/// [`EmailAddress::lower`] to find the same mailbox. `Debug` shows no address, so that no log has one by accident.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EmailAddress {
     text: String,
@@ -33,6 +44,9 @@ pub enum InvalidEmailAddress {
     /// There is nothing, or only white space.
     #[error("the address is empty")]
     Empty,
+    /// There is white space before or behind it.
+    #[error("there is white space around the address")]
+    WhiteSpace,
     /// It has more than [`MAX_ADDRESS`] octets.
     #[error("the address is longer than 254 characters")]
     TooLong,
@@ -45,8 +59,8 @@ pub enum InvalidEmailAddress {
     /// What stands after the `@` is not the name of a domain on the internet.
     #[error("the part after the @ is not the name of a domain")]
     Domain,
-    /// It has a character outside ASCII. Such mailboxes (RFC 6531) exist, but not every server on the way takes them.
-    #[error("the address has a character outside ASCII, which is not supported yet")]
+    /// It has a character outside ASCII before the `@`. Such mailboxes (RFC 6531) exist, but not every server on the way takes them.
+    #[error("the part before the @ has a character outside ASCII, which is not supported yet")]
     NotAscii,
 }
 
@@ -56,6 +70,7 @@ impl InvalidEmailAddress {
     pub fn code(self) -> &'static str {
         match self {
             Self::Empty => "empty",
+            Self::WhiteSpace => "white_space",
             Self::TooLong => "too_long",
             Self::NoAt => "no_at",
             Self::LocalPart => "local_part",
@@ -66,34 +81,40 @@ impl InvalidEmailAddress {
 }
 
 impl EmailAddress {
-    /// Reads an address. ASCII white space around it is dropped, since cells and forms often have some.
+    /// Reads an address. White space around it is nobody's mistake where cells and forms bring it: whoever reads those drops it.
     ///
     /// # Errors
     ///
     /// [`InvalidEmailAddress`] names the first thing that is wrong.
     pub fn parse(text: &str) -> Result<Self, InvalidEmailAddress> {
-        let text = text.trim_matches(|c: char| c.is_ascii_whitespace());
-        if text.is_empty() {
+        if text.trim().is_empty() {
             return Err(InvalidEmailAddress::Empty);
         }
-        if !text.is_ascii() {
-            return Err(InvalidEmailAddress::NotAscii);
+        if text.trim().len() < text.len() {
+            return Err(InvalidEmailAddress::WhiteSpace);
+        }
+        if text.len() > MAX_TEXT {
+            return Err(InvalidEmailAddress::TooLong);
         }
         // The last one divides, because a quoted local part may have others.
         let (local_part, domain) = text.rsplit_once('@').ok_or(InvalidEmailAddress::NoAt)?;
-        if text.len() > MAX_ADDRESS {
+        if !local_part.is_ascii() {
+            return Err(InvalidEmailAddress::NotAscii);
+        }
+        let domain = ascii_domain(domain).ok_or(InvalidEmailAddress::Domain)?;
+        if local_part.len() + 1 + domain.len() > MAX_ADDRESS {
             return Err(InvalidEmailAddress::TooLong);
         }
         if local_part.len() > MAX_LOCAL_PART || !(is_dot_atom(local_part) || is_quoted_string(local_part)) {
             return Err(InvalidEmailAddress::LocalPart);
         }
-        if !is_domain(domain) {
+        if !is_domain(&domain) {
             return Err(InvalidEmailAddress::Domain);
         }
-        Ok(Self { text: text.to_owned(), domain: domain.to_ascii_lowercase() })
+        Ok(Self { text: format!("{local_part}@{domain}"), domain: domain.to_ascii_lowercase() })
     }
 
-    /// The address as it was given, without the white space around it.
+    /// The address as it was given, in ASCII.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
@@ -140,18 +161,48 @@ fn is_quoted_string(text: &str) -> bool {
     true
 }
 
-/// Two or more labels of letters, digits and hyphens (RFC 5321 section 2.3.5), the last one not a number.
+/// The domain as DNS has it: as it stands where it is ASCII, else by UTS 46 without transition, as browsers do it. `None` for what is
+/// no domain in any script.
+fn ascii_domain(domain: &str) -> Option<Cow<'_, str>> {
+    if domain.is_ascii() {
+        return Some(Cow::Borrowed(domain));
+    }
+    Uts46::new().to_ascii(domain.as_bytes(), AsciiDenyList::STD3, Hyphens::Allow, DnsLength::Ignore).ok()
+}
+
+/// Labels of letters, digits and hyphens (RFC 5321 section 2.3.5), the last one not a number, and two of them at least but for the
+/// domain of a country.
 fn is_domain(text: &str) -> bool {
     let is_label = |label: &str| {
         (1..=MAX_LABEL).contains(&label.len())
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
             && !label.starts_with('-')
             && !label.ends_with('-')
+            && is_no_fake(label)
     };
-    // A last label of digits is a mistyped IP address; no top-level domain is one (RFC 3696 section 2).
-    text.len() <= MAX_DOMAIN
-        && text.split('.').all(is_label)
-        && text.rsplit_once('.').is_some_and(|(_, last)| !last.bytes().all(|byte| byte.is_ascii_digit()))
+    let is_last = |last: &str, is_only: bool| {
+        if is_only {
+            // Some countries have mailboxes at their own name; the others forbid them (RFC 7085). A longer single name is
+            // a machine's, or the rest of it was forgotten.
+            last.len() == 2 && last.bytes().all(|byte| byte.is_ascii_alphabetic())
+        } else {
+            // A last label of digits is a mistyped IP address; no top-level domain is one (RFC 3696 section 2).
+            !last.bytes().all(|byte| byte.is_ascii_digit())
+        }
+    };
+    let (rest, last) = text.rsplit_once('.').unwrap_or(("", text));
+    text.len() <= MAX_DOMAIN && text.split('.').all(is_label) && is_last(last, rest.is_empty())
+}
+
+/// Whether a label that looks like an A-label is one: Punycode (RFC 3492) of something outside ASCII. Of another nobody can have
+/// registered a domain.
+fn is_no_fake(label: &str) -> bool {
+    match label.split_at_checked(A_LABEL.len()) {
+        Some((prefix, code)) if prefix.eq_ignore_ascii_case(A_LABEL) => {
+            idna::punycode::decode_to_string(&code.to_ascii_lowercase()).is_some_and(|text| !text.is_ascii())
+        }
+        _ => true,
+    }
 }
 
 impl fmt::Display for EmailAddress {

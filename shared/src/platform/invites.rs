@@ -113,7 +113,7 @@ pub struct Accepted {
 /// `too_many_mails`), [`Error::Unauthorized`] and [`Error::Forbidden`] for whoever may manage nobody any more.
 pub async fn create(tx: &Tx, acting: UserId, new: &NewInvite) -> Result<Invite> {
     let mut fields = Fields::default();
-    let email = fields.email("email", &new.email);
+    let email = fields.email("email", new.email.trim());
     fields.finish()?;
     let email = email.ok_or_else(|| Error::internal("an address that was not refused is one"))?;
     ensure_may_manage(hold_still(tx, acting).await?, new.role)?;

@@ -310,7 +310,7 @@ pub(super) const NOBODY: &str = "nobody@invalid";
 
 /// The account with this address. One statement, also for what is no address, which nobody has.
 pub(super) async fn find_by_email(tx: &Tx, email: &str) -> Result<Option<Account>> {
-    let lower = EmailAddress::parse(email).map(|email| email.lower()).unwrap_or_default();
+    let lower = EmailAddress::parse(email.trim()).map(|email| email.lower()).unwrap_or_default();
     let row = tx.query_opt(include_str!("logins/find_by_email.sql"), &[&lower]).await?;
     row.as_ref().map(from_row).transpose()
 }

@@ -58,7 +58,7 @@ pub async fn sign_up(
     request_id: Option<&str>,
 ) -> Result<()> {
     let mut fields = Fields::default();
-    let email = fields.email("email", &new.email);
+    let email = fields.email("email", new.email.trim());
     passwords::check(&mut fields, "password", &new.password, &new.email);
     let first_name = fields.line("first_name", new.first_name.as_deref(), NAME_MAXIMUM);
     let last_name = fields.line("last_name", new.last_name.as_deref(), NAME_MAXIMUM);

@@ -108,15 +108,15 @@ insert into custom_values (organization_id, field_id, contact_id, text_value)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} field')::uuid, md5('${ORGANIZATION} contact')::uuid, 'basic');
 insert into deleted_contacts (organization_id, id, email_lower, snapshot, reason, deleted_at)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} deleted')::uuid, 'deleted@people.test', '{}', 'deleted', now());
-insert into enrichment_jobs (organization_id, id, selection, started_at)
-values ('${ORGANIZATION}', md5('${ORGANIZATION} enrichment')::uuid, '{}', now());
+insert into enrichment_jobs (organization_id, id, selection, up_to, started_at)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} enrichment')::uuid, '{}', md5('${ORGANIZATION} contact')::uuid, now());
 insert into enrichment_tasks (organization_id, job_id, contact_id)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} enrichment')::uuid, md5('${ORGANIZATION} contact')::uuid);
 insert into provider_usage (organization_id, purpose, day) values ('${ORGANIZATION}', 'enrichment', current_date);
 insert into email_verifications (organization_id, email_lower, syntax, disposable, role_based, deliverable, blacklisted, status, checked_at)
 values ('${ORGANIZATION}', 'person@people.test', 'passed', 'passed', 'passed', 'unknown', 'passed', 'unverified', now());
-insert into verification_jobs (organization_id, id, selection, started_at)
-values ('${ORGANIZATION}', md5('${ORGANIZATION} verification')::uuid, '{}', now());
+insert into verification_jobs (organization_id, id, selection, up_to, started_at)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} verification')::uuid, '{}', md5('${ORGANIZATION} contact')::uuid, now());
 insert into segments (organization_id, id, name, tree)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} segment')::uuid, 'Everybody', '{"everybody": true}');
 insert into engagements (organization_id, message_id, event_id, contact_id, campaign_id, kind, occurred_at)

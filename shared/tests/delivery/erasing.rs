@@ -248,8 +248,8 @@ impl Person {
             .await;
         for jobs in ["enrichment_jobs", "verification_jobs"] {
             let sql = format!(
-                "insert into {jobs} (organization_id, id, selection, started_at)
-                 values ($1, gen_random_uuid(), jsonb_build_object('filter', format('email = \"%s\"', $2::text)), now())"
+                "insert into {jobs} (organization_id, id, up_to, selection, started_at)
+                 values ($1, gen_random_uuid(), gen_random_uuid(), jsonb_build_object('filter', format('email = \"%s\"', $2::text)), now())"
             );
             scene.run(&sql, &[&organization, &ADDRESS]).await;
         }

@@ -16,7 +16,8 @@ fn accepts_mailboxes() {
     let longest_label = format!("a@{}.com", "a".repeat(63));
     for text in [
         "ada@example.com",
-        "  ada@example.com\r\n",
+        "ada@io",
+        "ada@IO",
         "Ada.Lovelace+news@Mail.Example.co.uk",
         "o'neil@example.com",
         "a@b.cd",
@@ -27,6 +28,15 @@ fn accepts_mailboxes() {
         "\"a@b\"@example.com",
         "\"a\\\"b\\\\\"@example.com",
         "a@1.2.3.4d",
+        "a@XN--BCHER-kva.example",
+        "a@r2---sn-abc.example.com",
+        "a@bücher.example",
+        "a@Bücher.Example",
+        "a@bücher。example",
+        "a@例え.テスト",
+        "a@παράδειγμα.δοκιμή",
+        "a@straße.example",
+        "a@i❤.ws",
         longest_local.as_str(),
         longest_label.as_str(),
     ] {
@@ -36,9 +46,30 @@ fn accepts_mailboxes() {
 
 #[test]
 fn says_what_is_wrong() {
-    let cases: [(&str, &[&str]); 6] = [
-        ("empty", &["", " \t\r\n"]),
-        ("too_long", &[&format!("a@{}com", "abcdefgh.".repeat(28))]),
+    let cases: [(&str, &[&str]); 7] = [
+        ("empty", &["", " \t\r\n", "\u{a0}"]),
+        (
+            "white_space",
+            &[
+                " ada@example.com",
+                "ada@example.com ",
+                "ada@example.com\t",
+                "ada@example.com\r\n",
+                "\r\n ada@example.com",
+                "\u{a0}ada@example.com",
+                "ada@bücher.example\u{3000}",
+            ],
+        ),
+        (
+            "too_long",
+            &[
+                &format!("a@{}com", "abcdefgh.".repeat(28)),
+                &format!("{}@{}com", "a".repeat(64), "abcdefgh.".repeat(21)),
+                // In A-labels it is longer than it looks.
+                &format!("{}@{}com", "a".repeat(64), "bücher.".repeat(14)),
+                &"a".repeat(5_000),
+            ],
+        ),
         ("no_at", &["ada", "ada.example.com"]),
         (
             "local_part",
@@ -68,7 +99,25 @@ fn says_what_is_wrong() {
             &[
                 "a@",
                 "a@localhost",
+                "a@gmail",
+                "a@i1",
                 "a@example.com.",
+                "a@bücher.example.",
+                "a@bücher.example。",
+                "a@bücher..example",
+                "a@-bücher.example",
+                "a@bü_cher.example",
+                "a@bü cher.example",
+                "a@bücher.123",
+                "a@１９２.０.２.１",
+                "a@xn--.example",
+                "a@xn--a.example",
+                "a@xn--example-.com",
+                "a@xn--99999999.example",
+                "a@exa\u{202e}mple.com",
+                "a@a\u{300}\u{200d}.example",
+                "a@\u{300}a.example",
+                &format!("a@{}.example", "ü".repeat(60)),
                 "a@.example.com",
                 "a@example..com",
                 "a@-example.com",
@@ -84,7 +133,7 @@ fn says_what_is_wrong() {
                 &format!("a@{}.com", "a".repeat(64)),
             ],
         ),
-        ("not_ascii", &["ä@example.com", "a@exämple.com", "a@example.com\u{a0}"]),
+        ("not_ascii", &["ä@example.com", "müller@bücher.example", "\"ä\"@example.com", "用户@例子.广告", "\u{feff}a@example.com"]),
     ];
     for (code, texts) in cases {
         for text in texts {
@@ -95,12 +144,33 @@ fn says_what_is_wrong() {
 
 #[test]
 fn parts_and_spellings() {
-    let address = EmailAddress::parse(" Ada@Example.COM ").unwrap();
+    let address = EmailAddress::parse("Ada@Example.COM").unwrap();
     assert_eq!(address.as_str(), "Ada@Example.COM");
     assert_eq!(address.to_string(), "Ada@Example.COM");
     assert_eq!(address.lower(), "ada@example.com");
     assert_eq!(address.domain(), "example.com");
     assert_eq!("Ada@Example.COM".parse::<EmailAddress>().unwrap(), address);
+}
+
+#[test]
+fn every_spelling_of_a_domain_is_the_same_address() {
+    for (spellings, kept) in [
+        (
+            &["Ada@bücher.example", "Ada@BÜCHER.Example", "Ada@bu\u{308}cher.example", "Ada@bü\u{ad}cher。example"][..],
+            "Ada@xn--bcher-kva.example",
+        ),
+        // Without transition: it is not strasse.
+        (&["a@straße.example"], "a@xn--strae-oqa.example"),
+        (&["a@ＥＸＡＭＰＬＥ.com"], "a@example.com"),
+        (&["a@παράδειγμα.δοκιμή"], "a@xn--hxajbheg2az3al.xn--jxalpdlp"),
+    ] {
+        for spelling in spellings {
+            let address = EmailAddress::parse(spelling).unwrap();
+            assert_eq!(address.as_str(), kept, "{spelling}");
+            assert_eq!(address.lower(), kept.to_ascii_lowercase());
+            assert_eq!(EmailAddress::parse(address.as_str()), Ok(address.clone()));
+        }
+    }
 }
 
 #[test]
@@ -111,7 +181,7 @@ fn debug_hides_the_address() {
 
 #[test]
 fn serde_validates_and_repeats_nothing() {
-    let address: EmailAddress = serde_json::from_str("\" Ada@example.com\"").unwrap();
+    let address: EmailAddress = serde_json::from_str("\"Ada@example.com\"").unwrap();
     assert_eq!(serde_json::to_string(&address).unwrap(), "\"Ada@example.com\"");
     let error = serde_json::from_str::<EmailAddress>("\"secret at example.com\"").unwrap_err().to_string();
     assert!(error.contains("no @") && !error.contains("secret"), "{error}");
@@ -122,14 +192,11 @@ const ACCEPTED: [&str; 3] = ["ISEMAIL_VALID_CATEGORY", "ISEMAIL_DNSWARN", "ISEMA
 const REFUSED: [&str; 4] = ["ISEMAIL_ERR", "ISEMAIL_RFC5322", "ISEMAIL_CFWS", "ISEMAIL_DEPREC"];
 
 /// Why a case of an accepted category is refused, if it is.
-fn refused_on_purpose(address: &str, diagnosis: &str) -> Option<&'static str> {
+fn refused_on_purpose(diagnosis: &str) -> Option<&'static str> {
     match diagnosis {
         "ISEMAIL_RFC5321_ADDRESSLITERAL" => Some("address literals name a machine, not a person's mailbox"),
         "ISEMAIL_RFC5321_TLDNUMERIC" => Some("no top-level domain is a number"),
         "ISEMAIL_RFC5321_TLD" => Some("mail to a top-level domain itself is not deliverable in practice"),
-        _ if !address.rsplit('@').next().is_some_and(|domain| domain.contains('.')) => {
-            Some("a domain on the internet has two labels")
-        }
         _ => None,
     }
 }
@@ -158,12 +225,10 @@ fn the_is_email_set() {
         let category = case["category"].as_str().unwrap();
         let diagnosis = case["diagnosis"].as_str().unwrap();
         let expected = if ACCEPTED.contains(&category) {
-            refused_on_purpose(&address, diagnosis).is_none()
+            refused_on_purpose(diagnosis).is_none()
         } else {
             assert!(REFUSED.contains(&category), "{category} is in neither list");
-            // White space around an address is no part of it: it comes from the cell or the form.
-            let trimmed = address.trim_matches(|c: char| c.is_ascii_whitespace());
-            trimmed != address && trimmed == "test@iana.org"
+            false
         };
         assert_eq!(check(&address) == "ok", expected, "{address:?} {category} {diagnosis}: {}", check(&address));
     }
@@ -177,6 +242,15 @@ proptest! {
             prop_assert_eq!(EmailAddress::parse(address.as_str()), Ok(address.clone()));
             prop_assert_eq!(EmailAddress::parse(&address.lower()).unwrap().lower(), address.lower());
             prop_assert!(address.lower().ends_with(address.domain()));
+        }
+    }
+
+    #[test]
+    fn a_domain_is_read_as_dns_has_it(text in "[a-z0-9üßçééд中☕.。-]{1,30}") {
+        if let Ok(address) = EmailAddress::parse(&format!("a@{text}")) {
+            prop_assert!(address.domain().split('.').all(|label| (1..=63).contains(&label.len())));
+            prop_assert_eq!(EmailAddress::parse(&format!("a@{}", text.to_uppercase())).map(|a| a.lower()).unwrap_or(address.lower()), address.lower());
+            prop_assert_eq!(EmailAddress::parse(address.as_str()), Ok(address));
         }
     }
 

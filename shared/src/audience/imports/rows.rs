@@ -201,6 +201,7 @@ fn first_of_several(field: &str) -> &str {
 fn email_code(error: InvalidEmailAddress) -> &'static str {
     match error {
         InvalidEmailAddress::Empty => "email_empty",
+        InvalidEmailAddress::WhiteSpace => "email_white_space",
         InvalidEmailAddress::TooLong => "email_too_long",
         InvalidEmailAddress::NoAt => "email_no_at",
         InvalidEmailAddress::LocalPart => "email_local_part",

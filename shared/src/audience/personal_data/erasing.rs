@@ -99,6 +99,20 @@ pub async fn erase(tx: &Tx, keys: &KeyRing, contact: ContactId) -> Result<Erased
     })
 }
 
+/// Deletes what was learned about a person and found out about their addresses; returns how many persons and addresses that are.
+async fn erase_what_was_learned(tx: &Tx, keys: &KeyRing, person: &Person) -> Result<(u64, u64)> {
+    let Person { contact, email_lower, naming, messages, deleted } = person;
+    let persons = tx.execute(include_str!("erasing/delete_person.sql"), &[contact, deleted]).await?;
+    let of_addresses = include_str!("erasing/delete_verifications.sql");
+    let email_verifications = tx.execute(of_addresses, &[email_lower, messages]).await?;
+    let now = tx.now();
+    tx.execute(include_str!("erasing/empty_enrichment_jobs.sql"), &[naming, &now]).await?;
+    tx.execute(include_str!("erasing/empty_verification_jobs.sql"), &[naming, &now]).await?;
+    let hashes = keys.answer_hashes(email_lower);
+    tx.query(include_str!("erasing/forget_answers.sql"), &[&hashes]).await?;
+    Ok((persons, email_verifications))
+}
+
 /// Locks a contact, or what lies in the bin of it. Whoever restores it at this moment is waited for, and then it is a contact.
 ///
 /// Errors: [`Error::NotFound`].
@@ -111,20 +125,6 @@ async fn hold(tx: &Tx, contact: ContactId) -> Result<()> {
         Some(_) => Ok(()),
         None => contacts::lock(tx, contact).await.map(|_| ()),
     }
-}
-
-/// Deletes what was learned about a person and found out about their addresses; returns how many persons and addresses that are.
-async fn erase_what_was_learned(tx: &Tx, keys: &KeyRing, person: &Person) -> Result<(u64, u64)> {
-    let Person { contact, email_lower, naming, messages, .. } = person;
-    let persons = tx.execute(include_str!("erasing/delete_person.sql"), &[contact]).await?;
-    let of_addresses = include_str!("erasing/delete_verifications.sql");
-    let email_verifications = tx.execute(of_addresses, &[email_lower, messages]).await?;
-    let now = tx.now();
-    tx.execute(include_str!("erasing/empty_enrichment_jobs.sql"), &[naming, &now]).await?;
-    tx.execute(include_str!("erasing/empty_verification_jobs.sql"), &[naming, &now]).await?;
-    let hashes = keys.answer_hashes(email_lower);
-    tx.query(include_str!("erasing/forget_answers.sql"), &[&hashes]).await?;
-    Ok((persons, email_verifications))
 }
 
 /// Empties what was told or is to be told of a person, what was answered, and the runs that it has started; returns how many

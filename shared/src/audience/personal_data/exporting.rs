@@ -30,8 +30,6 @@ const ROWS: i64 = 100;
 pub enum Section {
     /// The contact with custom fields and the imported row.
     Contacts,
-    /// What lies in the bin of the person.
-    DeletedContacts,
     /// What was learned about the person.
     Persons,
     /// What a text model made of it.
@@ -44,6 +42,8 @@ pub enum Section {
     EmailVerifications,
     /// Jobs whose selection names the address.
     VerificationJobs,
+    /// What lies in the bin of the person.
+    DeletedContacts,
     /// The lists that it is on.
     ListMembers,
     /// The tags that it has.
@@ -78,13 +78,13 @@ impl Section {
     /// Every section.
     pub const ALL: [Self; 22] = [
         Self::Contacts,
-        Self::DeletedContacts,
         Self::Persons,
         Self::Personas,
         Self::EnrichmentJobs,
         Self::EnrichmentTasks,
         Self::EmailVerifications,
         Self::VerificationJobs,
+        Self::DeletedContacts,
         Self::ListMembers,
         Self::ContactTags,
         Self::ImportErrors,
@@ -180,8 +180,8 @@ async fn read(
     let Place { section, id, line, .. } = after;
     match section {
         Section::Contacts => tx.query(include_str!("exporting/contacts.sql"), &[&id, &ROWS, contact]).await,
-        Section::Persons => tx.query(include_str!("exporting/persons.sql"), &[&id, &ROWS, contact]).await,
-        Section::Personas => tx.query(include_str!("exporting/personas.sql"), &[&id, &ROWS, contact]).await,
+        Section::Persons => tx.query(include_str!("exporting/persons.sql"), &[&id, &ROWS, contact, deleted]).await,
+        Section::Personas => tx.query(include_str!("exporting/personas.sql"), &[&id, &ROWS, contact, deleted]).await,
         Section::EnrichmentJobs => tx.query(include_str!("exporting/enrichment_jobs.sql"), &[&id, &ROWS, naming]).await,
         Section::VerificationJobs => {
             tx.query(include_str!("exporting/verification_jobs.sql"), &[&id, &ROWS, naming]).await
