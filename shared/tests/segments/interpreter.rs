@@ -7,7 +7,7 @@ use shared::audience::segments::tree::{Act, FieldTest, Literal, Operator, Tree};
 use crate::people::{Custom, Human};
 
 /// Whether a tree means somebody.
-pub fn means(tree: &Tree, human: &Human, now: DateTime<Utc>) -> bool {
+pub(crate) fn means(tree: &Tree, human: &Human, now: DateTime<Utc>) -> bool {
     match tree {
         Tree::Everybody => true,
         Tree::And(trees) => trees.iter().all(|tree| means(tree, human, now)),

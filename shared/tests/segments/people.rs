@@ -13,39 +13,39 @@ use uuid::Uuid;
 
 /// Somebody as the test knows them.
 #[derive(Debug, Clone)]
-pub struct Human {
-    pub id: ContactId,
-    pub email: String,
-    pub name: Option<String>,
-    pub first_name: Option<String>,
-    pub last_name: Option<String>,
-    pub company: Option<String>,
-    pub status: String,
-    pub timezone: Option<String>,
-    pub source: String,
-    pub import: Option<Uuid>,
-    pub created_at: DateTime<Utc>,
-    pub person: Option<Person>,
-    pub tags: BTreeSet<String>,
-    pub lists: BTreeSet<String>,
-    pub custom: BTreeMap<String, Custom>,
-    pub verification: Option<String>,
-    pub engagements: Vec<(&'static str, String, DateTime<Utc>)>,
+pub(crate) struct Human {
+    pub(crate) id: ContactId,
+    pub(crate) email: String,
+    pub(crate) name: Option<String>,
+    pub(crate) first_name: Option<String>,
+    pub(crate) last_name: Option<String>,
+    pub(crate) company: Option<String>,
+    pub(crate) status: String,
+    pub(crate) timezone: Option<String>,
+    pub(crate) source: String,
+    pub(crate) import: Option<Uuid>,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) person: Option<Person>,
+    pub(crate) tags: BTreeSet<String>,
+    pub(crate) lists: BTreeSet<String>,
+    pub(crate) custom: BTreeMap<String, Custom>,
+    pub(crate) verification: Option<String>,
+    pub(crate) engagements: Vec<(&'static str, String, DateTime<Utc>)>,
 }
 
 #[derive(Debug, Clone)]
-pub struct Person {
-    pub city: Option<String>,
-    pub region: Option<String>,
-    pub country: Option<String>,
-    pub company: Option<String>,
-    pub profession: Option<String>,
-    pub timezone: Option<String>,
-    pub score: i16,
+pub(crate) struct Person {
+    pub(crate) city: Option<String>,
+    pub(crate) region: Option<String>,
+    pub(crate) country: Option<String>,
+    pub(crate) company: Option<String>,
+    pub(crate) profession: Option<String>,
+    pub(crate) timezone: Option<String>,
+    pub(crate) score: i16,
 }
 
 #[derive(Debug, Clone)]
-pub enum Custom {
+pub(crate) enum Custom {
     Text(String),
     Number(f64),
     Boolean(bool),
@@ -59,18 +59,18 @@ const STATUSES: [&str; 5] = ["active", "contacted", "replied", "bounced", "unsub
 const ZONES: [&str; 3] = ["Europe/Berlin", "Europe/London", "Australia/Sydney"];
 const COUNTRIES: [&str; 4] = ["AU", "DE", "US", "AT"];
 const CITIES: [&str; 4] = ["Sydney", "sydney", "Berlin", "Sy"];
-pub const TAGS: [&str; 4] = ["VIP", "cold", "Rare tag", "used by nobody"];
-pub const LISTS: [&str; 3] = ["Buyers", "buyers", "Readers"];
-pub const CAMPAIGNS: [&str; 2] = ["Spring", "Autumn"];
+pub(crate) const TAGS: [&str; 4] = ["VIP", "cold", "Rare tag", "used by nobody"];
+pub(crate) const LISTS: [&str; 3] = ["Buyers", "buyers", "Readers"];
+pub(crate) const CAMPAIGNS: [&str; 2] = ["Spring", "Autumn"];
 const VERIFICATIONS: [&str; 3] = ["valid", "invalid", "unverified"];
 const DAYS: [&str; 4] = ["2026-01-01", "2026-02-28", "2026-03-01", "2026-03-04"];
 const PLANS: [&str; 4] = ["pro", "PRO", "Basic", "free"];
 
 /// Draws by the finalizer of `SplitMix64`, the same each time.
-pub struct Draws(pub u64);
+pub(crate) struct Draws(pub(crate) u64);
 
 impl Draws {
-    pub fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -78,7 +78,7 @@ impl Draws {
         usize::try_from((mixed ^ (mixed >> 31)) % bound as u64).unwrap()
     }
 
-    pub fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
+    pub(crate) fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
         of[self.below(of.len())]
     }
 
@@ -91,7 +91,7 @@ impl Draws {
     }
 }
 
-pub fn draw(seed: u64, count: usize, import: Uuid) -> Vec<Human> {
+pub(crate) fn draw(seed: u64, count: usize, import: Uuid) -> Vec<Human> {
     let draws = &mut Draws(seed);
     (0..count).map(|number| human(draws, number, import)).collect()
 }
@@ -148,7 +148,7 @@ fn human(draws: &mut Draws, number: usize, import: Uuid) -> Human {
 }
 
 /// Puts people into the scene's organization, with everything that they have and did.
-pub async fn settle(scene: &Scene, import: Uuid, people: &[Human]) {
+pub(crate) async fn settle(scene: &Scene, import: Uuid, people: &[Human]) {
     let organization = &scene.organization;
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<String>>();
     scene
@@ -245,7 +245,7 @@ fn row(human: &Human) -> Value {
 }
 
 /// A tree about what these people have, of at most so many levels.
-pub fn draw_tree(draws: &mut Draws, levels: usize, import: Uuid) -> Tree {
+pub(crate) fn draw_tree(draws: &mut Draws, levels: usize, import: Uuid) -> Tree {
     match draws.below(if levels == 0 { 6 } else { 12 }) {
         0..=4 => draw_test(draws, import),
         5 => {

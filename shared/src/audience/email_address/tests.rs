@@ -133,7 +133,10 @@ fn says_what_is_wrong() {
                 &format!("a@{}.com", "a".repeat(64)),
             ],
         ),
-        ("not_ascii", &["ä@example.com", "müller@bücher.example", "\"ä\"@example.com", "用户@例子.广告", "\u{feff}a@example.com"]),
+        (
+            "not_ascii",
+            &["ä@example.com", "müller@bücher.example", "\"ä\"@example.com", "用户@例子.广告", "\u{feff}a@example.com"],
+        ),
     ];
     for (code, texts) in cases {
         for text in texts {

@@ -579,7 +579,7 @@ impl Writer {
         for part in parts {
             match part {
                 Normal::Leaf { test: Test::Person(comparison), holds: true } => {
-                    of_person.push(self.comparison(comparison))
+                    of_person.push(self.comparison(comparison));
                 }
                 other => others.push(format!("({})", self.write(other))),
             }

@@ -227,7 +227,7 @@ fn some_literal(kind: Kind, seed: u64) -> Literal {
         Kind::Custom => match seed % 3 {
             0 => Literal::Text(text()),
             1 => number(),
-            _ => Literal::Boolean(seed % 2 == 0),
+            _ => Literal::Boolean(seed.is_multiple_of(2)),
         },
     }
 }
