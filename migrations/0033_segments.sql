@@ -13,6 +13,9 @@ alter table contacts
     add column last_name_lower text collate "C" generated always as (lower(last_name collate "C")) stored,
     add column company_lower text collate "C" generated always as (lower(company collate "C")) stored;
 
+-- From persons to their contacts without reading these.
+drop index contacts_person_idx;
+create index contacts_person_idx on contacts (organization_id, person_id, id) where person_id is not null;
 -- Those of whom nothing is known are selected as well, so these are not partial: equal keys share one entry.
 create index contacts_email_domain_idx on contacts (organization_id, email_domain);
 create index contacts_first_name_idx on contacts (organization_id, first_name_lower);
@@ -32,6 +35,9 @@ alter table persons
     add column region_lower text collate "C" generated always as (lower(region)) stored,
     add column company_lower text collate "C" generated always as (lower(company)) stored,
     add column profession_lower text collate "C" generated always as (lower(profession)) stored;
+-- Country and score are what people are selected by together, without reading their rows.
+drop index persons_country_idx;
+create index persons_country_idx on persons (organization_id, country, score, id) where country is not null;
 create index persons_city_idx on persons (organization_id, city_lower, id) where city_lower is not null;
 create index persons_region_idx on persons (organization_id, region_lower, id) where region_lower is not null;
 create index persons_company_idx on persons (organization_id, company_lower, id) where company_lower is not null;

@@ -97,6 +97,7 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
         "mail_waits_for_account",
         "yes or no: whether anybody's mail waits that the provider account could be probed with, for the scheduler",
     ),
+    ("move_engagements", "nothing: moves what people did with one mail to the contact that has it now"),
     ("organizations_with_jobs_untouched_since", "which organizations have jobs that nobody is on, for maintenance"),
     (
         "organizations_with_contacts_deleted_before",

@@ -12,6 +12,7 @@ pub mod catalog;
 pub mod database;
 pub mod fakes;
 pub mod faults;
+pub mod generator;
 pub mod installation;
 pub mod object_store;
 pub mod runtime_api;

@@ -6,6 +6,7 @@ pub(crate) mod deploy;
 pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod faults;
+pub(crate) mod generate;
 pub(crate) mod invoke;
 pub(crate) mod lint;
 pub(crate) mod package;

@@ -71,7 +71,7 @@ enum Command {
     Bench {
         /// What to measure; everything unless given
         paths: Vec<commands::bench::Path>,
-        /// Rows of the imported file, and enrollments of which a quarter is due
+        /// Rows of the imported file, contacts that are selected from, and enrollments of which a quarter is due
         #[arg(long, default_value_t = 200_000)]
         rows: usize,
         /// How often the limit and ours are measured, in turn
@@ -106,6 +106,13 @@ enum Command {
         /// End standard output with one JSON object
         #[arg(long)]
         json: bool,
+    },
+    /// Fill a database with an organization of any size: contacts, persons, tags, lists, mails and events
+    Generate {
+        #[command(flatten)]
+        options: commands::generate::Options,
+        #[command(flatten)]
+        database: Database,
     },
     /// Build what is deployed to AWS and print the sizes
     Package {
@@ -196,6 +203,9 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Faults { messages, seed, only, long, bites, json } => {
             let options = commands::faults::Options { messages, seed, only, long, bites, json };
             commands::faults::faults(&places, &options).await
+        }
+        Command::Generate { options, database } => {
+            done(commands::generate::generate(&places, database.login()?, &options).await)
         }
         Command::Package { arch } => {
             let architecture = arch.unwrap_or_else(Architecture::of_this_machine);

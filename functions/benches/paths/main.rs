@@ -10,6 +10,7 @@ mod claim;
 mod echo;
 mod import;
 mod rounds;
+mod segments;
 mod sender;
 mod start;
 
@@ -21,12 +22,12 @@ use self::rounds::{Figure, table};
 pub(crate) struct Options {
     paths: Vec<String>,
     json: bool,
-    /// Rows of the file, and enrollments of which a quarter is due.
+    /// Rows of the file, contacts that are selected from, and enrollments of which a quarter is due.
     rows: usize,
     rounds: usize,
 }
 
-const PATHS: [&str; 4] = ["import", "claim", "sender", "start"];
+const PATHS: [&str; 5] = ["import", "segments", "claim", "sender", "start"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -74,6 +75,7 @@ async fn measure(options: &Options) {
     for path in &options.paths {
         figures.extend(match path.as_str() {
             "import" => import::measure(options).await,
+            "segments" => segments::measure(options).await,
             "claim" => claim::measure(options).await,
             "sender" => sender::measure(options).await,
             _ => start::measure(options).await,

@@ -161,6 +161,8 @@ struct CampaignPatchBody {
     cta_url: Option<Option<String>>,
     #[serde(default, deserialize_with = "patched")]
     list_id: Option<Option<ListId>>,
+    #[serde(default, deserialize_with = "patched")]
+    segment_id: Option<Option<SegmentId>>,
 }
 
 /// Changes a draft or a paused campaign.

@@ -325,7 +325,7 @@ pub const ROUTES: &[Route] = &[
 
     row("GET", "/v1/segments", VIEWER, "segments:read", "The newest segments first."),
     row("POST", "/v1/segments", MEMBER, "segments:write", "Makes a segment."),
-    row("POST", "/v1/segments/preview", VIEWER, "segments:read", "How many people conditions mean that no segment has yet, and the newest of them."),
+    row("GET", "/v1/segments/preview", VIEWER, "segments:read", "How many people a filter means that no segment has yet, and the newest of them."),
     row("GET", "/v1/segments/{id}", VIEWER, "segments:read", "One segment."),
     row("PATCH", "/v1/segments/{id}", MEMBER, "segments:write", "Changes the fields that are given."),
     row("DELETE", "/v1/segments/{id}", MEMBER, "segments:write", "Deletes a segment that nothing is about to use; its people stay."),

@@ -142,6 +142,7 @@ single_ids!(
     CustomFieldId,
     ImportId,
     DomainId,
+    SegmentId,
     SenderId,
     CampaignId,
     MessageId,

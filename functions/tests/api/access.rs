@@ -185,6 +185,7 @@ const PLACEHOLDERS: &[(&str, &str)] = &[
     ("OTHER_CONTACT_ID", "deleted"),
     ("OTHER_STEP_ID", "step"),
     ("RUN_ID", "run"),
+    ("SEGMENT_ID", "segment"),
     ("SENDER_ID", "sender"),
     ("SESSION_ID", "session"),
     ("STEP_ID", "step"),

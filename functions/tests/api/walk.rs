@@ -8,7 +8,7 @@ use axum::Router;
 use functions::api::imports::Imports;
 use functions::api::logos::Logos;
 use functions::api::{
-    campaigns, domains, imports, lists, logos, messages, organizations, senders, webhooks, workflows,
+    campaigns, domains, imports, lists, logos, messages, organizations, segments, senders, webhooks, workflows,
 };
 use functions::http::access::ROUTES;
 use serde_json::Value;
@@ -48,6 +48,9 @@ const WALK: &[&str] = &[
     "lists/update",
     "lists/remove_member",
     "lists/delete",
+    "segments/create",
+    "segments/update",
+    "segments/delete",
     "contacts/delete",
     "contacts/deleted_restore",
     "contacts/deleted_purge",
@@ -135,6 +138,7 @@ impl Walk {
         organizations::router(db.clone())
             .merge(crate::contacts::router(&self.app))
             .merge(lists::router(db.clone()))
+            .merge(segments::router(db.clone()))
             .merge(messages::router(db.clone()))
             .merge(senders::router(db.clone()))
             .merge(crate::suppressions::router(&self.app))
@@ -173,6 +177,7 @@ impl Walk {
                 self.ids.insert("UPLOAD_ID", upload)
             }
             "organizations/keys_create" => self.ids.insert("KEY_ID", made()),
+            "segments/create" => self.ids.insert("SEGMENT_ID", made()),
             "lists/create" => self.ids.insert("LIST_ID", made()),
             "domains/create" => self.ids.insert("DOMAIN_ID", made()),
             "senders/create" => self.ids.insert("SENDER_ID", made()),

@@ -14,8 +14,8 @@ use functions::api::restorations::{self, Restorations};
 use functions::api::subscriptions::Subscriptions;
 use functions::api::suppressions::{self, Suppressions};
 use functions::api::{
-    analytics, audit, campaigns, docs, domains, jobs, lists, messages, organizations, senders, subscriptions, webhooks,
-    workflows,
+    analytics, audit, campaigns, docs, domains, jobs, lists, messages, organizations, segments, senders, subscriptions,
+    webhooks, workflows,
 };
 use testkit::{FakeAccount, FakeArchiveStore, FakeImportQueue, FakeObjectStore, TestDb};
 
@@ -53,6 +53,7 @@ pub(crate) fn router(db: &TestDb) -> Router {
         .merge(messages::router(db.clone()))
         .merge(organizations::router(db.clone()))
         .merge(restorations::router(Restorations { db: db.clone(), keys: keys.clone() }))
+        .merge(segments::router(db.clone()))
         .merge(senders::router(db.clone()))
         .merge(subscriptions::router(Subscriptions { db: db.clone(), keys: keys.clone() }))
         .merge(suppressions::router(Suppressions { db: db.clone(), keys }))

@@ -64,7 +64,7 @@ pub struct SegmentFields {
     #[schemars(length(max = DESCRIPTION_MAXIMUM))]
     pub description: Option<Option<String>>,
     /// Who is meant, as a tree. A new segment needs this or `text`, and never both.
-    #[schemars(with = "Option<Tree>")]
+    #[schemars(with = "Option<serde_json::Map<String, Value>>")]
     pub tree: Option<Value>,
     /// Who is meant, as text.
     #[schemars(length(max = text::TEXT_MAXIMUM))]
@@ -183,10 +183,9 @@ pub async fn preview(tx: &Tx, id: SegmentId) -> Result<Preview> {
 /// The same of conditions that no segment has yet.
 ///
 /// Errors: [`Error::Invalid`].
-pub async fn preview_fields(tx: &Tx, given: SegmentFields) -> Result<Preview> {
-    let (_, _, tree) = given.check()?;
-    let (field, tree) = tree.ok_or_else(|| Error::invalid("tree", "required", "tree or text is needed"))?;
-    preview_of(tx, &resolve(tx, field, &tree).await?).await
+pub async fn preview_filter(tx: &Tx, filter: &str) -> Result<Preview> {
+    let tree = read_text("filter", filter)?;
+    preview_of(tx, &resolve(tx, "filter", &tree).await?).await
 }
 
 async fn preview_of(tx: &Tx, question: &Question) -> Result<Preview> {
@@ -197,12 +196,7 @@ async fn preview_of(tx: &Tx, question: &Question) -> Result<Preview> {
 /// The newest people of a segment, at most `limit`, older than `before`.
 ///
 /// Errors: [`Error::NotFound`], [`Error::Conflict`] (`segment_broken`).
-pub async fn members(
-    tx: &Tx,
-    id: SegmentId,
-    before: Option<crate::ContactId>,
-    limit: i64,
-) -> Result<Vec<Contact>> {
+pub async fn members(tx: &Tx, id: SegmentId, before: Option<crate::ContactId>, limit: i64) -> Result<Vec<Contact>> {
     let question = question(tx, id).await?;
     selecting::page(tx, &question, before, limit).await
 }
@@ -214,7 +208,8 @@ pub async fn members(
 pub async fn question(tx: &Tx, id: SegmentId) -> Result<Question> {
     let segment = find(tx, id).await?;
     let question = compiling::resolve(tx, &segment.tree).await?;
-    question.map_err(|wrong| Error::conflict("segment_broken", format!("the segment can't be asked: {}", wrong.message)))
+    question
+        .map_err(|wrong| Error::conflict("segment_broken", format!("the segment can't be asked: {}", wrong.message)))
 }
 
 /// Reads the text form that a request has in this field.
@@ -242,9 +237,9 @@ type Checked = (Option<String>, Option<Option<String>>, Option<(&'static str, Tr
 impl SegmentFields {
     fn check(self) -> Result<Checked> {
         let mut fields = Fields::default();
-        let name = self.name.map(|name| fields.required_line("name", name.as_deref().unwrap_or_default(), NAME_MAXIMUM));
-        let description =
-            self.description.map(|text| fields.text("description", text.as_deref(), DESCRIPTION_MAXIMUM));
+        let name =
+            self.name.map(|name| fields.required_line("name", name.as_deref().unwrap_or_default(), NAME_MAXIMUM));
+        let description = self.description.map(|text| fields.text("description", text.as_deref(), DESCRIPTION_MAXIMUM));
         let tree = match (self.tree.filter(|tree| !tree.is_null()), self.text) {
             (Some(_), Some(_)) => {
                 fields.refuse("text", "ambiguous", "tree or text, and not both");

@@ -146,7 +146,13 @@ mod tests {
     #[test]
     fn a_selection_is_said_in_exactly_one_way() {
         let id = ContactId::fresh();
-        for said in [json!({"contact_ids": [id]}), json!({"list_id": id}), json!({"segment_id": id}), json!({"filter": "score > 60"}), json!({"everybody": true})] {
+        for said in [
+            json!({"contact_ids": [id]}),
+            json!({"list_id": id}),
+            json!({"segment_id": id}),
+            json!({"filter": "score > 60"}),
+            json!({"everybody": true}),
+        ] {
             let selection = parsed(said.clone()).unwrap_or_else(|| panic!("{said}"));
             assert_eq!(serde_json::to_value(selection).unwrap(), said, "it is kept as it was said");
         }

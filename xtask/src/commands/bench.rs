@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use tokio::process::Command;
 
-use crate::local::installation::Major;
+use crate::local::installation::{Installation, Major};
 use crate::local::places::Places;
 use crate::local::tools::Tools;
 use crate::local::{ledger, postgres, processes};
@@ -16,6 +16,8 @@ use crate::say;
 pub(crate) enum Path {
     /// Importing a file, beside COPY
     Import,
+    /// Counting and listing by conditions, beside psql and 50 ms
+    Segments,
     /// Planning what is due, beside the bare claim
     Claim,
     /// Sending a batch of ten, beside one call of the provider
@@ -28,6 +30,7 @@ impl Path {
     fn name(self) -> &'static str {
         match self {
             Self::Import => "import",
+            Self::Segments => "segments",
             Self::Claim => "claim",
             Self::Sender => "sender",
             Self::Start => "start",
@@ -65,6 +68,7 @@ pub(crate) async fn bench(places: &Places, options: &Options) -> Result<ExitCode
         run.arg("--json");
     }
     run.env("TEST_DATABASE_URL", server.owner.url());
+    run.env("PSQL", Installation::prepare(places, &tools).await?.program(Major::V18, "psql").as_std().get_program());
     let status = say::step("Measuring", processes::run(places, "the measurement", &mut run)).await?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -64,8 +64,15 @@ enum Test {
     Tag(Option<Vec<Uuid>>),
     List(Option<Vec<Uuid>>),
     Verification(Option<Vec<String>>),
-    Custom { field: Uuid, comparison: Comparison },
-    Engaged { act: Act, since: Option<DateTime<Utc>>, campaigns: Option<Vec<Uuid>> },
+    Custom {
+        field: Uuid,
+        comparison: Comparison,
+    },
+    Engaged {
+        act: Act,
+        since: Option<DateTime<Utc>>,
+        campaigns: Option<Vec<Uuid>>,
+    },
 }
 
 /// A column and how it compares; never with null.
@@ -100,7 +107,6 @@ enum Value {
     Smalls(Vec<i16>),
     Number(f64),
     Numbers(Vec<f64>),
-    Boolean(bool),
     Booleans(Vec<bool>),
     Day(NaiveDate),
     Days(Vec<NaiveDate>),
@@ -118,7 +124,6 @@ impl Value {
             Self::Smalls(value) => (value, Type::INT2_ARRAY),
             Self::Number(value) => (value, Type::FLOAT8),
             Self::Numbers(value) => (value, Type::FLOAT8_ARRAY),
-            Self::Boolean(value) => (value, Type::BOOL),
             Self::Booleans(value) => (value, Type::BOOL_ARRAY),
             Self::Day(value) => (value, Type::DATE),
             Self::Days(value) => (value, Type::DATE_ARRAY),
@@ -130,10 +135,7 @@ impl Value {
 impl Condition {
     /// The parameters of the condition behind those of the statement around it.
     #[must_use]
-    pub fn after<'a>(
-        &'a self,
-        statement: &[(&'a (dyn ToSql + Sync), Type)],
-    ) -> Vec<(&'a (dyn ToSql + Sync), Type)> {
+    pub fn after<'a>(&'a self, statement: &[(&'a (dyn ToSql + Sync), Type)]) -> Vec<(&'a (dyn ToSql + Sync), Type)> {
         let mut parameters: Vec<(&(dyn ToSql + Sync), Type)> =
             statement.iter().map(|(value, r#type)| (*value, r#type.clone())).collect();
         parameters.extend(self.values.iter().map(Value::parameter));
@@ -222,7 +224,8 @@ fn text(literal: &Literal) -> Option<&str> {
 
 /// Denials are pushed down to the conditions: what is left of a tree then joins sets of people, and only conditions are denied.
 fn normal(tree: &Tree, holds: bool, resolved: &Resolved, now: DateTime<Utc>) -> Result<Normal, Wrong> {
-    let each = |trees: &[Tree]| trees.iter().map(|tree| normal(tree, holds, resolved, now)).collect::<Result<Vec<_>, _>>();
+    let each =
+        |trees: &[Tree]| trees.iter().map(|tree| normal(tree, holds, resolved, now)).collect::<Result<Vec<_>, _>>();
     Ok(match tree {
         Tree::Everybody => Normal::Leaf { test: Test::Everybody, holds },
         Tree::Not(tree) => normal(tree, !holds, resolved, now)?,
@@ -233,9 +236,7 @@ fn normal(tree: &Tree, holds: bool, resolved: &Resolved, now: DateTime<Utc>) -> 
             let denied = matches!(test.operator(), Operator::Ne | Operator::NotIn | Operator::IsNotSet);
             Normal::Leaf { test: field_test(test, resolved)?, holds: holds != denied }
         }
-        Tree::Engagement(engagement) => {
-            Normal::Leaf { test: engaged(engagement, resolved, now)?, holds }
-        }
+        Tree::Engagement(engagement) => Normal::Leaf { test: engaged(engagement, resolved, now)?, holds },
     })
 }
 
@@ -298,7 +299,8 @@ fn field_test(test: &FieldTest, resolved: &Resolved) -> Result<Test, Wrong> {
         }
         Field::Custom(key) => {
             let Some((id, r#type, is_ready)) = resolved.fields.get(key) else {
-                let message = format!("no custom field {} is defined: only defined ones can be selected by", quoted(key));
+                let message =
+                    format!("no custom field {} is defined: only defined ones can be selected by", quoted(key));
                 return Err(Wrong::new("unknown_custom_field", message));
             };
             if !is_ready {
@@ -329,8 +331,7 @@ fn compare_text(column: &'static str, test: &FieldTest, fold: fn(&str) -> String
 }
 
 fn compare_id(column: &'static str, test: &FieldTest) -> Comparison {
-    let ids: Vec<Uuid> =
-        test.values().iter().filter_map(text).filter_map(|text| Uuid::try_parse(text).ok()).collect();
+    let ids: Vec<Uuid> = test.values().iter().filter_map(text).filter_map(|text| Uuid::try_parse(text).ok()).collect();
     let relation = match (test.operator().takes(), ids.as_slice()) {
         (Takes::None, _) => Relation::IsKnown,
         (_, [id]) => Relation::Is(Value::Id(*id)),
@@ -420,15 +421,11 @@ fn compare_custom(key: &str, r#type: &str, test: &FieldTest) -> Result<Compariso
             let truth = |literal: &Literal| if let Literal::Boolean(truth) = literal { Some(*truth) } else { None };
             let truths: Option<Vec<bool>> = test.values().iter().map(truth).collect();
             let truths = truths.ok_or_else(not_with)?;
-            let relation = match truths.as_slice() {
-                [truth] => Relation::Is(Value::Boolean(*truth)),
-                _ => Relation::IsOneOf(Value::Booleans(truths)),
-            };
-            Ok(Comparison { column: "v.boolean_value", relation })
+            // Of one value the planner makes `not boolean_value`, of which it does not see that it is never null.
+            Ok(Comparison { column: "v.boolean_value", relation: Relation::IsOneOf(Value::Booleans(truths)) })
         }
         "date" => {
-            let days: Option<Vec<NaiveDate>> =
-                test.values().iter().map(|value| text(value).and_then(day)).collect();
+            let days: Option<Vec<NaiveDate>> = test.values().iter().map(|value| text(value).and_then(day)).collect();
             let days = days.ok_or_else(not_with)?;
             let relation = match days.as_slice() {
                 [day] => ordered(operator, Value::Day(*day)),
@@ -436,7 +433,9 @@ fn compare_custom(key: &str, r#type: &str, test: &FieldTest) -> Result<Compariso
             };
             Ok(Comparison { column: "v.date_value", relation })
         }
-        other => Err(Wrong::new("wrong_value", format!("custom.{key} is of the type {other}, which can't be compared"))),
+        other => {
+            Err(Wrong::new("wrong_value", format!("custom.{key} is of the type {other}, which can't be compared")))
+        }
     }
 }
 
@@ -562,7 +561,7 @@ impl Writer {
     fn write(&mut self, normal: &Normal) -> String {
         match normal {
             Normal::All(parts) if parts.is_empty() => "true".to_owned(),
-            Normal::All(parts) => self.joined(parts, " and "),
+            Normal::All(parts) => self.all(parts),
             // Conditions on contacts alone are found by several indexes together. Others are sets of ids, unless a part of them is
             // nearly everybody: that is no set to begin with.
             Normal::Any(parts) if self.form == Form::Sets && !normal.is_of_contacts() && normal.is_narrow() => {
@@ -572,6 +571,24 @@ impl Writer {
             Normal::Any(parts) => self.joined(parts, " or "),
             Normal::Leaf { test, holds } => self.leaf(test, *holds),
         }
+    }
+
+    /// What is said of the same person is one look at their row.
+    fn all(&mut self, parts: &[Normal]) -> String {
+        let (mut of_person, mut others) = (Vec::new(), Vec::new());
+        for part in parts {
+            match part {
+                Normal::Leaf { test: Test::Person(comparison), holds: true } => {
+                    of_person.push(self.comparison(comparison));
+                }
+                other => others.push(format!("({})", self.write(other))),
+            }
+        }
+        if !of_person.is_empty() {
+            others
+                .push(format!("({})", self.related(true, "persons p", "p.id = c.person_id", &of_person.join(" and "))));
+        }
+        others.join(" and ")
     }
 
     fn joined(&mut self, parts: &[Normal], word: &str) -> String {
@@ -614,7 +631,9 @@ impl Writer {
                 }
                 ("engagements", conditions.join(" and "))
             }
-            Test::Everybody | Test::Contact(_) | Test::Person(_) | Test::Word(_) | Test::Verification(_) => return None,
+            Test::Everybody | Test::Contact(_) | Test::Person(_) | Test::Word(_) | Test::Verification(_) => {
+                return None;
+            }
         })
     }
 

@@ -99,7 +99,8 @@ fn field_test(path: &str, object: &Map<String, Value>) -> Result<Tree, FieldErro
     let name = text(path, object, "field")?.ok_or_else(|| syntax(&field_path, "expected the name of a field"))?;
     let field = Field::parse(name).map_err(|wrong| at(&field_path, wrong))?;
     let operator_path = format!("{path}.operator");
-    let operator = text(path, object, "operator")?.and_then(|name| Operator::ALL.into_iter().find(|it| it.name() == name));
+    let operator =
+        text(path, object, "operator")?.and_then(|name| Operator::ALL.into_iter().find(|it| it.name() == name));
     let operator = operator.ok_or_else(|| {
         let known = Operator::ALL.map(Operator::name).join(", ");
         syntax(&operator_path, format!("expected one of {known}"))
@@ -204,9 +205,7 @@ impl JsonSchema for Tree {
         let literal = json!({
             "anyOf": [{"type": "string", "minLength": 1, "maxLength": LITERAL_MAXIMUM}, {"type": "number"}, {"type": "boolean"}],
         });
-        let object = |properties: Value, required: Value| {
-            json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
-        };
+        let object = |properties: Value, required: Value| json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
         json_schema!({
             "description": "Who is meant: conditions joined by and, or and not. What is not known of somebody equals nothing.",
             "anyOf": [

@@ -67,27 +67,51 @@ fn a_mistake_is_told_with_its_place_and_what_was_expected() {
     for (text, told) in [
         ("", "syntax line 1, column 1: expected a condition, as country = \"AU\", found the end"),
         ("country = \"AU\" and", "syntax line 1, column 19: expected a condition, as country = \"AU\", found the end"),
-        ("country = \"AU\"\n  and\n  score > > 3", "syntax line 3, column 11: expected a value: text in quotes, a number, true or false, found \">\""),
+        (
+            "country = \"AU\"\n  and\n  score > > 3",
+            "syntax line 3, column 11: expected a value: text in quotes, a number, true or false, found \">\"",
+        ),
         ("(score > 3", "syntax line 1, column 11: expected \")\", found the end"),
         ("score > 3)", "syntax line 1, column 10: expected \"and\", \"or\" or the end, found \")\""),
         ("contry = \"AU\"", "unknown_field line 1, column 1: there is no field contry; did you mean country?"),
-        ("score > 3 and favourite = 1", "unknown_field line 1, column 15: there is no field favourite; fields of your own are custom.<key>"),
+        (
+            "score > 3 and favourite = 1",
+            "unknown_field line 1, column 15: there is no field favourite; fields of your own are custom.<key>",
+        ),
         ("openend(3d)", "unknown_field line 1, column 1: nobody does this with a mail; did you mean opened?"),
-        ("score begins with \"6\"", "wrong_operator line 1, column 7: score is not compared by begins with, but by =, !=, <, <=, >, >=, in, not in, is set, is not set"),
+        (
+            "score begins with \"6\"",
+            "wrong_operator line 1, column 7: score is not compared by begins with, but by =, !=, <, <=, >, >=, in, not in, is set, is not set",
+        ),
         ("score = \"60\"", "wrong_value line 1, column 9: score is compared with a number"),
         ("company = \"\"", "wrong_value line 1, column 11: company is never empty: ask whether it is set"),
-        ("status = \"gone\"", "wrong_value line 1, column 10: status is compared with one of \"active\", \"contacted\", \"replied\", \"bounced\", \"unsubscribed\""),
-        ("created_at > \"yesterday\"", "wrong_value line 1, column 14: created_at is compared with a day as \"2026-03-04\" or a time as \"2026-03-04T10:00:00Z\""),
+        (
+            "status = \"gone\"",
+            "wrong_value line 1, column 10: status is compared with one of \"active\", \"contacted\", \"replied\", \"bounced\", \"unsubscribed\"",
+        ),
+        (
+            "created_at > \"yesterday\"",
+            "wrong_value line 1, column 14: created_at is compared with a day as \"2026-03-04\" or a time as \"2026-03-04T10:00:00Z\"",
+        ),
         ("company = \"Acme", "syntax line 1, column 11: the quote does not end"),
-        ("company = Acme", "syntax line 1, column 11: expected a value: text in quotes, a number, true or false, found \"Acme\""),
+        (
+            "company = Acme",
+            "syntax line 1, column 11: expected a value: text in quotes, a number, true or false, found \"Acme\"",
+        ),
         ("opened(0d)", "wrong_value line 1, column 8: days are between 1 and 3650"),
         ("opened(1.5d)", "wrong_value line 1, column 8: days are between 1 and 3650"),
         ("opened(30)", "syntax line 1, column 8: expected a campaign in quotes, days as 30d, or \")\", found 30"),
         ("score = 3 ; drop", "syntax line 1, column 11: ';' means nothing here; texts are in quotes"),
         ("score = 3x", "syntax line 1, column 9: this is no number"),
-        ("custom.2a = 3", "unknown_field line 1, column 1: a custom field's name has up to 64 letters, digits and _, and starts with no digit"),
+        (
+            "custom.2a = 3",
+            "unknown_field line 1, column 1: a custom field's name has up to 64 letters, digits and _, and starts with no digit",
+        ),
         // The place is counted in characters, not bytes.
-        ("company = \"Ä€😀\" or or", "syntax line 1, column 20: expected a condition, as country = \"AU\", found \"or\""),
+        (
+            "company = \"Ä€😀\" or or",
+            "syntax line 1, column 20: expected a condition, as country = \"AU\", found \"or\"",
+        ),
     ] {
         assert_eq!(mistake(text), told, "{text}");
     }
@@ -96,17 +120,41 @@ fn a_mistake_is_told_with_its_place_and_what_was_expected() {
 #[test]
 fn a_mistake_in_json_is_told_with_its_path() {
     for (tree, told) in [
-        (json!(3), "tree syntax: expected an object with \"and\", \"or\", \"not\", \"everybody\", \"field\" or \"engagement\""),
+        (
+            json!(3),
+            "tree syntax: expected an object with \"and\", \"or\", \"not\", \"everybody\", \"field\" or \"engagement\"",
+        ),
         (json!({"and": []}), "tree.and empty: and needs something to join"),
-        (json!({"or": [{"everybody": true}, {"not": {}}]}), "tree.or[1].not syntax: expected one of \"and\", \"or\", \"not\", \"everybody\", \"field\" or \"engagement\""),
+        (
+            json!({"or": [{"everybody": true}, {"not": {}}]}),
+            "tree.or[1].not syntax: expected one of \"and\", \"or\", \"not\", \"everybody\", \"field\" or \"engagement\"",
+        ),
         (json!({"not": {"everybody": true}, "and": []}), "tree syntax: \"not\" does not belong here; expected and"),
-        (json!({"field": "citty", "operator": "is_set"}), "tree.field unknown_field: there is no field citty; did you mean city?"),
-        (json!({"field": "city", "operator": "like", "value": "x"}), "tree.operator syntax: expected one of eq, ne, lt, le, gt, ge, in, not_in, begins_with, is_set, is_not_set"),
+        (
+            json!({"field": "citty", "operator": "is_set"}),
+            "tree.field unknown_field: there is no field citty; did you mean city?",
+        ),
+        (
+            json!({"field": "city", "operator": "like", "value": "x"}),
+            "tree.operator syntax: expected one of eq, ne, lt, le, gt, ge, in, not_in, begins_with, is_set, is_not_set",
+        ),
         (json!({"field": "city", "operator": "eq"}), "tree.value wrong_value: = compares with one value"),
-        (json!({"field": "city", "operator": "eq", "value": null}), "tree.value syntax: expected text, a number, true or false"),
-        (json!({"field": "city", "operator": "is_set", "value": "x"}), "tree syntax: \"value\" does not belong here; expected field, operator"),
-        (json!({"field": "city", "operator": "eq", "value": "a\0"}), "tree.value wrong_value: no text has a NUL character"),
-        (json!({"engagement": "opened", "within_days": 99_999}), "tree.within_days wrong_value: days are between 1 and 3650"),
+        (
+            json!({"field": "city", "operator": "eq", "value": null}),
+            "tree.value syntax: expected text, a number, true or false",
+        ),
+        (
+            json!({"field": "city", "operator": "is_set", "value": "x"}),
+            "tree syntax: \"value\" does not belong here; expected field, operator",
+        ),
+        (
+            json!({"field": "city", "operator": "eq", "value": "a\0"}),
+            "tree.value wrong_value: no text has a NUL character",
+        ),
+        (
+            json!({"engagement": "opened", "within_days": 99_999}),
+            "tree.within_days wrong_value: days are between 1 and 3650",
+        ),
     ] {
         assert_eq!(refused(&tree), told, "{tree}");
     }
@@ -152,16 +200,15 @@ pub(crate) fn any_leaf() -> impl Strategy<Value = Tree> {
                 Takes::One => 1,
                 Takes::Several => 1 + seed % 3,
             };
-            let values = (0..values).map(|n| some_literal(field.kind(), seed.rotate_left(7 * u32::try_from(n).unwrap_or(0)))).collect();
+            let values = (0..values)
+                .map(|n| some_literal(field.kind(), seed.rotate_left(7 * u32::try_from(n).unwrap_or(0))))
+                .collect();
             FieldTest::new(field, operator, values).ok().map(Tree::Field)
         },
     );
-    let engagement = (
-        prop::sample::select(Act::ALL.to_vec()),
-        prop::option::of("[^\0]{1,20}"),
-        prop::option::of(1..=DAYS_MAXIMUM),
-    )
-        .prop_map(|(act, campaign, days)| Tree::Engagement(Engagement::new(act, campaign, days).unwrap()));
+    let engagement =
+        (prop::sample::select(Act::ALL.to_vec()), prop::option::of("[^\0]{1,20}"), prop::option::of(1..=DAYS_MAXIMUM))
+            .prop_map(|(act, campaign, days)| Tree::Engagement(Engagement::new(act, campaign, days).unwrap()));
     prop_oneof![8 => test, 2 => engagement, 1 => Just(Tree::Everybody)]
 }
 
@@ -180,7 +227,7 @@ fn some_literal(kind: Kind, seed: u64) -> Literal {
         Kind::Custom => match seed % 3 {
             0 => Literal::Text(text()),
             1 => number(),
-            _ => Literal::Boolean(seed % 2 == 0),
+            _ => Literal::Boolean(seed.is_multiple_of(2)),
         },
     }
 }

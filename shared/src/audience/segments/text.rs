@@ -22,8 +22,7 @@ use super::tree::{
 /// Characters of a text: a hundred conditions that are each longer than a line.
 pub const TEXT_MAXIMUM: usize = 20_000;
 /// Words that stand for themselves and are no fields.
-const WORDS: [&str; 11] =
-    ["and", "or", "not", "in", "is", "set", "begins", "with", "true", "false", "everybody"];
+const WORDS: [&str; 11] = ["and", "or", "not", "in", "is", "set", "begins", "with", "true", "false", "everybody"];
 
 /// What is wrong with a text, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,1 @@
+delete from audience_snapshots where campaign_id = $1;

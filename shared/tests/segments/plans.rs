@@ -1,0 +1,179 @@
+//! How the statements are found: by indexes, as martlet_app gets them, in an organization that is large enough for the planner to
+//! see what it costs to read a table through.
+
+use shared::audience::segments;
+use shared::audience::segments::compiling::Question;
+use shared::audience::segments::selecting::{self, Asked, PageOf};
+use shared::{OrganizationId, Tx};
+use testkit::TestDb;
+use testkit::generator::{Options, generate};
+
+/// Enough that reading any of the tables through is never the way to a page.
+const CONTACTS: u32 = 40_000;
+/// Tables that grow with the number of people.
+const LARGE: [&str; 9] = [
+    "contacts",
+    "persons",
+    "contact_tags",
+    "list_members",
+    "custom_values",
+    "email_verifications",
+    "engagements",
+    "messages",
+    "message_events",
+];
+
+/// Conditions that few or none meet, each with an index that it is found by.
+const RARE: &[(&str, &str)] = &[
+    ("email = \"nobody@people.test\"", "contacts_email_key"),
+    ("email begins with \"zoe.ash\"", "contacts_email_key"),
+    ("email_domain = \"company19990.test\"", "contacts_email_domain_idx"),
+    ("first_name = \"zebedee\"", "contacts_first_name_idx"),
+    ("last_name begins with \"yorkez\"", "contacts_last_name_idx"),
+    ("name = \"zoe ashton\"", "contacts_name_idx"),
+    ("company = \"acme systems 19800\"", "contacts_company_idx"),
+    ("timezone = \"Europe/Vaduz\"", "contacts_timezone_idx"),
+    ("status = \"unsubscribed\" and company = \"acme labs\"", "contacts_"),
+    ("source = \"lead\"", "contacts_source_idx"),
+    ("created_at < \"2000-01-01\"", "contacts_created_at_idx"),
+    ("import = \"00000000-0000-0000-0000-000000000001\"", "contacts_import_batch_idx"),
+    ("country = \"LI\"", "persons_country_idx"),
+    ("city begins with \"zurich\"", "persons_city_idx"),
+    ("region = \"ticino\"", "persons_region_idx"),
+    ("person.company = \"acme systems 19800\"", "persons_company_idx"),
+    ("profession = \"stuntman\"", "persons_profession_idx"),
+    ("person.timezone = \"Europe/Vaduz\"", "persons_timezone_idx"),
+    ("score < 30", "persons_score_idx"),
+    ("tag = \"Board\"", "contact_tags_pkey"),
+    ("list = \"Handpicked\"", "list_members_pkey"),
+    ("custom.plan = \"ultimate\"", "custom_values_text_idx"),
+    ("custom.plan begins with \"ult\"", "custom_values_text_idx"),
+    ("custom.seats > 499", "custom_values_number_idx"),
+    ("custom.vip = false", "custom_values_boolean_idx"),
+    ("custom.renewal < \"2000-01-01\"", "custom_values_date_idx"),
+    ("replied(1d)", "engagements_"),
+    ("replied(\"Campaign 1\", 1d)", "engagements_"),
+    ("country = \"IS\" and tag = \"VIP\"", "contact_tags_"),
+    ("tag = \"Newsletter\" and list = \"Handpicked\"", "list_members_pkey"),
+    ("tag = \"Press\" and not opened(30d)", "contact_tags_pkey"),
+    ("profession = \"stuntman\" or tag = \"Board\"", "persons_profession_idx"),
+    ("company = \"acme systems 19800\" or email begins with \"zoe.ash\"", "contacts_company_idx"),
+    (
+        "country = \"US\" and tag = \"Investor\" and verification = \"valid\" and score >= 60 and opened(30d)",
+        "contact_tags_",
+    ),
+];
+
+/// Conditions that many meet: the first page is among the newest.
+const FREQUENT: &[&str] = &[
+    "everybody",
+    "country = \"US\"",
+    "status = \"active\"",
+    "not country = \"US\"",
+    "tag = \"Newsletter\"",
+    "list = \"Everybody\" and not tag = \"Newsletter\"",
+    "verification = \"valid\" and score >= 60",
+    "custom.plan = \"free\" or email_domain = \"gmail.test\"",
+    "not opened(30d)",
+    "company is not set or city is set",
+];
+
+async fn explain(tx: &Tx, asked: &Asked<'_>) -> String {
+    let rows = tx.query_once(&format!("explain (costs off) {}", asked.sql), &asked.parameters()).await.unwrap();
+    rows.iter().map(|row| row.get::<_, &str>(0)).collect::<Vec<_>>().join("\n")
+}
+
+/// The large tables that a plan reads through.
+fn read_through(plan: &str) -> Vec<&str> {
+    let lines = plan.lines().filter(|line| line.contains("Seq Scan on "));
+    lines
+        .filter(|line| {
+            LARGE.iter().any(|table| {
+                line.contains(&format!("Seq Scan on {table} ")) || line.ends_with(&format!("Seq Scan on {table}"))
+            })
+        })
+        .collect()
+}
+
+async fn ask(tx: &Tx, text: &str) -> Question {
+    let tree = segments::read_text("filter", text).unwrap();
+    segments::resolve(tx, "filter", &tree).await.unwrap()
+}
+
+async fn large_organization() -> (TestDb, OrganizationId) {
+    let db = TestDb::new().await;
+    let mut owner = db.owner().await;
+    let options = Options { contacts: CONTACTS, seed: 5 };
+    let organization = generate(&mut owner, options, |_| {}).await.unwrap();
+    (db, organization)
+}
+
+/// One database for all: it takes some seconds to make.
+#[tokio::test]
+async fn no_page_filter_search_or_count_of_few_reads_a_large_table_through() {
+    let (db, organization) = large_organization().await;
+    let tx = db.app().begin(organization).await.unwrap();
+    let mut wrong = Vec::new();
+    for (text, index) in RARE {
+        let question = ask(&tx, text).await;
+        let mut page = PageOf::new(None, 21);
+        let pages = selecting::paging(&question, &mut page);
+        for asked in &pages {
+            let plan = explain(&tx, asked).await;
+            if !read_through(&plan).is_empty() {
+                wrong.push(format!("a page of {text}:\n{plan}"));
+            }
+        }
+        let all = explain(&tx, pages.last().unwrap()).await;
+        let count = explain(&tx, &selecting::counting(&question)).await;
+        if !all.contains(index) || !count.contains(index) || !read_through(&count).is_empty() {
+            wrong.push(format!("{text} is not found by {index}:\n{all}\n{count}"));
+        }
+        let outside = [&all, &count].into_iter().any(|plan| !plan.contains("organization_id = "));
+        assert!(!outside, "{text} looks up no organization:\n{all}\n{count}");
+    }
+    for text in FREQUENT {
+        let question = ask(&tx, text).await;
+        let mut page = PageOf::new(None, 21);
+        let newest = explain(&tx, &selecting::paging(&question, &mut page)[0]).await;
+        if !read_through(&newest).is_empty() || newest.contains("Sort Key") {
+            wrong.push(format!("the first page of {text}:\n{newest}"));
+        }
+        let rows = selecting::page(&tx, &question, None, 21).await.unwrap();
+        assert_eq!(rows.len(), 21, "{text}");
+    }
+    for words in [vec!["zebedee"], vec!["zoe", "ashton"], vec!["acme", "systems", "19800"]] {
+        let question = Question::words(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+        let mut page = PageOf::new(None, 21);
+        for asked in selecting::paging(&question, &mut page) {
+            let plan = explain(&tx, &asked).await;
+            if !read_through(&plan).is_empty() {
+                wrong.push(format!("a search for {words:?}:\n{plan}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of the plans:\n{}", wrong.len(), wrong.join("\n\n"));
+}
+
+/// An index condition under row-level security has to be leakproof.
+#[tokio::test]
+async fn what_is_compared_by_an_index_leaks_nothing() {
+    let db = TestDb::new().await;
+    let leaky = db
+        .owner()
+        .await
+        .query_typed(
+            "select p.oid::regprocedure::text
+               from pg_proc p
+              where p.proname = any (array['texteq', 'text_lt', 'text_le', 'text_gt', 'text_ge', 'uuid_eq', 'uuid_lt', 'uuid_le',
+                    'uuid_gt', 'uuid_ge', 'int2eq', 'int2lt', 'int2le', 'int2gt', 'int2ge', 'float8eq', 'float8lt', 'float8le',
+                    'float8gt', 'float8ge', 'booleq', 'date_eq', 'date_lt', 'date_le', 'date_gt', 'date_ge', 'timestamptz_lt',
+                    'timestamptz_le', 'timestamptz_gt', 'timestamptz_ge'])
+                and not p.proleakproof",
+            &[],
+        )
+        .await
+        .unwrap();
+    let leaky: Vec<String> = leaky.iter().map(|row| row.get(0)).collect();
+    assert_eq!(leaky, [""; 0]);
+}
