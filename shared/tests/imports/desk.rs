@@ -156,7 +156,8 @@ impl Desk {
                        'email', email, 'name', name, 'first_name', first_name, 'last_name', last_name, 'company', company,
                        'timezone', timezone, 'custom', custom, 'raw', raw_data, 'status', status, 'source', source,
                        'made', import_batch_id is not distinct from $2,
-                       'lists', (select count(*) from list_members m where m.contact_id = c.id)) order by email_lower), '[]')
+                       'lists', (select count(*) from list_members m where m.contact_id = c.id),
+                       'tags', (select count(*) from contact_tags t where t.contact_id = c.id)) order by email_lower), '[]')
                      from contacts c where organization_id = $1";
         self.scene.rows(sql, &[&organization, &id]).await[0].get(0)
     }

@@ -10,7 +10,8 @@ use proptest::test_runner::TestRunner;
 use shared::audience::imports::importing::Progress;
 use shared::audience::imports::{NewImport, Pace};
 use shared::db::Config;
-use shared::{Database, Error, OrganizationId};
+use shared::{Database, Error, OrganizationId, TagId};
+use testkit::workbooks::{Workbook, row};
 
 use crate::desk::{AT_ONCE, Desk, Outcome, ROW_BY_ROW, counts, far, mapping, plain};
 
@@ -81,7 +82,21 @@ async fn organization(desk: &Desk, name: &str) -> (OrganizationId, NewImport) {
                       ($1, gen_random_uuid(), 'person1@people.test', null, 'Stored', '{\"city\": \"x\"}')";
     desk.scene.run(sql, &[&organization]).await;
     let list = desk.list(organization).await;
-    (organization, NewImport { list_id: Some(list), ..plain() })
+    let tag = TagId::fresh();
+    let sql = "insert into tags (organization_id, id, name) values ($1, $2, 'Imported')";
+    desk.scene.run(sql, &[&organization, &tag]).await;
+    (organization, NewImport { list_id: Some(list), tag_ids: vec![tag], ..plain() })
+}
+
+/// The same people in a workbook.
+fn workbook() -> Vec<u8> {
+    let header = ["Email", "First Name", "Company", "City"];
+    let texts = (1..30).map(|n| {
+        let email = format!("person{}@people.test", n % 7);
+        let email = if n % 5 == 0 { "nobody".to_owned() } else { email };
+        row(n + 1, &[&email, ["", "x", "y"][n % 3], ["z", ""][n % 2], "two,\nlines"])
+    });
+    Workbook::new().sheet("People", &(row(1, &header) + &texts.collect::<String>())).bytes()
 }
 
 #[tokio::test]
@@ -142,7 +157,7 @@ impl<F: Future> Future for Killed<F> {
 async fn killed_anywhere_and_delivered_again_it_comes_to_the_same() {
     let desk = Desk::new().await;
     let pace = Pace { rows: 4, bytes: usize::MAX, piece: 50 };
-    for (n, file) in files(4).into_iter().enumerate() {
+    for (n, file) in files(4).into_iter().chain([workbook()]).enumerate() {
         let (calm, new) = organization(&desk, &format!("calm{n}")).await;
         let id = desk.started(calm, new, &file).await;
         desk.work(pace).await;
@@ -174,6 +189,50 @@ async fn killed_anywhere_and_delivered_again_it_comes_to_the_same() {
         assert_eq!(desk.outcome(killed, id).await, expected, "after {kills} kills");
         // A hint that is left over finds nothing to do.
         assert_eq!(importer.run(hint.0, hint.1, far()).await.unwrap(), Progress::Left);
+    }
+}
+
+/// A small source of numbers that are the same again for a seed (SplitMix64).
+fn numbers(mut seed: u64) -> impl FnMut(u64) -> u64 {
+    move |below| {
+        seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % below
+    }
+}
+
+#[tokio::test]
+async fn one_lane_may_be_a_chunk_ahead_of_the_other_when_the_worker_dies() {
+    let desk = Desk::new().await;
+    let mut number = numbers(20);
+    let rows = (0..40).map(|n| format!("somebody{}@people.test,{},{n},\n", n % 13, n % 3));
+    let file = ("Email,First Name,Company,City\n".to_owned() + &rows.collect::<String>()).into_bytes();
+    let (calm, new) = organization(&desk, "calm").await;
+    let id = desk.started(calm, new, &file).await;
+    desk.work(Pace { rows: 9, bytes: usize::MAX, piece: 64 }).await;
+    let expected = desk.outcome(calm, id).await;
+    for point in 0..20 {
+        let (killed, new) = organization(&desk, &format!("killed{point}")).await;
+        let id = desk.started(killed, new, &file).await;
+        let hint = desk.queue.take().unwrap();
+        let importer = desk.importer(Pace { rows: 9, bytes: usize::MAX, piece: 64 });
+        // Somebody else is making one of the people, for whom one lane waits; the other is committed, and then all is over.
+        let held = format!("somebody{}@people.test", number(13));
+        let tx = desk.db.begin(killed).await.unwrap();
+        let sql = "insert into contacts (organization_id, id, email) values ($1, gen_random_uuid(), $2)";
+        tx.execute(sql, &[&killed, &held]).await.unwrap();
+        let apart = async {
+            let sql = "select count(*) from import_batches where id = $1 and lane_lines[1] <> lane_lines[2]";
+            while desk.scene.number(sql, &[&id]).await == 0 {}
+        };
+        tokio::select! {
+            ended = importer.run(hint.0, hint.1, far()) => panic!("it passed over {held}: {ended:?}"),
+            () = apart => {}
+        }
+        tx.rollback().await.unwrap();
+        while importer.run(hint.0, hint.1, far()).await.unwrap() != Progress::Ended {}
+        assert_eq!(desk.outcome(killed, id).await, expected, "killed at point {point}");
     }
 }
 

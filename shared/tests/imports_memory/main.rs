@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use shared::audience::imports::importing::{Importer, Progress};
 use shared::audience::imports::{self, ColumnMapping, Import, NewImport, Pace};
 use shared::{Error, ImportId};
+use testkit::workbooks::{Workbook, row};
 use testkit::{FakeImportQueue, FakeObjectStore, Scene};
 
 /// Half of what the function has, so that there is room for what the test can't see.
@@ -172,11 +173,59 @@ async fn whatever_a_file_holds_the_importer_stays_within_its_memory() {
     assert_eq!((import.status.as_str(), import.rows_updated, import.rows_failed), ("completed", 300, 0));
     report(file.what);
 
+    for (what, head, code) in workbooks() {
+        let file = Hostile { what, size: head.len() as u64, head, unit: Vec::new(), code };
+        let import = desk.import(&file).await;
+        assert_eq!(import.error_code.as_deref(), file.code, "{}: {:?}", file.what, import.error);
+        assert_eq!(import.status, if file.code.is_some() { "failed" } else { "completed" }, "{}", file.what);
+        report(file.what);
+    }
+
     let unit = b"a@people.test\n".to_vec();
-    let file = Hostile { what: "a gibibyte", head: b"email\n".to_vec(), unit, size: 1 << 30, code: None };
+    let size = (1 << 30) + 1;
+    let file = Hostile { what: "over a gibibyte", head: b"email\n".to_vec(), unit, size, code: None };
     let id = desk.uploaded(&file).await;
-    let Err(Error::Invalid(errors)) = desk.start(id).await else { panic!("a file of a gibibyte was started") };
+    let Err(Error::Invalid(errors)) = desk.start(id).await else { panic!("a file over a gibibyte was started") };
     assert_eq!(errors[0].code, "file_too_large");
+}
+
+/// Workbooks that are small until they are unpacked.
+fn workbooks() -> Vec<(&'static str, Vec<u8>, Option<&'static str>)> {
+    let head = row(1, &["email", "x"]);
+    let people = Workbook::new().sheet("A", &head);
+    let sheet = "xl/worksheets/sheet1.xml";
+    let spaces = vec![b' '; 1 << 20];
+    let bomb = |part: &str, begin: &[u8], unit: &[u8], times: usize, end: &[u8]| {
+        let pieces = [begin].into_iter().chain(std::iter::repeat_n(unit, times)).chain([end]);
+        people.with_part(part, pieces.collect::<Vec<_>>())
+    };
+    let texts = format!("<si><t>{}</t></si>", "x".repeat(1_000)).repeat(100);
+    let formulas: String =
+        (2..20_000).map(|n| format!(r#"<row r="{n}"><c r="A{n}" t="str"><f>1+1</f><v>=1+1</v></c></row>"#)).collect();
+    let wide = format!("<row>{}</row>", r#"<c t="str"><v>x</v></c>"#.repeat(16_384));
+    let table = "xl/sharedStrings.xml";
+    let large = Some("workbook_too_large");
+    vec![
+        ("a sheet of 600 MiB", bomb(sheet, b"<sheetData>", &spaces, 600, b"</sheetData>"), large),
+        ("a tag of 100 MiB", bomb(sheet, b"<row ", &spaces, 100, b"/>"), large),
+        ("texts of 150 MB", bomb(table, b"<sst>", texts.as_bytes(), 1_500, b"</sst>"), large),
+        ("a text of 100 MiB", bomb(table, b"<sst><si><t>", &vec![b'x'; 1 << 20], 100, b"</t></si></sst>"), large),
+        (
+            "styles without end",
+            bomb("xl/styles.xml", b"<a><cellXfs>", "<xf/>".repeat(10_000).as_bytes(), 1_000, b""),
+            Some("workbook_damaged"),
+        ),
+        (
+            "rows of all columns",
+            bomb(sheet, b"<sheetData>", wide.as_bytes(), 20, b"</sheetData>"),
+            Some("too_many_columns"),
+        ),
+        (
+            "a formula in every cell",
+            people.with_part(sheet, [b"<sheetData>".as_slice(), head.as_bytes(), formulas.as_bytes(), b"</sheetData>"]),
+            None,
+        ),
+    ]
 }
 
 #[track_caller]

@@ -45,8 +45,8 @@ pub(super) async fn convert(
         let workbook = Workbook::open(all, sheet.as_deref())?;
         let written = workbook.convert(|part| sender.blocking_send(part).is_ok())?;
         match written {
-            0 => Err(FileError::new("no_header", format!("the sheet {:?} is empty", workbook.sheet()))),
-            _ => Ok(workbook.sheet().to_owned()),
+            0 => Err(FileError::new("no_header", format!("the sheet {:?} is empty", workbook.sheet_name()))),
+            _ => Ok(workbook.sheet_name().to_owned()),
         }
     });
     let upload = store.begin_upload(&key).await?;

@@ -125,7 +125,7 @@ async fn of_sheet(
     let beginning = spawn_blocking(move || {
         let workbook = Workbook::open(all, sheet.as_deref())?;
         let (text, whole) = workbook.beginning()?;
-        Ok::<_, FileError>((workbook.sheet().to_owned(), text, whole))
+        Ok::<_, FileError>((workbook.sheet_name().to_owned(), text, whole))
     });
     let (sheet, text, whole) = beginning.await.map_err(Error::internal)??;
     let (format, rest) = begin_with(text, whole, Kind::Sheet, requested)?;

@@ -60,7 +60,7 @@ impl Workbook {
     }
 
     /// The sheet's name.
-    pub(super) fn sheet(&self) -> &str {
+    pub(super) fn sheet_name(&self) -> &str {
         &self.parts.sheet_name
     }
 

@@ -8,7 +8,7 @@ use super::cells::unescaped;
 use super::xml::{Token, Xml};
 
 /// Memory for all texts together, with what finds them. A million people with five texts each take about 120 MB.
-const TABLE_MAXIMUM: usize = 160 << 20;
+const TABLE_MAXIMUM: usize = 128 << 20;
 /// What it takes to find a text.
 const PLACE: usize = 2 * size_of::<u32>();
 /// Texts lie in blocks, so that the table grows without being copied.
