@@ -8,7 +8,12 @@ with eligible as (
                select
                  from suppressions s
                 where s.organization_id = c.organization_id and s.email_lower = c.email_lower
-                  and (s.campaign_id is null or s.campaign_id = $2))
+                  and suppression_reaches(s.campaign_id, s.list_id, $2, (select list_id from campaigns where id = $2)))
+       and not exists (
+               select
+                 from suppressions s
+                where s.organization_id = c.organization_id and s.domain = split_part(c.email_lower, '@', -1)
+                  and suppression_reaches(s.campaign_id, s.list_id, $2, (select list_id from campaigns where id = $2)))
 ), enrolled as (
     insert into enrollments (organization_id, id, campaign_id, contact_id, sender_id, next_due_at, enrolled_at)
     select $1, enrollment_id, $2, id,

@@ -16,7 +16,12 @@ select v.variable, example.contact_id
                   select
                     from suppressions s
                    where s.organization_id = c.organization_id and s.email_lower = c.email_lower
-                     and (s.campaign_id is null or s.campaign_id = $1))
+                     and suppression_reaches(s.campaign_id, s.list_id, $1, (select list_id from campaigns where id = $1)))
+          and not exists (
+                  select
+                    from suppressions s
+                   where s.organization_id = c.organization_id and s.domain = split_part(c.email_lower, '@', -1)
+                     and suppression_reaches(s.campaign_id, s.list_id, $1, (select list_id from campaigns where id = $1)))
         order by c.id
         limit 5) as example
  order by v.variable, example.contact_id;

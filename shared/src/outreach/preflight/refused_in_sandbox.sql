@@ -13,4 +13,9 @@ select count(*) as refused
        select
          from suppressions s
         where s.organization_id = c.organization_id and s.email_lower = c.email_lower
-          and (s.campaign_id is null or s.campaign_id = $1));
+          and suppression_reaches(s.campaign_id, s.list_id, $1, (select list_id from campaigns where id = $1)))
+   and not exists (
+       select
+         from suppressions s
+        where s.organization_id = c.organization_id and s.domain = split_part(c.email_lower, '@', -1)
+          and suppression_reaches(s.campaign_id, s.list_id, $1, (select list_id from campaigns where id = $1)));
