@@ -213,7 +213,7 @@ async fn activate(
             caller.commit().await?;
             // After the commit, so that the job is there when the hint arrives. Asking again repeats a hint that was lost.
             state.queue.enqueue(organization, job.id).await?;
-            Ok(Either::Other(Accepted { path: format!("/v1/jobs/{}", job.id), body: job }))
+            Ok(Either::Other(Accepted { path: format!("/v1/jobs/{}", job.id), body: *job }))
         }
     }
 }

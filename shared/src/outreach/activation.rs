@@ -35,7 +35,7 @@ pub enum Activation {
     /// Everybody is enrolled and the campaign is active.
     Done(Box<Campaign>),
     /// A job enrolls them; it is to be enqueued once this is committed.
-    Running(Job),
+    Running(Box<Job>),
 }
 
 /// Whether a job goes on.
@@ -65,7 +65,8 @@ struct Cursor {
 pub async fn activate(tx: &Tx, id: CampaignId, account: Option<&AccountState>) -> Result<Activation> {
     let campaign = campaigns::hold(tx, id).await?;
     if campaign.status == Status::Activating {
-        return Ok(Activation::Running(jobs::create(tx, JobKind::CampaignActivation, id.0, None).await?));
+        let job = jobs::create(tx, JobKind::CampaignActivation, id.0, None).await?;
+        return Ok(Activation::Running(Box::new(job)));
     }
     campaign.require_draft()?;
     let preflight = preflight::check(tx, &campaign, account).await?;
@@ -83,7 +84,7 @@ pub async fn activate(tx: &Tx, id: CampaignId, account: Option<&AccountState>) -
     if members > inline_limit {
         tx.execute(include_str!("activation/set_activating.sql"), &[&id]).await?;
         let job = jobs::create(tx, JobKind::CampaignActivation, id.0, Some(members)).await?;
-        return Ok(Activation::Running(job));
+        return Ok(Activation::Running(Box::new(job)));
     }
     let mut cursor = Cursor::begin(tx.now());
     while enroll(tx, &campaign, &mut cursor, None).await? == CHUNK {}
