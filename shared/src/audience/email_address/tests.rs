@@ -249,7 +249,7 @@ proptest! {
     }
 
     #[test]
-    fn a_domain_is_read_as_dns_has_it(text in "[a-z0-9üßçééд中☕.。-]{1,30}") {
+    fn a_domain_is_read_as_dns_has_it(text in "[a-z0-9üçéд中☕.。-]{1,30}") {
         if let Ok(address) = EmailAddress::parse(&format!("a@{text}")) {
             prop_assert!(address.domain().split('.').all(|label| (1..=63).contains(&label.len())));
             prop_assert_eq!(EmailAddress::parse(&format!("a@{}", text.to_uppercase())).map(|a| a.lower()).unwrap_or(address.lower()), address.lower());
