@@ -298,3 +298,30 @@ async fn hints_that_lead_nowhere_do_nothing() {
     let poison = serde_json::from_value(json!({"Records": [{"messageId": "1", "body": "{}"}]})).unwrap();
     assert!(job_runner::handle(&desk.runner(), poison).await.is_err(), "it goes to the dead letters");
 }
+
+#[tokio::test]
+async fn a_segments_people_are_those_of_the_activation_however_long_the_job_takes() {
+    let desk = Desk::new().await;
+    let scene = desk.draft(501).await;
+    let database = &desk.app.scene;
+    let insert = "insert into segments (organization_id, id, name, tree) values ($1, md5('s')::uuid, 'Nobody yet', $2)";
+    let tree = json!({"field": "company", "operator": "is_not_set"});
+    database.run(insert, &[&database.organization, &tree]).await;
+    database.run("update campaigns set list_id = null, segment_id = md5('s')::uuid", &[]).await;
+    let job = desk.activate_by_job(&scene).await;
+    // Whoever is not meant any more was meant then, and whoever comes to be meant was not.
+    database.run("update contacts set company = 'Acme'", &[]).await;
+    database.contacts(3).await;
+    let gone = [scene.contacts[7]];
+    database.run("delete from contacts where id = any ($1)", &[&gone.to_vec()]).await;
+    // The same event twice, as queues bring them.
+    for _ in 0..3 {
+        desk.deliver(job).await;
+    }
+    assert_eq!(desk.status(&scene).await, "active");
+    let enrolled = database.rows("select contact_id from enrollments order by contact_id", &[]).await;
+    let enrolled: Vec<ContactId> = enrolled.iter().map(|row| row.get(0)).collect();
+    let expected: Vec<ContactId> = scene.contacts.iter().copied().filter(|id| !gone.contains(id)).collect();
+    assert_eq!(enrolled, expected);
+    assert_eq!(database.number("select count(*) from audience_snapshots", &[]).await, 0);
+}

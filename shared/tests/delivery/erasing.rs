@@ -401,13 +401,13 @@ async fn columns(stage: &Stage) -> Vec<(String, String, String)> {
     rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect()
 }
 
-/// Copies everything that the organization has to another one, but its counts.
+/// Copies everything that the organization has to another one, but its counts and what its events bring with them.
 async fn copy_to_another_organization(stage: &Stage) -> OrganizationId {
     let other = OrganizationId::fresh();
     stage.scene.run("insert into organizations (id, slug, name) values ($1, 'copy', 'Copy')", &[&other]).await;
     let everything = include_str!("../database/everything.sql").split("insert into ").skip(1);
     for table in everything.filter_map(|rest| rest.split(' ').next()) {
-        if matches!(table, "organizations" | "users" | "daily_stats" | "daily_stats_deltas") {
+        if matches!(table, "organizations" | "users" | "daily_stats" | "daily_stats_deltas" | "engagements") {
             continue;
         }
         let sql = "select attname::text from pg_attribute
