@@ -8,6 +8,7 @@ pub mod campaigns;
 pub mod contacts;
 pub mod docs;
 pub mod domains;
+pub mod enrichment;
 pub mod exports;
 pub mod imports;
 pub mod invites;
@@ -23,6 +24,7 @@ pub mod stripe_events;
 pub mod subscriptions;
 pub mod suppressions;
 pub mod tracking;
+pub mod verifications;
 pub mod webhooks;
 pub mod workflows;
 
@@ -39,6 +41,7 @@ pub fn describe() -> Description {
     let description = contacts::routes(description);
     let description = docs::routes(description);
     let description = domains::routes(description);
+    let description = enrichment::routes(description);
     let description = exports::routes(description);
     let description = imports::routes(description);
     let description = invites::routes(description);
@@ -54,6 +57,7 @@ pub fn describe() -> Description {
     let description = subscriptions::routes(description);
     let description = suppressions::routes(description);
     let description = tracking::routes(description);
+    let description = verifications::routes(description);
     let description = webhooks::routes(description);
     workflows::routes(description)
 }

@@ -2,6 +2,7 @@
 
 pub mod contacts;
 pub mod email_address;
+pub mod enrichment;
 pub mod imports;
 pub mod lists;
 pub mod personal_data;
@@ -9,3 +10,4 @@ pub mod persons;
 pub mod providers;
 pub mod selection;
 pub mod suppressions;
+pub mod verifications;

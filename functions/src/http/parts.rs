@@ -140,6 +140,7 @@ single_ids!(
     ListId,
     ImportId,
     DomainId,
+    EnrichmentJobId,
     SenderId,
     CampaignId,
     MessageId,
@@ -148,11 +149,18 @@ single_ids!(
     SessionId,
     SuppressionId,
     UserId,
+    VerificationJobId,
     WebhookDeliveryId,
     WebhookEndpointId,
     WorkflowId,
     WorkflowRunId
 );
+
+impl PathIds for shared::audience::verifications::lists::AddressList {
+    fn read(segments: &[(String, String)]) -> Option<Self> {
+        segment(segments, 0)
+    }
+}
 
 impl<A: FromStr, B: FromStr> PathIds for (A, B) {
     fn read(segments: &[(String, String)]) -> Option<Self> {
