@@ -2,8 +2,10 @@
 //! providers and of webhooks.
 
 pub mod aws;
+pub mod data_providers;
 pub mod identities;
 pub mod ledger_memory;
+pub mod mail_exchanges;
 pub mod object_store;
 pub mod provider_host;
 pub mod secrets;

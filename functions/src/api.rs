@@ -10,6 +10,7 @@ pub mod custom_fields;
 pub mod deleted_contacts;
 pub mod docs;
 pub mod domains;
+pub mod enrichment;
 pub mod exports;
 pub mod imports;
 pub mod invites;
@@ -27,6 +28,7 @@ pub mod subscriptions;
 pub mod suppressions;
 pub mod tags;
 pub mod tracking;
+pub mod verifications;
 pub mod webhooks;
 pub mod workflows;
 
@@ -43,6 +45,7 @@ pub fn describe() -> Description {
     let description = contacts::routes(description);
     let description = docs::routes(description);
     let description = domains::routes(description);
+    let description = enrichment::routes(description);
     let description = exports::routes(description);
     let description = imports::routes(description);
     let description = invites::routes(description);
@@ -59,6 +62,7 @@ pub fn describe() -> Description {
     let description = subscriptions::routes(description);
     let description = suppressions::routes(description);
     let description = tracking::routes(description);
+    let description = verifications::routes(description);
     let description = webhooks::routes(description);
     workflows::routes(description)
 }

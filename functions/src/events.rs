@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod dispatcher;
+pub mod enricher;
 pub mod feedback;
 pub mod importer;
 pub mod inbound;

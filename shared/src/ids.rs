@@ -97,6 +97,12 @@ typed_ids! {
     CustomFieldId;
     /// An imported file.
     ImportId;
+    /// What is known of the human being behind a contact.
+    PersonId;
+    /// A job that asks about people.
+    EnrichmentJobId;
+    /// A job that checks addresses.
+    VerificationJobId;
     /// A sending domain.
     DomainId;
     /// An address that mail is sent from.

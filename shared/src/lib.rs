@@ -15,6 +15,7 @@ pub mod outreach;
 pub mod platform;
 mod sentences;
 pub mod spreadsheets;
+pub mod text_models;
 pub mod timestamps;
 
 pub use db::{Database, Tx};

@@ -18,6 +18,8 @@ pub const SEND_QUEUE: &str = "send";
 pub const IMPORT_QUEUE: &str = "import";
 /// The queue of jobs.
 pub const JOB_QUEUE: &str = "job";
+/// The queue of enrichment and verification.
+pub const ENRICHMENT_QUEUE: &str = "enrichment";
 /// The queue of what is told elsewhere.
 pub const WEBHOOK_QUEUE: &str = "webhook";
 
@@ -57,6 +59,7 @@ impl<'a> Installation<'a> {
             .variable("SEND_QUEUE_URL", self.aws.queue_url(SEND_QUEUE))
             .variable("IMPORT_QUEUE_URL", self.aws.queue_url(IMPORT_QUEUE))
             .variable("JOB_QUEUE_URL", self.aws.queue_url(JOB_QUEUE))
+            .variable("ENRICHMENT_QUEUE_URL", self.aws.queue_url(ENRICHMENT_QUEUE))
             .variable("WEBHOOK_QUEUE_URL", self.aws.queue_url(WEBHOOK_QUEUE))
             .variable("UPLOADS_BUCKET", BUCKET)
             .variable("SES_CONFIGURATION_SET", "driver")

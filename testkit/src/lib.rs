@@ -15,6 +15,7 @@ pub mod faults;
 pub mod generator;
 pub mod installation;
 pub mod object_store;
+pub mod providers;
 pub mod runtime_api;
 pub mod scene;
 pub mod simulation;
@@ -26,6 +27,7 @@ pub use database::TestDb;
 pub use fakes::{FakeAccount, FakeJobQueue, FakeMailer, FakeMemory, FakeQueue, FakeWebhookQueue};
 pub use installation::Installation;
 pub use object_store::{FakeImportQueue, FakeObjectStore};
+pub use providers::{FakeAsker, FakeEnrichmentQueue, FakeMailHosts};
 pub use scene::Scene;
 use shared::delivery::tokens::KeyRing;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
 use futures_util::future::{BoxFuture, join, join_all, try_join_all};
 use serde::Serialize;
+use shared::audience::enrichment::{EnrichmentQueue, Work};
 use shared::audience::imports::ImportQueue;
 use shared::db::Stage;
 use shared::delivery::scheduling::{Hint, SendQueue};
@@ -84,6 +85,34 @@ pub struct ImportHint {
 impl ImportQueue for SqsQueue {
     fn enqueue(&self, organization: OrganizationId, import: ImportId) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move { self.send(&ImportHint { organization_id: organization, import_id: import }).await })
+    }
+}
+
+/// What the queue of enrichment holds.
+#[derive(Debug, Clone, Copy, Serialize, serde::Deserialize)]
+pub struct EnrichmentHint {
+    /// Whose work.
+    pub organization_id: OrganizationId,
+    /// Which job.
+    #[serde(flatten)]
+    pub work: Work,
+}
+
+impl EnrichmentQueue for SqsQueue {
+    fn enqueue(&self, organization: OrganizationId, work: Work, delay: Duration) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            let hint = EnrichmentHint { organization_id: organization, work };
+            let delay = i32::try_from(delay.as_secs().min(LONGEST_DELAY_SECONDS)).unwrap_or_default();
+            self.client
+                .send_message()
+                .queue_url(&self.url)
+                .message_body(serde_json::to_string(&hint).map_err(Error::internal)?)
+                .delay_seconds(delay)
+                .send()
+                .await
+                .map_err(|error| Error::Unavailable(Box::new(error)))?;
+            Ok(())
+        })
     }
 }
 

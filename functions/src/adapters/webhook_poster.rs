@@ -163,7 +163,8 @@ async fn read(answer: &mut HttpResponse, into: &mut Vec<u8>) {
     into.truncate(MOST_BYTES);
 }
 
-fn is_refused(error: &(dyn StdError + 'static)) -> bool {
+/// Whether a connection was not made because of where its name leads.
+pub(super) fn is_refused(error: &(dyn StdError + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if error.is::<NotPublic>() {

@@ -1,5 +1,6 @@
 //! `/v1/admin`: for those who run the installation.
 
+mod address_lists;
 mod config;
 mod organizations;
 mod users;
@@ -32,6 +33,8 @@ pub struct Admin {
 /// The routes.
 pub fn routes<R: Routes<Admin>>(routes: R) -> R {
     routes
+        .on(route!(GET "/v1/admin/address-lists"), address_lists::count)
+        .on(route!(PUT "/v1/admin/address-lists/{list}"), address_lists::take)
         .on(route!(GET "/v1/admin/config"), config::list)
         .on(route!(GET "/v1/admin/config/{category}/{key}"), config::find)
         .on(route!(PUT "/v1/admin/config/{category}/{key}"), config::set)

@@ -11,6 +11,7 @@ use shared::audience::bulk_acts::{self, BulkAct};
 use shared::audience::contacts::{self, Contact, ContactFields, ContactInFull, Filter};
 use shared::audience::merging::{self, Merged};
 use shared::audience::personal_data::{self, Erased};
+use shared::audience::persons::{self, Person, PersonPatch};
 use shared::audience::tags::{self, TagOfContact};
 use shared::audience::timeline::{self, Entry};
 use shared::delivery::tokens::KeyRing;
@@ -51,6 +52,8 @@ pub fn routes<R: Routes<Contacts>>(routes: R) -> R {
         .on(route!(GET "/v1/contacts/{id}"), find)
         .on(route!(PATCH "/v1/contacts/{id}"), update)
         .on(route!(DELETE "/v1/contacts/{id}"), delete)
+        .on(route!(GET "/v1/contacts/{id}/person"), find_person)
+        .on(route!(PATCH "/v1/contacts/{id}/person"), update_person)
         .on(route!(GET "/v1/contacts/{id}/why"), why)
         .on(route!(GET "/v1/contacts/{id}/export"), export)
         .on(route!(POST "/v1/contacts/{id}/erase"), erase)
@@ -94,6 +97,25 @@ async fn why(caller: Caller, State(keys): State<Keys>, Id(id): Id<ContactId>) ->
     let told = why::of_contact(&caller.tx, &keys, id).await?;
     caller.commit().await?;
     Ok(Json(told))
+}
+
+/// What is known of the person behind a contact.
+async fn find_person(caller: Caller, Id(id): Id<ContactId>) -> ApiResult<Json<Person>> {
+    let person = persons::of_contact(&caller.tx, id).await?;
+    caller.commit().await?;
+    Ok(Json(person))
+}
+
+/// Sets what is known by hand; null leaves a field to providers again.
+async fn update_person(
+    caller: Caller,
+    Id(id): Id<ContactId>,
+    Body(patch): Body<PersonPatch>,
+) -> ApiResult<Json<Person>> {
+    let person = persons::update(&caller.tx, id, &patch).await?;
+    caller.record("person.updated", person.id.0, &json!({"contact_id": id, "fields": patch.names()})).await?;
+    caller.commit().await?;
+    Ok(Json(person))
 }
 
 /// Changes the fields that are given.

@@ -150,6 +150,8 @@ const ADMINISTRATOR: Who = Who::Administrator;
 /// The table, by resource.
 #[rustfmt::skip]
 pub const ROUTES: &[Route] = &[
+    row("GET", "/v1/admin/address-lists", ADMINISTRATOR, "", "How many entries administrators have added to the lists that addresses are checked by."),
+    row("PUT", "/v1/admin/address-lists/{list}", ADMINISTRATOR, "", "Takes a file of disposable domains or of role names."),
     row("GET", "/v1/admin/config", ADMINISTRATOR, "", "Every setting of the installation."),
     row("GET", "/v1/admin/config/{category}/{key}", ADMINISTRATOR, "", "One setting with its bounds."),
     row("PUT", "/v1/admin/config/{category}/{key}", ADMINISTRATOR, "", "Sets a setting; it counts from the next transaction on."),
@@ -235,6 +237,8 @@ pub const ROUTES: &[Route] = &[
     row("POST", "/v1/contacts/{id}/tags", MEMBER, "contacts:write", "Gives a contact tags."),
     row("DELETE", "/v1/contacts/{id}/tags/{tag_id}", MEMBER, "contacts:write", "Takes a tag from a contact."),
     row("GET", "/v1/contacts/{id}/timeline", VIEWER, "contacts:read", "What has happened to a contact, the newest first."),
+    row("GET", "/v1/contacts/{id}/person", VIEWER, "contacts:read", "What is known of the person behind a contact."),
+    row("PATCH", "/v1/contacts/{id}/person", MEMBER, "contacts:write", "Sets what is known by hand; no provider takes that back."),
     row("GET", "/v1/contacts/{id}/why", VIEWER, "contacts:read", "When the person is written to next, and what holds that."),
 
     row("GET", "/v1/custom-fields", VIEWER, "contacts:read", "Every custom field that is defined, by key."),
@@ -254,6 +258,13 @@ pub const ROUTES: &[Route] = &[
 
     row("POST", "/hooks/ses", EVERYONE, "", "For Amazon SNS alone: reports of SES, signed."),
     row("POST", "/hooks/stripe", EVERYONE, "", "For Stripe alone: what becomes of subscriptions, signed."),
+
+    row("GET", "/v1/enrichment/jobs", VIEWER, "enrichment:read", "The newest enrichments first."),
+    outward("POST", "/v1/enrichment/jobs", MEMBER, "enrichment:write", "Begins to learn about the people behind contacts."),
+    row("GET", "/v1/enrichment/jobs/{id}", VIEWER, "enrichment:read", "One enrichment with its progress."),
+    row("POST", "/v1/enrichment/jobs/{id}/cancel", MEMBER, "enrichment:write", "Stops an enrichment; what was learned stays."),
+    outward("POST", "/v1/enrichment/jobs/{id}/resume", MEMBER, "enrichment:write", "Lets a cancelled enrichment go on where it stood."),
+    row("GET", "/v1/enrichment/jobs/{id}/tasks", VIEWER, "enrichment:read", "What came of each contact."),
 
     row("GET", "/v1/imports", VIEWER, "imports:read", "The newest imports first."),
     row("POST", "/v1/imports", MEMBER, "imports:write", "Makes an import, and says where its file goes."),
@@ -361,6 +372,15 @@ pub const ROUTES: &[Route] = &[
     row("GET", "/t/o/{*token}", EVERYONE, "", "The pixel of a mail."),
     row("GET", "/u/{*token}", EVERYONE, "", "Shows what a link unsubscribes from, and changes nothing."),
     row("POST", "/u/{*token}", EVERYONE, "", "Unsubscribes, also by one click (RFC 8058)."),
+
+    row("GET", "/v1/verifications", VIEWER, "verifications:read", "What is known of addresses, in their order."),
+    outward("POST", "/v1/verifications", MEMBER, "verifications:write", "Checks one address."),
+    row("GET", "/v1/verifications/jobs", VIEWER, "verifications:read", "The newest verifications of many first."),
+    outward("POST", "/v1/verifications/jobs", MEMBER, "verifications:write", "Begins to check the addresses of contacts."),
+    row("GET", "/v1/verifications/jobs/{id}", VIEWER, "verifications:read", "One verification of many with its progress."),
+    row("POST", "/v1/verifications/jobs/{id}/cancel", MEMBER, "verifications:write", "Stops a verification of many; what was found stays."),
+    outward("POST", "/v1/verifications/jobs/{id}/resume", MEMBER, "verifications:write", "Lets a cancelled one go on where it stood."),
+    row("GET", "/v1/verifications/summary", VIEWER, "verifications:read", "How many addresses are valid, invalid and unverified."),
 
     row("GET", "/v1/webhooks", ADMIN, "webhooks:read", "The webhook endpoints, the newest first."),
     outward("POST", "/v1/webhooks", ADMIN, "webhooks:write", "Makes a webhook endpoint; this answer alone holds its secret."),

@@ -143,6 +143,7 @@ single_ids!(
     ImportId,
     DomainId,
     SegmentId,
+    EnrichmentJobId,
     SenderId,
     CampaignId,
     MessageId,
@@ -151,11 +152,18 @@ single_ids!(
     SessionId,
     SuppressionId,
     UserId,
+    VerificationJobId,
     WebhookDeliveryId,
     WebhookEndpointId,
     WorkflowId,
     WorkflowRunId
 );
+
+impl PathIds for shared::audience::verifications::lists::AddressList {
+    fn read(segments: &[(String, String)]) -> Option<Self> {
+        segment(segments, 0)
+    }
+}
 
 impl<A: FromStr, B: FromStr> PathIds for (A, B) {
     fn read(segments: &[(String, String)]) -> Option<Self> {

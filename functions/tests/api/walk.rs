@@ -43,6 +43,7 @@ const WALK: &[&str] = &[
     "custom_fields/create",
     "custom_fields/update",
     "custom_fields/delete",
+    "contacts/person_update",
     "lists/create",
     "lists/add_members",
     "lists/update",
@@ -88,6 +89,13 @@ const WALK: &[&str] = &[
     "suppressions/lift",
     "suppressions/import",
     "suppressions/forget",
+    "verifications/check",
+    "verifications/jobs_create",
+    "verifications/jobs_cancel",
+    "verifications/jobs_resume",
+    "enrichment/create",
+    "enrichment/cancel",
+    "enrichment/resume",
     "webhooks/create",
     "webhooks/update",
     "webhooks/rotate",
@@ -142,6 +150,8 @@ impl Walk {
             .merge(messages::router(db.clone()))
             .merge(senders::router(db.clone()))
             .merge(crate::suppressions::router(&self.app))
+            .merge(crate::enrichment::router(&self.app))
+            .merge(crate::verifications::router(&self.app))
             .merge(domains::router(db.clone(), self.provider.clone()))
             .merge(campaigns::router(
                 db.clone(),
@@ -221,6 +231,8 @@ impl Walk {
                 self.app.scene.run(over, &[]).await;
                 self.ids.insert("DELIVERY_ID", made())
             }
+            "verifications/jobs_create" => self.ids.insert("VERIFICATION_JOB_ID", made()),
+            "enrichment/create" => self.ids.insert("ENRICHMENT_JOB_ID", made()),
             "workflows/create" => self.ids.insert("WORKFLOW_ID", made()),
             "suppressions/create" => self.ids.insert("SUPPRESSION_ID", made()),
             "suppressions/import" => {

@@ -35,6 +35,8 @@ pub(crate) fn router(db: &TestDb) -> Router {
         .merge(campaigns::router(db.clone(), Arc::<Hints>::default(), Arc::<FakeAccount>::default()))
         .merge(contacts::router(Contacts { db: db.clone(), keys: keys.clone(), queue: Arc::<Hints>::default() }))
         .merge(docs::router())
+        .merge(crate::enrichment::of(db.clone()))
+        .merge(crate::verifications::of(db.clone()))
         .merge(domains::router(db.clone(), Arc::<Provider>::default()))
         .merge(exports::router(Exports {
             db: db.clone(),

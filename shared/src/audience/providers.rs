@@ -5,6 +5,7 @@
 //! needs code. What we show it as a password is none of the setting's business: it lies beside the origin that it is for, where
 //! only whoever deploys writes, so that no setting sends it elsewhere.
 
+pub mod budgets;
 mod settings;
 
 use std::time::Duration;
@@ -12,8 +13,8 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-pub use self::settings::{Form, MailboxProvider, Method, PersonProvider, PersonSource, TextModel};
-pub(crate) use self::settings::{check_mailbox_provider, check_person_provider, check_text_model};
+pub use self::settings::{ChatModel, Form, MailboxProvider, Method, PersonProvider, PersonSource};
+pub(crate) use self::settings::{check_chat_model, check_mailbox_provider, check_person_provider};
 
 /// Bytes of an answer that are read; one that has more is none.
 pub const ANSWER_MAXIMUM: usize = 256 << 10;

@@ -95,7 +95,7 @@ pub struct MailboxProvider {
 /// A text model behind the interface of chat completions.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TextModel {
+pub struct ChatModel {
     /// What the provider is called.
     pub name: String,
     /// Where it takes requests.
@@ -221,7 +221,7 @@ impl MailboxProvider {
     }
 }
 
-impl TextModel {
+impl ChatModel {
     /// Reads the setting `enrichment.text_model`; `None` where no personas are written.
     ///
     /// # Errors
@@ -346,8 +346,8 @@ pub(crate) fn check_mailbox_provider(value: &Value) -> Result<(), &'static str> 
 }
 
 /// The same of `enrichment.text_model`.
-pub(crate) fn check_text_model(value: &Value) -> Result<(), &'static str> {
-    TextModel::read(value).map(drop)
+pub(crate) fn check_chat_model(value: &Value) -> Result<(), &'static str> {
+    ChatModel::read(value).map(drop)
 }
 
 #[cfg(test)]
@@ -427,11 +427,11 @@ mod tests {
     #[test]
     fn a_text_model_has_an_address_and_a_name() {
         let good = json!({"name": "acme", "url": "https://api.acme.test/v1/chat/completions", "model": "small-1"});
-        assert!(TextModel::read(&good).unwrap().is_some());
-        assert_eq!(TextModel::read(&json!({})), Ok(None));
+        assert!(ChatModel::read(&good).unwrap().is_some());
+        assert_eq!(ChatModel::read(&json!({})), Ok(None));
         for (field, value) in [("url", json!("http://api.acme.test/")), ("model", json!("")), ("key", json!("secret"))]
         {
-            assert!(TextModel::read(&with(good.clone(), field, value)).is_err(), "{field}");
+            assert!(ChatModel::read(&with(good.clone(), field, value)).is_err(), "{field}");
         }
     }
 

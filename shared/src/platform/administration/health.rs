@@ -42,7 +42,7 @@ pub struct Function {
 }
 
 /// The functions, and what brings them their work.
-const FUNCTIONS: [(&str, Option<&str>); 8] = [
+const FUNCTIONS: [(&str, Option<&str>); 9] = [
     ("scheduler", None),
     ("sender", Some("send")),
     ("importer", Some("import")),
@@ -50,6 +50,7 @@ const FUNCTIONS: [(&str, Option<&str>); 8] = [
     ("feedback", Some("feedback")),
     ("inbound", Some("inbound")),
     ("dispatcher", Some("webhook")),
+    ("enricher", Some("enrichment")),
     ("maintenance", None),
 ];
 

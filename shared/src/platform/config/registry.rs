@@ -192,7 +192,7 @@ pub const DEFINITIONS: &[Definition] = &[
     Definition {
         category: "enrichment",
         key: "text_model",
-        bounds: Bounds::Json { check: providers::check_text_model },
+        bounds: Bounds::Json { check: providers::check_chat_model },
         default: "{}",
         description: "Which text model writes personas, as an object with name, url and model; while it is empty, none are written.",
     },

@@ -1,0 +1,1 @@
+select * from enrichment_jobs where id = $1;

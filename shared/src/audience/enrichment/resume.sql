@@ -1,0 +1,7 @@
+update enrichment_jobs
+   set status = 'running',
+       ended_at = null,
+       error = null
+ where id = $1
+   and status = 'cancelled'
+   and selection is not null;

@@ -1,0 +1,1 @@
+select keep_answers($1, $2, $3);

@@ -1,0 +1,1 @@
+select from contacts where id = any ($1::uuid[]) order by id for update;

@@ -1,0 +1,1 @@
+select text, model from personas where person_id = $1;

@@ -1,0 +1,1 @@
+select * from verification_jobs where id = $1;

@@ -1,0 +1,1 @@
+delete from address_lists where list = $1;

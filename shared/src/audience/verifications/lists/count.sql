@@ -1,0 +1,3 @@
+select list, count(*) as entries
+  from address_lists
+ group by list;

@@ -1,0 +1,3 @@
+select status, count(*) as addresses
+  from email_verifications
+ group by status;
