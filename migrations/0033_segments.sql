@@ -53,6 +53,8 @@ create index custom_values_text_idx on custom_values (organization_id, field_id,
 
 -- What people, and not machines for them, did with mails: a row for each event that counts, under the contact that has the
 -- mail now. Only inserted and deleted, so that no two who write events wait for each other.
+-- No foreign key leads to the contact: it would lock the contact behind the message. The message loses its contact when that is
+-- deleted, and these go with it.
 create table engagements (
     organization_id uuid not null,
     message_id uuid not null,
@@ -63,9 +65,7 @@ create table engagements (
     occurred_at timestamptz not null,
     constraint engagements_pkey primary key (organization_id, message_id, event_id),
     constraint engagements_message_fkey foreign key (organization_id, message_id)
-        references messages (organization_id, id) on delete cascade,
-    constraint engagements_contact_fkey foreign key (organization_id, contact_id)
-        references contacts (organization_id, id) on delete cascade
+        references messages (organization_id, id) on delete cascade
 );
 create index engagements_contact_idx on engagements (organization_id, contact_id, kind, occurred_at);
 create index engagements_occurred_at_idx on engagements (organization_id, kind, occurred_at, contact_id);
