@@ -109,11 +109,11 @@ values ('${ORGANIZATION}', md5('${ORGANIZATION} field')::uuid, md5('${ORGANIZATI
 insert into deleted_contacts (organization_id, id, email_lower, snapshot, reason, deleted_at)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} deleted')::uuid, 'deleted@people.test', '{}', 'deleted', now());
 insert into enrichment_jobs (organization_id, id, selection, up_to, started_at)
-values ('${ORGANIZATION}', md5('${ORGANIZATION} enrichment')::uuid, '{}', md5('${ORGANIZATION} contact')::uuid, now());
+values ('${ORGANIZATION}', md5('${ORGANIZATION} enrichment')::uuid, '{"everybody": true}', md5('${ORGANIZATION} contact')::uuid, now());
 insert into enrichment_tasks (organization_id, job_id, contact_id)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} enrichment')::uuid, md5('${ORGANIZATION} contact')::uuid);
 insert into provider_usage (organization_id, purpose, day) values ('${ORGANIZATION}', 'enrichment', current_date);
 insert into email_verifications (organization_id, email_lower, syntax, disposable, role_based, deliverable, blacklisted, status, checked_at)
 values ('${ORGANIZATION}', 'person@people.test', 'passed', 'passed', 'passed', 'unknown', 'passed', 'unverified', now());
 insert into verification_jobs (organization_id, id, selection, up_to, started_at)
-values ('${ORGANIZATION}', md5('${ORGANIZATION} verification')::uuid, '{}', md5('${ORGANIZATION} contact')::uuid, now());
+values ('${ORGANIZATION}', md5('${ORGANIZATION} verification')::uuid, '{"everybody": true}', md5('${ORGANIZATION} contact')::uuid, now());
