@@ -117,14 +117,14 @@ select '${ORGANIZATION}', id, 'deleted@people.test',
        'deleted', now()
   from (select md5('${ORGANIZATION} deleted')::uuid as id) as gone;
 insert into enrichment_jobs (organization_id, id, selection, up_to, started_at)
-values ('${ORGANIZATION}', md5('${ORGANIZATION} enrichment')::uuid, '{}', md5('${ORGANIZATION} contact')::uuid, now());
+values ('${ORGANIZATION}', md5('${ORGANIZATION} enrichment')::uuid, '{"everybody": true}', md5('${ORGANIZATION} contact')::uuid, now());
 insert into enrichment_tasks (organization_id, job_id, contact_id)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} enrichment')::uuid, md5('${ORGANIZATION} contact')::uuid);
 insert into provider_usage (organization_id, purpose, day) values ('${ORGANIZATION}', 'enrichment', current_date);
 insert into email_verifications (organization_id, email_lower, syntax, disposable, role_based, deliverable, blacklisted, status, checked_at)
 values ('${ORGANIZATION}', 'person@people.test', 'passed', 'passed', 'passed', 'unknown', 'passed', 'unverified', now());
 insert into verification_jobs (organization_id, id, selection, up_to, started_at)
-values ('${ORGANIZATION}', md5('${ORGANIZATION} verification')::uuid, '{}', md5('${ORGANIZATION} contact')::uuid, now());
+values ('${ORGANIZATION}', md5('${ORGANIZATION} verification')::uuid, '{"everybody": true}', md5('${ORGANIZATION} contact')::uuid, now());
 insert into segments (organization_id, id, name, tree)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} segment')::uuid, 'Everybody', '{"everybody": true}');
 insert into engagements (organization_id, message_id, event_id, contact_id, campaign_id, kind, occurred_at)
