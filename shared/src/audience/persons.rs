@@ -218,7 +218,7 @@ impl PersonPatch {
     /// Checks what is given.
     ///
     /// Errors: [`Error::Invalid`] with every field that can't be it.
-    fn check(&self) -> Result<(BTreeMap<Field, Option<String>>, Option<Option<String>>)> {
+    fn check(&self) -> Result<Checked> {
         let mut fields = Fields::default();
         let mut changes = BTreeMap::new();
         for (field, text) in self.given() {
@@ -240,8 +240,14 @@ impl PersonPatch {
         let persona = self.persona.as_ref();
         let persona = persona.map(|text| fields.text("persona", text.as_deref(), personas::PERSONA_MAXIMUM));
         fields.finish()?;
-        Ok((changes, persona))
+        Ok(Checked { changes, persona })
     }
+}
+
+/// A patch whose values can be kept.
+struct Checked {
+    changes: BTreeMap<Field, Option<String>>,
+    persona: Option<Option<String>>,
 }
 
 /// The person behind a contact.
@@ -256,7 +262,7 @@ pub async fn of_contact(tx: &Tx, contact: ContactId) -> Result<Person> {
 ///
 /// Errors: [`Error::NotFound`] where there is no such contact, [`Error::Invalid`] for what can't be set.
 pub async fn update(tx: &Tx, contact: ContactId, patch: &PersonPatch) -> Result<Person> {
-    let (changes, persona) = patch.check()?;
+    let Checked { changes, persona } = patch.check()?;
     contacts::lock(tx, contact).await?;
     let mut person = hold(tx, contact).await?;
     for (field, text) in changes {
