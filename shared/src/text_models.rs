@@ -32,7 +32,7 @@ pub struct NoText;
 /// Writes texts.
 pub trait TextModel: Send + Sync {
     /// What the model is called.
-    fn name(&self) -> &str;
+    fn model(&self) -> &str;
 
     /// Writes one text.
     fn write<'a>(&'a self, prompt: &'a Prompt) -> BoxFuture<'a, Result<String, NoText>>;
@@ -47,7 +47,7 @@ pub struct ChatCompletions<'a> {
 }
 
 impl TextModel for ChatCompletions<'_> {
-    fn name(&self) -> &str {
+    fn model(&self) -> &str {
         &self.setting.model
     }
 

@@ -49,7 +49,7 @@ mod tests {
     struct Parrot(&'static str, Mutex<Vec<Prompt>>);
 
     impl TextModel for Parrot {
-        fn name(&self) -> &str {
+        fn model(&self) -> &str {
             "parrot"
         }
 
