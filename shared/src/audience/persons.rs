@@ -192,6 +192,12 @@ pub struct PersonPatch {
     persona: Option<Option<String>>,
 }
 
+/// What a patch sets, checked; none of a field empties it.
+struct Changes {
+    fields: BTreeMap<Field, Option<String>>,
+    persona: Option<Option<String>>,
+}
+
 impl PersonPatch {
     /// The names of the fields that are given.
     #[must_use]
@@ -218,7 +224,7 @@ impl PersonPatch {
     /// Checks what is given.
     ///
     /// Errors: [`Error::Invalid`] with every field that can't be it.
-    fn check(&self) -> Result<Checked> {
+    fn check(&self) -> Result<Changes> {
         let mut fields = Fields::default();
         let mut changes = BTreeMap::new();
         for (field, text) in self.given() {
@@ -240,14 +246,8 @@ impl PersonPatch {
         let persona = self.persona.as_ref();
         let persona = persona.map(|text| fields.text("persona", text.as_deref(), personas::PERSONA_MAXIMUM));
         fields.finish()?;
-        Ok(Checked { changes, persona })
+        Ok(Changes { fields: changes, persona })
     }
-}
-
-/// A patch whose values can be kept.
-struct Checked {
-    changes: BTreeMap<Field, Option<String>>,
-    persona: Option<Option<String>>,
 }
 
 /// The person behind a contact.
@@ -262,10 +262,10 @@ pub async fn of_contact(tx: &Tx, contact: ContactId) -> Result<Person> {
 ///
 /// Errors: [`Error::NotFound`] where there is no such contact, [`Error::Invalid`] for what can't be set.
 pub async fn update(tx: &Tx, contact: ContactId, patch: &PersonPatch) -> Result<Person> {
-    let Checked { changes, persona } = patch.check()?;
+    let Changes { fields, persona } = patch.check()?;
     contacts::lock(tx, contact).await?;
     let mut person = hold(tx, contact).await?;
-    for (field, text) in changes {
+    for (field, text) in fields {
         match text.is_some() {
             true => person.set_by_hand.insert(field),
             false => person.set_by_hand.remove(&field),
