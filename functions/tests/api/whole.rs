@@ -33,7 +33,12 @@ pub(crate) fn router(db: &TestDb) -> Router {
         .merge(audit::router(db.clone()))
         .merge(auth::router(accounts))
         .merge(campaigns::router(db.clone(), Arc::<Hints>::default(), Arc::<FakeAccount>::default()))
-        .merge(contacts::router(Contacts { db: db.clone(), keys: keys.clone(), queue: Arc::<Hints>::default() }))
+        .merge(contacts::router(Contacts {
+            db: db.clone(),
+            keys: keys.clone(),
+            queue: Arc::<Hints>::default(),
+            store: Arc::<FakeArchiveStore>::default(),
+        }))
         .merge(docs::router())
         .merge(domains::router(db.clone(), Arc::<Provider>::default()))
         .merge(exports::router(Exports {
