@@ -5,6 +5,7 @@ pub mod analytics;
 pub mod audit;
 pub mod auth;
 pub mod campaigns;
+pub mod contact_exports;
 pub mod contacts;
 pub mod custom_fields;
 pub mod deleted_contacts;

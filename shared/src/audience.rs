@@ -1,6 +1,7 @@
 //! The people an organization writes to: contacts, lists, imported files, and who must not be written to.
 
 pub mod bulk_acts;
+pub mod contact_exports;
 pub mod contacts;
 pub mod custom_fields;
 pub mod deleted_contacts;

@@ -111,6 +111,15 @@ impl ArchiveStore for FakeArchiveStore {
         })
     }
 
+    fn presign_csv<'a>(
+        &'a self,
+        key: &'a str,
+        file_name: &'a str,
+        valid: Duration,
+    ) -> BoxFuture<'a, Result<Option<String>>> {
+        self.presign_zip(key, file_name, valid)
+    }
+
     fn presign_zip<'a>(
         &'a self,
         key: &'a str,

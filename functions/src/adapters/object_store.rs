@@ -19,6 +19,8 @@ use shared::{Error, Result};
 use super::aws::Aws;
 
 const ZIP: &str = "application/zip";
+/// What files of contacts are.
+const CSV: &str = "text/csv; charset=utf-8";
 
 /// One bucket.
 pub struct S3Store {
@@ -232,15 +234,34 @@ impl ArchiveStore for S3Store {
         file_name: &'a str,
         valid: Duration,
     ) -> BoxFuture<'a, Result<Option<String>>> {
-        Box::pin(async move {
-            if self.head(key).await?.is_none() {
-                return Ok(None);
-            }
-            let config = PresigningConfig::expires_in(valid).map_err(Error::internal)?;
-            let request = self.client.get_object().bucket(&self.bucket).key(key).response_content_type(ZIP);
-            let request = request.response_content_disposition(format!("attachment; filename=\"{file_name}\""));
-            Ok(Some(request.presigned(config).await.map_err(Error::internal)?.uri().to_owned()))
-        })
+        Box::pin(self.presign_download(key, file_name, ZIP, valid))
+    }
+
+    fn presign_csv<'a>(
+        &'a self,
+        key: &'a str,
+        file_name: &'a str,
+        valid: Duration,
+    ) -> BoxFuture<'a, Result<Option<String>>> {
+        Box::pin(self.presign_download(key, file_name, CSV, valid))
+    }
+}
+
+impl S3Store {
+    async fn presign_download(
+        &self,
+        key: &str,
+        file_name: &str,
+        kind: &str,
+        valid: Duration,
+    ) -> Result<Option<String>> {
+        if self.head(key).await?.is_none() {
+            return Ok(None);
+        }
+        let config = PresigningConfig::expires_in(valid).map_err(Error::internal)?;
+        let request = self.client.get_object().bucket(&self.bucket).key(key).response_content_type(kind);
+        let request = request.response_content_disposition(format!("attachment; filename=\"{file_name}\""));
+        Ok(Some(request.presigned(config).await.map_err(Error::internal)?.uri().to_owned()))
     }
 }
 

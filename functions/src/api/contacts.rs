@@ -16,10 +16,11 @@ use shared::audience::tags::{self, TagOfContact};
 use shared::audience::timeline::{self, Entry};
 use shared::delivery::tokens::KeyRing;
 use shared::outreach::enrollments::why::{self, ContactWhy};
+use shared::platform::exports::ArchiveStore;
 use shared::platform::jobs::{Job, JobQueue};
 use shared::{ContactId, Database, TagId};
 
-use super::{custom_fields, deleted_contacts, tags as tag_routes};
+use super::{contact_exports, custom_fields, deleted_contacts, tags as tag_routes};
 use crate::http::{
     Accepted, ApiResult, Body, Caller, Created, Id, JsonFile, Listing, NoContent, NoFilter, Page, Routes, created,
     route,
@@ -31,6 +32,8 @@ const EXPORT_MAXIMUM: i64 = 1_000;
 type Keys = Arc<KeyRing>;
 /// Where jobs wait.
 pub(super) type Queue = Arc<dyn JobQueue>;
+/// Where files of contacts are put together.
+pub(super) type Store = Arc<dyn ArchiveStore>;
 
 /// What the routes need.
 #[derive(Clone, FromRef)]
@@ -41,11 +44,13 @@ pub struct Contacts {
     pub keys: Keys,
     /// Where bulk acts wait, and the filling of custom fields.
     pub queue: Queue,
+    /// Where files of contacts lie.
+    pub store: Store,
 }
 
 /// The routes.
 pub fn routes<R: Routes<Contacts>>(routes: R) -> R {
-    let routes = custom_fields::routes(deleted_contacts::routes(tag_routes::routes(routes)));
+    let routes = contact_exports::routes(custom_fields::routes(deleted_contacts::routes(tag_routes::routes(routes))));
     routes
         .on(route!(GET "/v1/contacts"), list)
         .on(route!(POST "/v1/contacts"), create)

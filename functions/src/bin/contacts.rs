@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use functions::adapters::object_store::S3Store;
 use functions::adapters::sqs::SqsQueue;
 use functions::api::contacts::{self, Contacts};
 use functions::environment::required;
@@ -11,6 +12,7 @@ fn main() -> Result<(), lambda_http::Error> {
         Ok(contacts::router(Contacts {
             db: environment.database().await?,
             keys: environment.token_keys().await?.into(),
+            store: Arc::new(S3Store::new(&environment.aws, required("UPLOADS_BUCKET")?)),
             queue: Arc::new(SqsQueue::new(&environment.aws, required("JOB_QUEUE_URL")?)),
         }))
     })

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::sqs::SqsEvent;
-use shared::audience::bulk_acts;
 use shared::audience::custom_fields::filling;
+use shared::audience::{bulk_acts, contact_exports};
 use shared::outreach::activation::{self, Chunk};
 use shared::platform::exports::{self, ArchiveStore};
 use shared::platform::jobs::{self, Job, JobKind, JobQueue};
@@ -77,6 +77,7 @@ async fn run_chunk(runner: &JobRunner, tx: &Tx, job: &Job) -> Result<Chunk> {
     match job.kind {
         JobKind::CampaignActivation => activation::run_chunk(tx, job).await,
         JobKind::ContactBulkAct => bulk_acts::run_chunk(tx, job).await,
+        JobKind::ContactExport => contact_exports::run_chunk(tx, &*runner.archives, job).await,
         JobKind::CustomFieldFilling => filling::run_chunk(tx, job).await,
         JobKind::OrganizationExport => exports::run_chunk(tx, &*runner.archives, job).await,
     }

@@ -231,6 +231,8 @@ pub const ROUTES: &[Route] = &[
     row("GET", "/v1/contacts/deleted/{id}", VIEWER, "contacts:read", "One contact of the bin."),
     row("DELETE", "/v1/contacts/deleted/{id}", MEMBER, "contacts:write", "Takes a contact out of the bin for good."),
     row("POST", "/v1/contacts/deleted/{id}/restore", MEMBER, "contacts:write", "Brings a deleted contact back as it was."),
+    row("POST", "/v1/contacts/exports", MEMBER, "contacts:write", "Writes contacts into a CSV file, by a job."),
+    row("GET", "/v1/contacts/exports/{job_id}", MEMBER, "contacts:read", "One export with its progress, and the link to its file."),
     row("POST", "/v1/contacts/{id}/erase", ADMIN, "contacts:write", "Erases a person, and keeps what is needed never to write to them again."),
     row("GET", "/v1/contacts/{id}/export", MEMBER, "contacts:read", "Everything that is stored about a person."),
     row("POST", "/v1/contacts/{id}/merge", MEMBER, "contacts:write", "Merges other contacts into this one."),

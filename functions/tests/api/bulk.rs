@@ -19,17 +19,18 @@ use crate::campaigns::Hints;
 pub(crate) struct Desk {
     pub(crate) app: App,
     hints: Arc<Hints>,
+    pub(crate) store: Arc<FakeArchiveStore>,
 }
 
 impl Desk {
     pub(crate) async fn new() -> Self {
-        Self { app: App::new().await, hints: Arc::default() }
+        Self { app: App::new().await, hints: Arc::default(), store: Arc::default() }
     }
 
     pub(crate) fn router(&self) -> Router {
         let db = self.app.scene.db.app();
-        let queue = self.hints.clone();
-        let contacts = Contacts { db: db.clone(), keys: testkit::key_ring().into(), queue };
+        let (queue, store) = (self.hints.clone(), self.store.clone());
+        let contacts = Contacts { db: db.clone(), keys: testkit::key_ring().into(), queue, store };
         contacts::router(contacts).merge(jobs::router(db))
     }
 
@@ -47,11 +48,7 @@ impl Desk {
 
     /// Runs what is enqueued, a chunk an event as if each time the function's time were up.
     pub(crate) async fn run_jobs(&self) {
-        let runner = JobRunner::new(
-            self.app.scene.db.app(),
-            Arc::clone(&self.hints) as Arc<_>,
-            Arc::<FakeArchiveStore>::default(),
-        );
+        let runner = JobRunner::new(self.app.scene.db.app(), Arc::clone(&self.hints) as Arc<_>, self.store.clone());
         let runner = runner.with_budget(Duration::ZERO);
         loop {
             let hints = self.hints.take();

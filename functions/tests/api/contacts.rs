@@ -14,6 +14,7 @@ pub(crate) fn router(app: &App) -> Router {
         db: app.scene.db.app(),
         keys: testkit::key_ring().into(),
         queue: std::sync::Arc::<Hints>::default(),
+        store: std::sync::Arc::<testkit::FakeArchiveStore>::default(),
     })
 }
 

@@ -14,6 +14,7 @@ mod campaigns;
 mod campaigns_activation;
 mod campaigns_preflight;
 mod campaigns_statistics;
+mod contact_exports;
 mod contacts;
 mod custom_fields;
 mod deleted_contacts;

@@ -39,6 +39,7 @@ const WALK: &[&str] = &[
     "contacts/tags_take",
     "tags/update",
     "contacts/bulk",
+    "contacts/exports_create",
     "tags/delete",
     "custom_fields/create",
     "custom_fields/update",

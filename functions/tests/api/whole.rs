@@ -33,7 +33,12 @@ pub(crate) fn router(db: &TestDb) -> Router {
         .merge(audit::router(db.clone()))
         .merge(auth::router(accounts))
         .merge(campaigns::router(db.clone(), Arc::<Hints>::default(), Arc::<FakeAccount>::default()))
-        .merge(contacts::router(Contacts { db: db.clone(), keys: keys.clone(), queue: Arc::<Hints>::default() }))
+        .merge(contacts::router(Contacts {
+            db: db.clone(),
+            keys: keys.clone(),
+            queue: Arc::<Hints>::default(),
+            store: Arc::<FakeArchiveStore>::default(),
+        }))
         .merge(docs::router())
         .merge(crate::enrichment::of(db.clone()))
         .merge(crate::verifications::of(db.clone()))

@@ -69,7 +69,7 @@ impl Type {
             (Self::Text, Value::String(text)) => (1..=TEXT_MAXIMUM).contains(&text.len()),
             (Self::Number, Value::Number(number)) => number.as_f64().is_some_and(f64::is_finite),
             (Self::Boolean, Value::Bool(_)) => true,
-            // Chrono alone would take a day without its zeros.
+            // Chrono alone would take a day without its zeros, or with a sign.
             (Self::Date, Value::String(text)) => text.parse::<NaiveDate>().is_ok_and(|day| day.to_string() == *text),
             _ => false,
         }

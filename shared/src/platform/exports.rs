@@ -64,6 +64,14 @@ pub trait ArchiveStore: Send + Sync {
         file_name: &'a str,
         valid: Duration,
     ) -> BoxFuture<'a, Result<Option<String>>>;
+
+    /// The same for a CSV file.
+    fn presign_csv<'a>(
+        &'a self,
+        key: &'a str,
+        file_name: &'a str,
+        valid: Duration,
+    ) -> BoxFuture<'a, Result<Option<String>>>;
 }
 
 /// How a table's file is written.

@@ -25,6 +25,8 @@ pub enum JobKind {
     CustomFieldFilling,
     /// Does the same to many contacts.
     ContactBulkAct,
+    /// Writes contacts into a CSV file.
+    ContactExport,
 }
 
 impl JobKind {
@@ -36,6 +38,7 @@ impl JobKind {
             Self::OrganizationExport => "organization_export",
             Self::CustomFieldFilling => "custom_field_filling",
             Self::ContactBulkAct => "contact_bulk_act",
+            Self::ContactExport => "contact_export",
         }
     }
 
@@ -45,6 +48,7 @@ impl JobKind {
             "organization_export" => Ok(Self::OrganizationExport),
             "custom_field_filling" => Ok(Self::CustomFieldFilling),
             "contact_bulk_act" => Ok(Self::ContactBulkAct),
+            "contact_export" => Ok(Self::ContactExport),
             other => Err(Error::internal(format!("unknown kind of job: {other}"))),
         }
     }

@@ -214,7 +214,11 @@ async fn what_is_asked_of_contacts_is_found_by_indexes() {
                    select $1, c.id, c.email_lower, '{}', 'deleted', now() from contacts c where c.organization_id = $1)
         insert into contact_tags (organization_id, tag_id, contact_id) select $1, t.id, c.id from contacts c, t where c.organization_id = $1";
     scene.run(everything, &[&scene.organization]).await;
-    scene.run("analyze list_members, contact_tags, custom_values, deleted_contacts", &[]).await;
+    let mails = "insert into messages (organization_id, id, kind, dedupe_key, contact_id, recipient, state, send_at, expires_at)
+                 select organization_id, gen_random_uuid(), 'direct', id::text, id, email, 'cancelled', now(), now() from contacts
+                  where organization_id = $1";
+    scene.run(mails, &[&scene.organization]).await;
+    scene.run("analyze list_members, contact_tags, custom_values, deleted_contacts, messages", &[]).await;
     let tx = scene.db.app().begin(scene.organization).await.unwrap();
     let id = "'00000000-0000-7000-8000-000000000000'";
     let contact = format!("({id}::uuid)");
