@@ -36,7 +36,7 @@ pub fn routes<R: Routes<Imports>>(routes: R) -> R {
         .on(route!(GET "/v1/imports"), list)
         .on(route!(POST "/v1/imports"), create)
         .on(route!(GET "/v1/imports/{id}"), find)
-        .on(route!(GET "/v1/imports/{id}/upload"), find_upload)
+        .on(route!(POST "/v1/imports/{id}/upload"), sign_upload)
         .on(route!(POST "/v1/imports/{id}/complete"), complete)
         .on(route!(POST "/v1/imports/{id}/abort"), abort)
         .on(route!(POST "/v1/imports/{id}/start"), start)
@@ -158,15 +158,16 @@ async fn create(
 }
 
 /// The requests that upload the file, or what is missing of it, signed anew.
-async fn find_upload(
+async fn sign_upload(
     State(state): State<Imports>,
     caller: Caller,
     Id(id): Id<ImportId>,
-) -> ApiResult<Json<UploadView>> {
-    let upload = uploads::find(&caller.tx, &*state.store, id).await?;
-    let view = UploadView::new(upload, caller.now());
+) -> ApiResult<Created<CreatedView>> {
+    let upload = UploadView::new(uploads::find(&caller.tx, &*state.store, id).await?, caller.now());
+    let import = imports::find(&caller.tx, id).await?;
+    caller.record("import.upload_signed", id.0, &json!({})).await?;
     caller.commit().await?;
-    Ok(Json(view))
+    Ok(created(format!("/v1/imports/{id}"), CreatedView { import, upload }).showing_once(&["/upload"]))
 }
 
 /// Makes the file of the parts that have been uploaded.

@@ -277,7 +277,7 @@ pub const ROUTES: &[Route] = &[
     row("GET", "/v1/imports/{id}/errors/file", VIEWER, "imports:read", "Where these rows are downloaded as CSV."),
     row("GET", "/v1/imports/{id}/preview", VIEWER, "imports:read", "What the import would make of its file."),
     row("POST", "/v1/imports/{id}/start", MEMBER, "imports:write", "Starts an import whose file has been uploaded."),
-    row("GET", "/v1/imports/{id}/upload", MEMBER, "imports:write", "The requests that upload the file, signed anew."),
+    row("POST", "/v1/imports/{id}/upload", MEMBER, "imports:write", "The requests that upload the file, signed anew."),
 
     row("POST", "/v1/invites/accept", VIEWER, "", "Joins the organization of an invite, by the link in the mail."),
     row("POST", "/v1/invites/show", EVERYONE, "", "What an invite is to, by the link in the mail."),

@@ -260,8 +260,9 @@ async fn a_large_file_is_uploaded_in_parts_which_may_be_put_again_and_in_any_ord
         assert!(desk.store.put_part(&name, number, parts[number as usize - 1]));
     }
     assert!(desk.store.put_part(&name, 3, &parts[2][..100]));
-    let left = desk.app.sample(desk.router(), "imports/find_upload", &fill).await.expect(200);
-    let numbers: Vec<&Value> = left.body["parts"].as_array().unwrap().iter().map(|part| &part["number"]).collect();
+    let left = desk.app.sample(desk.router(), "imports/sign_upload", &fill).await.expect(201);
+    let numbers: Vec<&Value> =
+        left.body["upload"]["parts"].as_array().unwrap().iter().map(|part| &part["number"]).collect();
     assert_eq!(numbers, [3, 4]);
     for number in [3, 4] {
         assert!(desk.store.put_part(&name, number, parts[number as usize - 1]));
@@ -285,7 +286,7 @@ async fn a_large_file_is_uploaded_in_parts_which_may_be_put_again_and_in_any_ord
     desk.deliver(&id).await.unwrap();
     let found = desk.get(&format!("/v1/imports/{id}")).await.expect(200);
     assert_eq!((found.text("/status"), &found.body["rows_created"]), ("completed", &json!(1)));
-    let late = desk.app.sample(desk.router(), "imports/find_upload", &fill).await.expect(409);
+    let late = desk.app.sample(desk.router(), "imports/sign_upload", &fill).await.expect(409);
     assert_eq!(late.text("/code"), "already_started");
 }
 
@@ -305,8 +306,8 @@ async fn an_upload_in_parts_is_given_up_with_its_import() {
     // A small file, and one of which nothing is known, go up at once.
     for body in [json!({"file_name": "a.csv", "size": 10}), json!({"file_name": "a.csv"})] {
         let created = desk.post("/v1/imports", Some(body)).await.expect(201);
-        let again = desk.get(&format!("/v1/imports/{}/upload", created.text("/id"))).await.expect(200);
-        assert_eq!(again.body, created.body["upload"]);
+        let again = desk.post(&format!("/v1/imports/{}/upload", created.text("/id")), None).await.expect(201);
+        assert_eq!(again.body, created.body);
     }
 }
 
@@ -384,7 +385,7 @@ async fn another_organizations_import_is_not_found_and_without_a_key_nothing_is(
         (Method::GET, format!("/v1/imports/{id}/preview")),
         (Method::GET, format!("/v1/imports/{id}/errors")),
         (Method::GET, format!("/v1/imports/{id}/errors/file")),
-        (Method::GET, format!("/v1/imports/{id}/upload")),
+        (Method::POST, format!("/v1/imports/{id}/upload")),
         (Method::POST, format!("/v1/imports/{id}/complete")),
         (Method::POST, format!("/v1/imports/{id}/abort")),
         (Method::POST, format!("/v1/imports/{id}/start")),

@@ -66,6 +66,7 @@ const WALK: &[&str] = &[
     "senders/resume",
     "senders/delete",
     "imports/create",
+    "imports/sign_upload",
     "imports/complete",
     "imports/start",
     "imports/abort",
@@ -313,7 +314,7 @@ async fn every_change_is_recorded_with_its_request_and_carried_out_once() {
         walk.learn(name, &first).await;
     }
     // A key, a secret and the URL of an upload are shown once, and kept nowhere.
-    assert_eq!(secrets.len(), 8, "{secrets:?}");
+    assert_eq!(secrets.len(), 9, "{secrets:?}");
     let kept = walk.app.scene.rows("select convert_from(body, 'UTF8') from idempotency_keys", &[]).await;
     assert_eq!(kept.len(), WALK.len());
     for row in kept {

@@ -24,6 +24,7 @@ use crate::{ContactId, EnrichmentJobId, Error, OrganizationId, Result, Tx, Verif
 /// How a job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "JobStatus")]
 pub enum RunStatus {
     /// It is being worked on, or waits for something.
     Running,

@@ -33,7 +33,7 @@ async fn rows_that_cannot_be_taken_keep_their_line_reason_and_text() {
                 (6, "nul_byte"),
                 (7, "too_many_fields"),
                 (11, "email_empty"),
-                (12, "email_no_at"),
+                (12, "email_too_long"),
                 (14, "unclosed_quote")
             ]
         );

@@ -94,11 +94,11 @@ async fn values_of_the_file_win_where_there_are_any_and_custom_fields_are_merged
              "timezone": "Europe/London", "custom": {"plan": "pro", "seats": "4", "city": "Lon\ndon"},
              "raw": {"Email": "ADA@people.test", "First Name": " Ada ", "Seats": "4", "Time Zone": "Europe/London",
                      "City": "Lon\ndon"},
-             "status": "replied", "source": "api", "made": false, "lists": 0},
+             "status": "replied", "source": "api", "made": false, "lists": 0, "tags": 0},
             {"email": "gone@people.test", "name": null, "first_name": "Line break", "last_name": null, "company": null,
              "timezone": null, "custom": {},
              "raw": {"Email": "gone@people.test", "First Name": "Line\r\nbreak", "Time Zone": "Mars/Olympus"},
-             "status": "active", "source": "import", "made": true, "lists": 0},
+             "status": "active", "source": "import", "made": true, "lists": 0, "tags": 0},
         ])
     );
     let kept = desk.scene.number("select count(*) from suppressions", &[]).await;
