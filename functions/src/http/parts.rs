@@ -32,7 +32,8 @@ impl<T: JsonSchema> Input for Option<Body<T>> {
     }
 }
 
-/// `Option<Body<T>>`: a body that may be left out, with its content type. One that is sent must be right.
+/// `Option<Body<T>>`: a body that may be left out, whatever its content type says, as many clients name one with every request. One
+/// that is sent must be right.
 impl<S, T> OptionalFromRequest<S> for Body<T>
 where
     S: Send + Sync,
@@ -41,8 +42,13 @@ where
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Option<Self>, ApiError> {
-        let body = <axum::Json<T> as OptionalFromRequest<S>>::from_request(request, state).await?;
-        Ok(body.map(|axum::Json(body)| Self(body)))
+        let (parts, body) = request.into_parts();
+        let body = Bytes::from_request(Request::from_parts(parts.clone(), body), state).await?;
+        if body.is_empty() {
+            return Ok(None);
+        }
+        let request = Request::from_parts(parts, body.into());
+        <Self as FromRequest<S>>::from_request(request, state).await.map(Some)
     }
 }
 

@@ -291,6 +291,18 @@ async fn a_large_file_is_uploaded_in_parts_which_may_be_put_again_and_in_any_ord
 }
 
 #[tokio::test]
+async fn a_body_that_may_be_left_out_is_none_whatever_its_type_and_one_that_is_sent_is_read() {
+    let desk = Desk::new().await;
+    let id = desk.uploaded("email\nada@people.test\n").await;
+    let path = format!("/v1/imports/{id}/start");
+    let mapping = r#"{"column_mapping": {"email": "nonsense field"}}"#.to_owned();
+    desk.app.send_text(desk.router(), &path, "", mapping.clone()).await.expect(415);
+    desk.app.send_text(desk.router(), &path, "application/json", mapping).await.expect(422);
+    desk.app.send_text(desk.router(), &path, "application/json", "{".to_owned()).await.expect(400);
+    desk.app.send_text(desk.router(), &path, "application/json", String::new()).await.expect(202);
+}
+
+#[tokio::test]
 async fn an_upload_in_parts_is_given_up_with_its_import() {
     let desk = Desk::new().await;
     let body = json!({"file_name": "people.csv", "size": 100 << 20});
