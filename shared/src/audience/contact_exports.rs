@@ -10,13 +10,14 @@ use chrono::{DateTime, Utc};
 use csv::{Terminator, WriterBuilder};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio_postgres::Row;
 
 use super::contacts::is_custom_key;
 use super::selection::{Bounds, Selection};
 use crate::outreach::activation::Chunk;
 use crate::platform::exports::ArchiveStore;
+use crate::platform::exports::uploads::{self, PART, Upload};
 use crate::platform::jobs::{self, Job, JobKind};
 use crate::spreadsheets::guarded;
 use crate::{ContactId, Error, JobId, OrganizationId, Result, Tx, timestamps};
@@ -25,8 +26,6 @@ use crate::{ContactId, Error, JobId, OrganizationId, Result, Tx, timestamps};
 pub const DOWNLOAD_WINDOW: Duration = Duration::from_secs(60 * 60);
 /// Columns that a file may have.
 pub const COLUMNS_MAXIMUM: usize = 100;
-/// Bytes of a part at least: S3 takes no smaller one but the last.
-const PART: usize = 5 << 20;
 /// Contacts of a page: with the largest custom fields they are 8 MiB.
 const PAGE: i64 = 500;
 /// Excel reads a CSV file as UTF-8 only with it.
@@ -73,9 +72,8 @@ struct Input {
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Cursor {
     after: Option<ContactId>,
-    /// The name of the upload, and the parts that are put.
-    upload: String,
-    etags: Vec<String>,
+    #[serde(flatten)]
+    upload: Upload,
     rows: i64,
 }
 
@@ -138,7 +136,7 @@ pub async fn run_chunk(tx: &Tx, store: &dyn ArchiveStore, job: &Job) -> Result<C
         true => {
             part.extend_from_slice(MARK);
             write(&mut part, columns.iter().map(String::as_str))?;
-            Cursor { upload: store.begin(&key).await?, ..Cursor::default() }
+            Cursor { upload: Upload::begin(store, &key).await?, ..Cursor::default() }
         }
         false => Cursor::deserialize(&job.cursor).map_err(Error::internal)?,
     };
@@ -157,24 +155,8 @@ pub async fn run_chunk(tx: &Tx, store: &dyn ArchiveStore, job: &Job) -> Result<C
             cursor.rows += 1;
         }
     }
-    let number = i32::try_from(cursor.etags.len() + 1).map_err(Error::internal)?;
-    let etag = store.put_part(&key, &cursor.upload, number, part).await?;
-    let is_put = etag.is_some();
-    cursor.etags.extend(etag);
-    // Whoever was killed after completing the file finds no upload, and the file.
-    let is_kept = if is_last { store.complete(&key, &cursor.upload, &cursor.etags).await? } else { is_put };
-    if !is_kept {
-        // The bucket has given the upload up: the file is begun anew, by another one.
-        tracing::warn!(job_id = %job.id, "the upload of a file of contacts is gone, and begun anew");
-        jobs::advance(tx, job.id, -before, &json!({})).await?;
-        return Ok(Chunk::More);
-    }
-    jobs::advance(tx, job.id, cursor.rows - before, &serde_json::to_value(&cursor).map_err(Error::internal)?).await?;
-    if !is_last {
-        return Ok(Chunk::More);
-    }
-    jobs::finish(tx, job.id, None).await?;
-    Ok(Chunk::Last)
+    let put = cursor.upload.put(store, &key, part, is_last).await?;
+    uploads::end_chunk(tx, job, put, (before, cursor.rows), &cursor).await
 }
 
 fn check(columns: &[String]) -> Result<()> {

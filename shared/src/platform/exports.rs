@@ -9,6 +9,7 @@
 
 mod archives;
 mod cells;
+pub(crate) mod uploads;
 
 use std::time::Duration;
 
@@ -20,14 +21,13 @@ use serde_json::{Value, json};
 
 use self::archives::{Piece, Progress};
 use self::cells::Cells;
+use self::uploads::{PART, Upload};
 use super::jobs::{self, Job, JobKind};
 use crate::outreach::activation::Chunk;
 use crate::{Error, JobId, OrganizationId, Result, Tx};
 
 /// How long the link to a finished archive is good.
 pub const DOWNLOAD_WINDOW: Duration = Duration::from_secs(60 * 60);
-/// Bytes of a part at least: S3 takes no smaller one but the last.
-const PART: usize = 5 << 20;
 /// Rows that the first page of a chunk asks for: a row may have a mebibyte, and the database sends all that it is asked for.
 const FIRST_PAGE: i64 = 64;
 /// Rows that a page asks for at least.
@@ -184,10 +184,8 @@ pub const LEFT_OUT: &[(&str, &str)] = &[
 /// How far an archive has come.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Cursor {
-    /// The name of the upload.
-    upload: String,
-    /// The parts that are put.
-    etags: Vec<String>,
+    #[serde(flatten)]
+    upload: Upload,
     archive: Progress,
     /// The table that is being read, and the place in it after which to go on.
     table: usize,
@@ -243,7 +241,7 @@ fn key(organization: OrganizationId, job: JobId) -> String {
 pub async fn run_chunk(tx: &Tx, store: &dyn ArchiveStore, job: &Job) -> Result<Chunk> {
     let key = key(tx.organization()?, job.id);
     let mut cursor = match job.cursor.as_object().is_some_and(serde_json::Map::is_empty) {
-        true => Cursor { upload: store.begin(&key).await?, ..Cursor::default() },
+        true => Cursor { upload: Upload::begin(store, &key).await?, ..Cursor::default() },
         false => Cursor::deserialize(&job.cursor).map_err(Error::internal)?,
     };
     let before: i64 = cursor.rows.iter().sum();
@@ -267,25 +265,8 @@ pub async fn run_chunk(tx: &Tx, store: &dyn ArchiveStore, job: &Job) -> Result<C
             bytes
         }
     };
-    let number = i32::try_from(cursor.etags.len() + 1).map_err(Error::internal)?;
-    let etag = store.put_part(&key, &cursor.upload, number, part).await?;
-    let is_put = etag.is_some();
-    cursor.etags.extend(etag);
-    // Whoever was killed after completing the archive finds no upload, and the archive.
-    let is_kept = if is_last { store.complete(&key, &cursor.upload, &cursor.etags).await? } else { is_put };
-    if !is_kept {
-        // The bucket has given the upload up: the archive is begun anew, by another one.
-        tracing::warn!(job_id = %job.id, "the upload of an archive is gone, and begun anew");
-        jobs::advance(tx, job.id, -before, &json!({})).await?;
-        return Ok(Chunk::More);
-    }
-    let done = cursor.rows.iter().sum::<i64>() - before;
-    jobs::advance(tx, job.id, done, &serde_json::to_value(&cursor).map_err(Error::internal)?).await?;
-    if !is_last {
-        return Ok(Chunk::More);
-    }
-    jobs::finish(tx, job.id, None).await?;
-    Ok(Chunk::Last)
+    let put = cursor.upload.put(store, &key, part, is_last).await?;
+    uploads::end_chunk(tx, job, put, (before, cursor.rows.iter().sum()), &cursor).await
 }
 
 impl Cursor {
