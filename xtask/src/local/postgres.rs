@@ -22,7 +22,11 @@ const STARTS_WITHIN: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(30);
 const SUPERUSER: &str = "postgres";
 /// Folders of test servers begin like this and end in the number of the process that owns them.
-const TEST_FOLDER: &str = "test-postgres";
+const TEST_FOLDER: &str = "martlet-test-postgres";
+/// Where Linux keeps files in memory.
+const IN_MEMORY: &str = "/dev/shm";
+/// What must be free in memory for the data of tests to be kept there: several times what they take.
+const MEMORY_NEEDED: u64 = 6 << 30;
 
 /// What every server has: it is reached over the loopback interface only, and by password only.
 const SETTINGS: [&str; 5] = [
@@ -83,19 +87,42 @@ pub(crate) async fn start_for_development(places: &Places, tools: &Tools) -> Res
 
 /// Starts a server for tests, in which the owner may also create databases. Its data is removed with it.
 pub(crate) async fn start_for_tests(places: &Places, tools: &Tools, major: Major) -> Result<Server> {
-    start_to_throw_away(places, tools, major, &TEST_SETTINGS).await
+    start_to_throw_away(places, tools, major, &TEST_SETTINGS, memory()).await
 }
 
 /// Starts a server like that for tests, but as careful with its data as one in production.
 pub(crate) async fn start_for_measuring(places: &Places, tools: &Tools, major: Major) -> Result<Server> {
-    start_to_throw_away(places, tools, major, &MEASURING_SETTINGS).await
+    start_to_throw_away(places, tools, major, &MEASURING_SETTINGS, None).await
 }
 
-async fn start_to_throw_away(places: &Places, tools: &Tools, major: Major, settings: &[&str]) -> Result<Server> {
+/// The folder for data in memory, where there is room for it. Every test makes a database of some 700 files and drops it: on ext4,
+/// which passes over what was deleted within the last minutes before it makes a file, that takes ten times as long.
+fn memory() -> Option<&'static Path> {
+    let folder = Path::new(IN_MEMORY);
+    let room = rustix::fs::statvfs(folder).ok()?;
+    let available = available_memory(&fs::read_to_string("/proc/meminfo").ok()?)?;
+    (available.min(room.f_bavail * room.f_frsize) >= MEMORY_NEEDED).then_some(folder)
+}
+
+/// Bytes that programs may still take, from what Linux tells in `/proc/meminfo`.
+fn available_memory(told: &str) -> Option<u64> {
+    let line = told.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
+}
+
+async fn start_to_throw_away(
+    places: &Places,
+    tools: &Tools,
+    major: Major,
+    settings: &[&str],
+    memory: Option<&Path>,
+) -> Result<Server> {
     let installation = Installation::prepare(places, tools).await?;
-    remove_left_overs(installation.home())?;
+    for folder in [installation.home(), Path::new(IN_MEMORY)] {
+        remove_left_overs(folder);
+    }
     let name = format!("{TEST_FOLDER}-{}-{}", major.number(), std::process::id());
-    let data = installation.home().join(name);
+    let data = memory.unwrap_or(installation.home()).join(name);
     let scratch = Scratch(data.clone());
     let passwords = Passwords::new()?;
     let log = places.logs().join(format!("{TEST_FOLDER}-{}.log", major.number()));
@@ -265,18 +292,16 @@ impl Drop for Scratch {
     }
 }
 
-/// Removes the data of tests whose process was killed.
-fn remove_left_overs(home: &Path) -> Result<()> {
-    for entry in fs::read_dir(home).with_context(|| format!("can't read {}", home.display()))? {
-        let entry = entry?;
+/// Removes the data of tests whose process was killed. What is somebody else's stays.
+fn remove_left_overs(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if owner_of_test_folder(&entry.file_name().to_string_lossy()).is_some_and(|pid| ProcessId::of(pid).is_none()) {
-            remove_folder(&entry.path())?;
+            drop(remove_folder(&entry.path()));
         }
     }
-    Ok(())
 }
 
-/// The process that a test server's folder belongs to: 42 for `test-postgres-18-42`.
+/// The process that a test server's folder belongs to: 42 for `martlet-test-postgres-18-42`.
 fn owner_of_test_folder(name: &str) -> Option<i32> {
     let name = name.strip_prefix(TEST_FOLDER)?;
     let name = name.strip_suffix(".unfinished").unwrap_or(name);
@@ -289,9 +314,15 @@ mod tests {
 
     #[test]
     fn only_folders_of_tests_have_an_owner() {
-        assert_eq!(owner_of_test_folder("test-postgres-18-42"), Some(42));
-        assert_eq!(owner_of_test_folder("test-postgres-16-7.unfinished"), Some(7));
+        assert_eq!(owner_of_test_folder("martlet-test-postgres-18-42"), Some(42));
+        assert_eq!(owner_of_test_folder("martlet-test-postgres-16-7.unfinished"), Some(7));
         assert_eq!(owner_of_test_folder("postgres-18"), None);
+    }
+
+    #[test]
+    fn what_programs_may_take_is_read_in_bytes() {
+        assert_eq!(available_memory("MemTotal:  9 kB\nMemAvailable:    2048 kB\n"), Some(2 << 20));
+        assert_eq!(available_memory("MemTotal:  9 kB\n"), None);
     }
 
     #[test]
