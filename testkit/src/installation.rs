@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use shared::OrganizationId;
 use shared::db::{Config, Stage};
 
 use crate::TestDb;
 use crate::aws_stand_in::AwsStandIn;
-use crate::runtime_api::Function;
+use crate::runtime_api::{Environment, Function, events};
 
 /// The bucket of uploads.
 pub const BUCKET: &str = "uploads";
@@ -69,6 +70,32 @@ impl<'a> Installation<'a> {
             function = function.variable("LOCAL_STACK", "1");
         }
         function
+    }
+
+    /// Starts an import of `file` with these wishes (fields of `POST /v1/imports`) by the function `imports`, whose hint of it then
+    /// waits in [`IMPORT_QUEUE`].
+    ///
+    /// Panics where the function refuses it.
+    pub async fn start_import(
+        &self,
+        imports: &Environment,
+        organization: OrganizationId,
+        api_key: &str,
+        wishes: &Value,
+        file: Vec<u8>,
+    ) {
+        let call = async |path: &str, body: &Value| -> Value {
+            let request = events::http_request("POST", path, Some(api_key), Some(body));
+            let answer = imports.invoke(&request).await.outcome.answer();
+            assert!(answer["statusCode"].as_u64().is_some_and(|status| status < 300), "{answer:#}");
+            serde_json::from_str(answer["body"].as_str().unwrap()).unwrap()
+        };
+        let mut new = wishes.clone();
+        new["file_name"] = json!("people.csv");
+        let made = call("/v1/imports", &new).await;
+        let id = made["id"].as_str().unwrap();
+        self.aws.put_object(BUCKET, &format!("uploads/{organization}/{id}"), file);
+        call(&format!("/v1/imports/{id}/start"), &json!({})).await;
     }
 }
 
