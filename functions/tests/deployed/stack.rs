@@ -54,6 +54,16 @@ impl Stack {
         expect(self.request(Method::PATCH, path).json(&body), status).await
     }
 
+    /// Uploads a file as the API says how.
+    pub(crate) async fn put(&self, upload: &Value, file: Vec<u8>) {
+        let url = upload["url"].as_str().unwrap();
+        let headers = upload["headers"].as_object().unwrap();
+        let request = self.http.put(url).body(file);
+        let request = headers.iter().fold(request, |put, (name, value)| put.header(name, value.as_str().unwrap()));
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{:?}", answer.text().await);
+    }
+
     /// Looks at `path` until it is as it should be.
     pub(crate) async fn until(&self, path: &str, what: &str, is_so: impl Fn(&Value) -> bool) {
         let deadline = Instant::now() + PATIENCE;

@@ -75,6 +75,42 @@ async fn an_archive_becomes_of_its_parts_in_order_each_as_it_was_put_last() {
 
 #[tokio::test]
 #[ignore = "needs the deployed stack: `cargo xtask test` runs it"]
+async fn a_file_that_is_put_in_parts_is_there_when_it_is_completed_and_never_when_it_is_given_up() {
+    let stack = Stack::from_environment();
+    let store = bucket(&stack).await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let put = async |key: &str, upload: &str, number: i32, bytes: Vec<u8>| {
+        let part = store.presign_part(key, upload, number, VALID).await.unwrap();
+        let request = part.headers.iter().fold(http.put(&part.url), |put, (name, value)| put.header(name, value));
+        request.body(bytes).send().await.unwrap().status().as_u16()
+    };
+    let key = "uploads/one/people.csv";
+    let upload = store.begin_upload(key).await.unwrap();
+    assert_eq!(store.list_parts(key, &upload).await.unwrap().unwrap(), []);
+    // In any order, and once more after an interruption.
+    assert_eq!(put(key, &upload, 2, b"the last".to_vec()).await, 200);
+    assert_eq!(put(key, &upload, 1, vec![b'x'; PART]).await, 200);
+    assert_eq!(put(key, &upload, 2, b"the end".to_vec()).await, 200);
+    let parts = store.list_parts(key, &upload).await.unwrap().unwrap();
+    assert_eq!(parts.iter().map(|part| (part.number, part.size)).collect::<Vec<_>>(), [(1, PART as u64), (2, 7)]);
+    assert!(store.head(key).await.unwrap().is_none(), "nothing is there before it is completed");
+    assert!(store.complete_upload(key, &upload, &parts).await.unwrap());
+    assert_eq!(store.head(key).await.unwrap().unwrap().size, PART as u64 + 7);
+    assert!(read(&store, key).await.ends_with(b"xthe end"));
+    assert!(store.list_parts(key, &upload).await.unwrap().is_none(), "the upload is no more");
+
+    let given_up = "uploads/one/given_up.csv";
+    let upload = store.begin_upload(given_up).await.unwrap();
+    assert_eq!(put(given_up, &upload, 1, b"half".to_vec()).await, 200);
+    store.abort_upload(given_up, &upload).await.unwrap();
+    store.abort_upload(given_up, &upload).await.unwrap();
+    assert_eq!(put(given_up, &upload, 2, b"late".to_vec()).await, 404);
+    assert!(!store.complete_upload(given_up, &upload, &parts).await.unwrap());
+    assert!(store.head(given_up).await.unwrap().is_none());
+}
+
+#[tokio::test]
+#[ignore = "needs the deployed stack: `cargo xtask test` runs it"]
 async fn what_an_organization_leaves_behind_is_taken_away_and_nothing_of_another() {
     let stack = Stack::from_environment();
     let store = bucket(&stack).await;
