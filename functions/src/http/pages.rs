@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use shared::{Error, OrganizationId};
 use uuid::Uuid;
 
@@ -19,6 +20,8 @@ use super::{ApiError, ApiResult};
 const DEFAULT_LIMIT: i64 = 20;
 /// Rows on a page at most.
 const MAXIMUM_LIMIT: i64 = 100;
+/// Bytes of a filter that a cursor has in it as they are.
+const FILTER_KEPT: usize = 200;
 
 /// What every list accepts.
 #[derive(Debug, Default, Deserialize)]
@@ -124,8 +127,14 @@ pub struct Request<K = Uuid> {
 #[derive(Serialize, Deserialize)]
 struct Cursor<K> {
     o: OrganizationId,
+    /// The filter as [`mark`] has it.
     f: String,
     b: K,
+}
+
+/// What a cursor knows its filter by: a long one by its hash, since both stand in the URL of the next page.
+fn mark(filter: &str) -> String {
+    if filter.len() <= FILTER_KEPT { filter.to_owned() } else { URL_SAFE_NO_PAD.encode(Sha256::digest(filter)) }
 }
 
 impl PageQuery {
@@ -147,7 +156,7 @@ impl PageQuery {
         let before = self.cursor.as_deref().map(|text| {
             let cursor: Cursor<K> =
                 URL_SAFE_NO_PAD.decode(text).ok().and_then(|json| serde_json::from_slice(&json).ok())?;
-            (cursor.o == organization && cursor.f == filter).then_some(cursor.b)
+            (cursor.o == organization && cursor.f == mark(filter)).then_some(cursor.b)
         });
         let before = match before {
             Some(None) => return Err(ApiError::malformed("the cursor does not belong to this list")),
@@ -170,7 +179,7 @@ impl<K: Serialize> Request<K> {
 
     /// Asks for what comes after this key, for pages that are not made of rows alone.
     pub fn cursor(self, after: K) -> Option<String> {
-        let cursor = Cursor { o: self.organization, f: self.filter, b: after };
+        let cursor = Cursor { o: self.organization, f: mark(&self.filter), b: after };
         serde_json::to_vec(&cursor).ok().map(|json| URL_SAFE_NO_PAD.encode(json))
     }
 }

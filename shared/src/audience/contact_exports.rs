@@ -45,6 +45,8 @@ const FIELDS: [&str; 12] = [
     "created_at",
     "updated_at",
 ];
+/// Those of them that tell of a contact what nobody sets.
+pub(crate) const TOLD: [&str; 6] = ["id", "status", "tags", "source", "created_at", "updated_at"];
 /// What a column of a custom field begins with.
 const CUSTOM: &str = "custom.";
 

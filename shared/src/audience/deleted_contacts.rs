@@ -13,6 +13,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::contacts::{self, ContactInFull};
+use super::suppressions;
 use crate::delivery::stopping;
 use crate::error::violated_constraint;
 use crate::platform::plans;
@@ -162,6 +163,7 @@ pub async fn restore(tx: &Tx, id: ContactId) -> Result<Restored> {
         Err(error) if violated_constraint(&error) == Some("contacts_email_key") => return Err(exists(None)),
         Err(error) => return Err(error),
     }
+    suppressions::mark_contact(tx, id, &email_lower).await?;
     hand_over(tx, id, id, &open.lists).await?;
     purge(tx, id).await?;
     Ok(Restored { contact: contacts::find(tx, id).await?, full_lists: open.full })

@@ -133,6 +133,26 @@ impl EmailAddress {
     }
 }
 
+/// What somebody wrote to look for an address, in the form in which addresses are kept; what is no address in lower case.
+#[must_use]
+pub fn folded(text: &str) -> String {
+    EmailAddress::parse(text.trim()).map_or_else(|_| text.to_ascii_lowercase(), |address| address.lower())
+}
+
+/// The same for the domain of addresses.
+#[must_use]
+pub fn folded_domain(text: &str) -> String {
+    parse_domain(text.trim()).unwrap_or_else(|| text.to_ascii_lowercase())
+}
+
+/// The domain that addresses have, in lower case and in ASCII; `None` for what none can have.
+#[must_use]
+pub fn parse_domain(name: &str) -> Option<String> {
+    // Every domain that takes mail has this address (RFC 5321 section 4.5.1), so one parser serves for both.
+    let address = EmailAddress::parse(&format!("postmaster@{name}")).ok().filter(|_| !name.contains('@'));
+    address.map(|address| address.domain().to_owned())
+}
+
 /// `Dot-string` of RFC 5321 section 4.1.2.
 fn is_dot_atom(text: &str) -> bool {
     text.split('.').all(|atom| !atom.is_empty() && atom.bytes().all(is_atext))

@@ -16,7 +16,7 @@ use tokio_postgres::types::ToSql;
 
 pub use self::exporting::to_csv;
 pub use self::importing::{Given, Imported, LineError, Lines, import};
-use super::email_address::EmailAddress;
+use super::email_address;
 use super::personal_data;
 use crate::delivery::gates::{self, Gate};
 use crate::delivery::stopping::{self, Scope, Stop};
@@ -80,6 +80,15 @@ impl Reason {
             Self::HardBounce => Some("bounced"),
             Self::Complaint | Self::Unsubscribe => Some("unsubscribed"),
             Self::Manual => None,
+        }
+    }
+
+    /// Of two reasons the graver counts, as `suppression_gravity` has it.
+    fn gravity(self) -> u8 {
+        match self {
+            Self::HardBounce | Self::Complaint => 2,
+            Self::Unsubscribe => 1,
+            Self::Manual => 0,
         }
     }
 
@@ -218,12 +227,8 @@ impl Whom {
         let name = text.trim();
         let name = name.strip_prefix('*').unwrap_or(name);
         let name = name.strip_prefix('@').unwrap_or(name);
-        // Every domain that takes mail has this address (RFC 5321 section 4.5.1), so one parser serves for both.
-        let address = EmailAddress::parse(&format!("postmaster@{name}")).ok().filter(|_| !name.contains('@'));
-        match address {
-            Some(address) => Ok(Self::Domain(address.domain().to_owned())),
-            None => Err(("invalid_domain", "this is not the name of a domain that addresses can have")),
-        }
+        let domain = email_address::parse_domain(name);
+        domain.map(Self::Domain).ok_or(("invalid_domain", "this is not the name of a domain that addresses can have"))
     }
 }
 
@@ -288,7 +293,8 @@ impl Known {
     }
 }
 
-/// Suppresses an address, everywhere or in one campaign; true when it was not suppressed so before.
+/// Suppresses an address, everywhere or in one campaign; true when it was not suppressed so before. A graver reason takes the place of
+/// the one there is.
 ///
 /// The caller has locked the matching contacts, so that no claim passes between the check and the suppression. A message
 /// whose recipient is erased suppresses nobody: whose address it was is known by its hash, and suppressed.
@@ -303,17 +309,29 @@ pub async fn add(
     if email_lower == personal_data::ERASED {
         return Ok(false);
     }
-    let added = tx
-        .execute(
+    let written = tx
+        .query_opt(
             include_str!("suppressions/insert.sql"),
             &[&organization, &crate::ids::fresh(), &email_lower, &campaign, &reason.name(), &message],
         )
         .await?;
-    Ok(added > 0)
+    written.map_or(Ok(false), |row| Ok(row.try_get("is_new")?))
+}
+
+/// Marks a contact that was not there when its address was suppressed everywhere.
+pub(super) async fn mark_contact(tx: &Tx, contact: ContactId, email_lower: &str) -> Result<()> {
+    let same: [&(dyn ToSql + Sync); 4] = [&email_lower, &None::<&str>, &None::<CampaignId>, &None::<ListId>];
+    let Some(row) = tx.query_opt(include_str!("suppressions/find_same.sql"), &same).await? else { return Ok(()) };
+    if let Some(status) = from_row(&row)?.reason.contact_status() {
+        tx.execute(include_str!("suppressions/mark_contacts.sql"), &[&[contact].as_slice(), &[status].as_slice()])
+            .await?;
+    }
+    Ok(())
 }
 
 /// Suppresses an address, stops its person and takes back what is queued; or a domain, whose people are stopped when their turn
-/// comes. True beside it when it was not suppressed so before; otherwise the suppression there is stays as it was.
+/// comes. True beside it when it was not suppressed so before; otherwise the suppression there is stays as it was, unless the reason is
+/// graver now.
 ///
 /// Errors: [`Error::Invalid`] (`email`, `domain`, `note`, `campaign_id` with `unknown_campaign`, `list_id` with `unknown_list` or
 /// `two_scopes`).
@@ -366,7 +384,7 @@ pub async fn list(
     before: Option<SuppressionId>,
     limit: i64,
 ) -> Result<Vec<Suppression>> {
-    let email = filter.email.as_deref().map(str::to_ascii_lowercase);
+    let email = filter.email.as_deref().map(email_address::folded);
     // The database knows no NUL; nothing has an address with one.
     if email.as_deref().is_some_and(|email| email.contains('\0')) {
         return Ok(Vec::new());
@@ -549,7 +567,9 @@ async fn insert(tx: &Tx, entries: &BTreeSet<&Entry>) -> Result<u64> {
     let organization = tx.organization()?;
     let params: [&(dyn ToSql + Sync); 10] =
         [&organization, &ids, &emails, &hashes, &keys, &domains, &campaigns, &lists, &reasons, &notes];
-    tx.execute(include_str!("suppressions/insert_all.sql"), &params).await
+    let written = tx.query(include_str!("suppressions/insert_all.sql"), &params).await?;
+    let are_new = written.iter().map(|row| Ok(row.try_get("is_new")?)).collect::<Result<Vec<bool>>>()?;
+    Ok(are_new.into_iter().filter(|is_new| *is_new).count() as u64)
 }
 
 /// Those campaigns that write to these lists, by list.

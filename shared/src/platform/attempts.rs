@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::config;
+use crate::audience::email_address;
 use crate::delivery::tokens::KeyRing;
 use crate::{Database, Error, Result, Tx};
 
@@ -105,7 +106,7 @@ pub async fn may_mail(tx: &Tx, keys: &KeyRing, purpose: &str, email: &str) -> Re
 /// The hash of an account's address, which stands for no organization. Folded as accounts are found by it: what is no address leads to
 /// none, however it is written.
 fn account(keys: &KeyRing, email: &str) -> Key {
-    let lower = email.trim_matches(|c: char| c.is_ascii_whitespace()).to_ascii_lowercase();
+    let lower = email_address::folded(email.trim());
     keys.address_hash(Uuid::nil(), &lower).map(|hash| hash.hash).unwrap_or_default()
 }
 

@@ -206,7 +206,10 @@ fn numbers(mut seed: u64) -> impl FnMut(u64) -> u64 {
 async fn one_lane_may_be_a_chunk_ahead_of_the_other_when_the_worker_dies() {
     let desk = Desk::new().await;
     let mut number = numbers(20);
-    let rows = (0..40).map(|n| format!("somebody{}@people.test,{},{n},\n", n % 13, n % 3));
+    let rows = (0..40).map(|n| match n % 7 {
+        3 => format!("nobody{n},,,\n"),
+        _ => format!("somebody{}@people.test,{},{n},\n", n % 13, n % 3),
+    });
     let file = ("Email,First Name,Company,City\n".to_owned() + &rows.collect::<String>()).into_bytes();
     let (calm, new) = organization(&desk, "calm").await;
     let id = desk.started(calm, new, &file).await;
@@ -231,6 +234,8 @@ async fn one_lane_may_be_a_chunk_ahead_of_the_other_when_the_worker_dies() {
             () = apart => {}
         }
         tx.rollback().await.unwrap();
+        // What was stored meanwhile may weigh so much that the next chunk ends before the place of the lane that is ahead.
+        let importer = desk.importer(Pace { rows: [9, 4, 1][point % 3], bytes: usize::MAX, piece: 64 });
         while importer.run(hint.0, hint.1, far()).await.unwrap() != Progress::Ended {}
         assert_eq!(desk.outcome(killed, id).await, expected, "killed at point {point}");
     }

@@ -1,10 +1,15 @@
 -- Of the lanes that are done ($12, $13). The place from which the file is read again is where both are; what the other has
--- written meanwhile is read again once the row is ours.
+-- written meanwhile is read again once the row is ours. No lane goes back: a chunk that had to become shorter may end before the
+-- place of the lane that was ahead.
 update import_batches
-   set lane_bytes = array[case when $12 then $2 else lane_bytes[1] end, case when $13 then $2 else lane_bytes[2] end],
-       lane_lines = array[case when $12 then $3 else lane_lines[1] end, case when $13 then $3 else lane_lines[2] end],
-       bytes_done = least(case when $12 then $2 else lane_bytes[1] end, case when $13 then $2 else lane_bytes[2] end),
-       lines_done = least(case when $12 then $3 else lane_lines[1] end, case when $13 then $3 else lane_lines[2] end),
+   set lane_bytes = array[case when $12 then greatest($2, lane_bytes[1]) else lane_bytes[1] end,
+                          case when $13 then greatest($2, lane_bytes[2]) else lane_bytes[2] end],
+       lane_lines = array[case when $12 then greatest($3, lane_lines[1]) else lane_lines[1] end,
+                          case when $13 then greatest($3, lane_lines[2]) else lane_lines[2] end],
+       bytes_done = least(case when $12 then greatest($2, lane_bytes[1]) else lane_bytes[1] end,
+                          case when $13 then greatest($2, lane_bytes[2]) else lane_bytes[2] end),
+       lines_done = least(case when $12 then greatest($3, lane_lines[1]) else lane_lines[1] end,
+                          case when $13 then greatest($3, lane_lines[2]) else lane_lines[2] end),
        rows_total = rows_total + $4::bigint + $5::bigint + $6::bigint + $7::bigint,
        rows_created = rows_created + $4,
        rows_updated = rows_updated + $5,

@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::FileError;
 use super::encodings::Encoding;
+use super::{FileError, error_files};
+use crate::audience::contact_exports;
 use crate::audience::contacts::{CUSTOM_KEY_MAXIMUM, is_custom_key};
 use crate::{Error, FieldError, Result};
 
@@ -427,6 +428,13 @@ fn find_targets(names: &[String], requested: Option<&ColumnMapping>) -> Result<T
     let goes_to = |targets: &[Option<(Target, Basis)>], field| {
         targets.iter().flatten().any(|(target, _)| *target == Target::Field(field))
     };
+    for (n, name) in names.iter().enumerate() {
+        if targets[n].is_none() {
+            targets[n] = ours(names, n, name).filter(|(target, _)| {
+                *target == Target::Nothing || !targets.iter().flatten().any(|(taken, _)| taken == target)
+            });
+        }
+    }
     let emails_are_mapped = goes_to(&targets, Field::Email);
     let known: Vec<String> = names.iter().map(|name| letters(name)).collect();
     for field in Field::ALL {
@@ -471,6 +479,20 @@ fn find_targets(names: &[String], requested: Option<&ColumnMapping>) -> Result<T
     let mut custom = custom;
     let targets = targets.into_iter().enumerate().map(|(n, target)| target.unwrap_or_else(|| custom(n, &names[n])));
     Ok((targets.collect(), spare_emails))
+}
+
+/// What a column is in a file that Martlet has written: an export of contacts names custom fields by where they go and tells more of a
+/// contact than can be set; a file of errors has three columns of its own.
+fn ours(names: &[String], n: usize, name: &str) -> Option<(Target, Basis)> {
+    if let Some(target @ Target::Custom(_)) = Target::parse(name) {
+        return Some((target, Basis::Known));
+    }
+    let has = |wanted: &str| names.iter().any(|name| name == wanted);
+    let told = contact_exports::TOLD;
+    let of_export = told.contains(&name) && told.into_iter().all(has);
+    let of_errors =
+        n < error_files::HEADER.len() && names.iter().zip(error_files::HEADER).all(|(name, ours)| name == ours);
+    (of_export || of_errors).then_some((Target::Nothing, Basis::Ignored))
 }
 
 /// The name itself where it is free, or else its first variant that is.
@@ -542,6 +564,21 @@ mod tests {
         let found: Vec<Value> = find(header, requested).unwrap().into_iter().map(|(_, target)| target).collect();
         let targets: Vec<Value> = targets.iter().map(|target| Value::from(*target)).collect();
         assert_eq!(found, targets);
+    }
+
+    #[test]
+    fn a_file_that_martlet_has_written_comes_back_without_its_own_columns() {
+        let email = Some("email");
+        let told = ["id", "email", "status", "tags", "source", "created_at", "updated_at", "custom.Plan_2"];
+        expect(&told, &[], &[None, email, None, None, None, None, None, Some("custom.Plan_2")]);
+        expect(&["id", "email", "status"], &[], &[Some("custom.id"), email, Some("custom.status")]);
+        expect(&["Line", "Code", "Reason", "email", "Code"], &[], &[None, None, None, email, Some("custom.code_2")]);
+        expect(
+            &["custom.plan", "Plan", "email"],
+            &[("Plan", Some("custom.plan"))],
+            &[Some("custom.custom_plan"), Some("custom.plan"), email],
+        );
+        expect(&["custom.a-b", "email"], &[], &[Some("custom.custom_a_b"), email]);
     }
 
     #[test]

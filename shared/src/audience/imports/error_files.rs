@@ -1,7 +1,5 @@
 //! The rows that could not be taken, as a CSV file for people to look at and mend.
 
-use std::borrow::Cow;
-
 use chrono::{DateTime, Utc};
 use csv::{Terminator, Writer, WriterBuilder};
 
@@ -9,14 +7,15 @@ use super::ImportError;
 use super::columns::Columns;
 use super::encodings::Encoding;
 use super::parsing::{Parser, Position, Step};
+use crate::spreadsheets::guarded;
 use crate::{Error, ImportId, OrganizationId, Result};
 
 /// Bytes of an error file at most, since it is put together in memory. A hundred thousand usual rows are less.
 const ERROR_FILE_MAXIMUM: usize = 32 << 20;
 /// Excel reads a CSV file as UTF-8 only with it.
 const MARK: &[u8] = b"\xef\xbb\xbf";
-/// Cells that a spreadsheet would run as a formula begin with one of these.
-const FORMULAS: [char; 7] = ['=', '+', '-', '@', '\t', '\r', '\n'];
+/// What stands before the columns of the imported file.
+pub(super) const HEADER: [&str; 3] = ["Line", "Code", "Reason"];
 
 /// Where the error file of a run lies. A run that was left behind can't write over a later one's.
 pub(super) fn key(organization: OrganizationId, import: ImportId, run_started_at: DateTime<Utc>) -> String {
@@ -38,7 +37,7 @@ impl ErrorFile {
         let mut written = Self { writer, delimiter: file.map(|file| file.1) };
         let names = file.iter().flat_map(|(columns, _)| columns.columns.iter().map(|column| column.name.as_str()));
         let row = file.is_none().then_some("Row");
-        written.record(["Line", "Code", "Reason"].into_iter().chain(names).chain(row))?;
+        written.record(HEADER.into_iter().chain(names).chain(row))?;
         Ok(written)
     }
 
@@ -66,7 +65,7 @@ impl ErrorFile {
     }
 
     fn record<'a>(&mut self, cells: impl Iterator<Item = &'a str>) -> Result<()> {
-        self.writer.write_record(cells.map(|cell| guarded(cell).into_owned())).map_err(Error::internal)
+        self.writer.write_record(cells.map(guarded)).map_err(Error::internal)
     }
 }
 
@@ -82,11 +81,6 @@ fn cells(raw: &str, delimiter: u8) -> Vec<String> {
         last.pop();
     }
     cells
-}
-
-/// A cell as text, whatever a spreadsheet would make of it.
-fn guarded(cell: &str) -> Cow<'_, str> {
-    if cell.starts_with(FORMULAS) { Cow::Owned(format!("'{cell}")) } else { Cow::Borrowed(cell) }
 }
 
 #[cfg(test)]

@@ -203,7 +203,7 @@ impl Importer {
             updated = counts.updated, unchanged = counts.unchanged, failed, "a chunk is imported"
         );
         batch.done = end;
-        batch.lanes = [end.at.lines; LANES];
+        batch.lanes = batch.lanes.map(|lane| lane.max(end.at.lines));
         batch.rows_failed += failed;
         batch.file_error = file_error;
         Ok(Next::GoOn)

@@ -223,6 +223,8 @@ pub(super) async fn merge(
             None => absent.push(person),
         }
     }
+    // What could not be taken of any row neither joins a list nor takes room on it.
+    let (failed, mut met): (Vec<_>, Vec<_>) = met.into_iter().partition(|met| met.merged.counts == Counts::default());
     let refused = room.map(|room| refuse_beyond(room, &mut absent, &mut met)).unwrap_or_default();
     absent.sort_by_key(|person| &person.first.address);
     let made = absent.into_iter().map(Made::new).collect::<Result<Vec<_>>>()?;
@@ -235,7 +237,7 @@ pub(super) async fn merge(
     let untagged = met.iter().map(|met| &met.merged.contact).filter(|contact| !contact.is_tagged);
     tag(tx, origin, made.iter().map(|made| &made.merged.contact).chain(untagged).map(|contact| contact.id)).await?;
     join(tx, origin, made.iter().map(|made| &made.merged.contact).chain(off_list).map(|contact| contact.id)).await?;
-    let merged = made.into_iter().map(|made| made.merged).chain(met.into_iter().map(|met| met.merged));
+    let merged = made.into_iter().map(|made| made.merged).chain(met.into_iter().chain(failed).map(|met| met.merged));
     Ok(Some(merged.fold((Counts::default(), refused), |(counts, mut errors): (Counts, Vec<RowError>), merged| {
         errors.extend(merged.errors);
         (counts + merged.counts, errors)

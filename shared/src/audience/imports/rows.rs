@@ -11,6 +11,7 @@ use super::parsing::RowView;
 use crate::Error;
 use crate::audience::contacts::{CUSTOM_MAXIMUM, LINE_MAXIMUM};
 use crate::audience::email_address::{EmailAddress, InvalidEmailAddress};
+use crate::spreadsheets::unguarded;
 
 /// Characters of a row that are kept with its error.
 const RAW_MAXIMUM: usize = 1_000;
@@ -138,7 +139,8 @@ fn read(columns: &Columns, encoding: Encoding, row: &RowView<'_>) -> Result<Pers
         return refuse("nul_byte", "the row holds a NUL byte");
     }
     let (count, expected) = (row.fields().len(), columns.columns.len());
-    if count > expected {
+    // Some programs end their rows with a delimiter, but not the header.
+    if row.fields().skip(expected).any(|field| !field.trim_ascii().is_empty()) {
         return Err(("too_many_fields", format!("the row has {count} fields, the header {expected}")));
     }
     let (mut email, mut fields) = (None, Fields::default());
@@ -147,7 +149,8 @@ fn read(columns: &Columns, encoding: Encoding, row: &RowView<'_>) -> Result<Pers
         let text = encoding
             .text(field)
             .map_err(|error| (error.code, format!("the column {:?} {}", column.name, error.what)))?;
-        let trimmed = text.trim();
+        let value = plain(&text);
+        let trimmed = &*value;
         if trimmed.is_empty() {
             continue;
         }
@@ -161,7 +164,7 @@ fn read(columns: &Columns, encoding: Encoding, row: &RowView<'_>) -> Result<Pers
             Target::Field(Field::Timezone) => {
                 fields.timezone = trimmed.parse::<Tz>().ok().map(|zone| zone.name().to_owned());
             }
-            Target::Custom(key) => custom.push((key.as_str(), trim(&text))),
+            Target::Custom(key) => custom.push((key.as_str(), value)),
             Target::Nothing => {}
         }
         raw_data.push((column.name.as_str(), text));
@@ -176,11 +179,11 @@ fn read(columns: &Columns, encoding: Encoding, row: &RowView<'_>) -> Result<Pers
     Ok(Person { email, fields, custom, raw_data: JsonObject::of_texts(raw_data) })
 }
 
-/// The text without white space around it, without a copy where the file's own bytes serve.
-fn trim<'a>(text: &Cow<'a, str>) -> Cow<'a, str> {
+/// The text without white space around it and without an export's guard, without a copy where the file's own bytes serve.
+fn plain<'a>(text: &Cow<'a, str>) -> Cow<'a, str> {
     match text {
-        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
-        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+        Cow::Borrowed(text) => Cow::Borrowed(unguarded(text.trim()).trim()),
+        Cow::Owned(text) => Cow::Owned(unguarded(text.trim()).trim().to_owned()),
     }
 }
 

@@ -93,12 +93,13 @@ impl Workbook {
     pub(super) fn beginning(&self) -> Result<(Vec<u8>, bool), FileError> {
         let styles = self.styles()?;
         let mut sheet = self.read(&styles)?;
-        let (mut rows, mut count, mut whole) = (Vec::new(), 0, false);
-        while rows.len() < BEGINNING_ROWS && count < BEGINNING_CELLS {
+        let (mut rows, mut count, mut bytes, mut whole) = (Vec::new(), 0, 0, false);
+        while rows.len() < BEGINNING_ROWS && count < BEGINNING_CELLS && bytes < SAMPLE {
             let mut cells = Vec::new();
             match sheet.next_row(&mut cells)? {
                 Some(number) => {
                     count += cells.len();
+                    bytes += cells.iter().map(|(_, cell)| cell.bytes()).sum::<u64>();
                     rows.push((number, cells));
                 }
                 None => {

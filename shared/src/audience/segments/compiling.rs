@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::fields::{Field, day, moment};
 use super::tree::{Act, Engagement, FieldTest, Literal, Operator, Takes, Tree, Wrong};
+use crate::audience::email_address;
 use crate::{Error, ListId, Result, Tx};
 
 /// How a condition is asked.
@@ -273,8 +274,8 @@ fn field_test(test: &FieldTest, resolved: &Resolved) -> Result<Test, Wrong> {
     let contact = |column, fold: fn(&str) -> String| Test::Contact(compare_text(column, test, fold));
     let person = |column, fold: fn(&str) -> String| Test::Person(compare_text(column, test, fold));
     Ok(match test.field() {
-        Field::Email => contact("c.email_lower", str::to_ascii_lowercase),
-        Field::EmailDomain => contact("c.email_domain", str::to_ascii_lowercase),
+        Field::Email => contact("c.email_lower", email_address::folded),
+        Field::EmailDomain => contact("c.email_domain", email_address::folded_domain),
         Field::Name => contact("c.name_lower", str::to_ascii_lowercase),
         Field::FirstName => contact("c.first_name_lower", str::to_ascii_lowercase),
         Field::LastName => contact("c.last_name_lower", str::to_ascii_lowercase),

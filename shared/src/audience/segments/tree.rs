@@ -7,6 +7,7 @@
 use std::fmt;
 
 use super::fields::{Field, Kind};
+use super::text::TEXT_MAXIMUM;
 
 /// Levels of and, or and not: more than anybody keeps in mind, and few enough for a recursion.
 pub const DEPTH_MAXIMUM: usize = 12;
@@ -337,13 +338,19 @@ impl Tree {
         leaves
     }
 
-    /// Errors: `too_deep`, `too_many_conditions`.
+    /// Errors: `too_deep`, `too_many_conditions`, `too_long` for one whose text could not be read again.
     pub(super) fn check_size(&self) -> Result<(), Wrong> {
         if self.depth() > DEPTH_MAXIMUM {
             return Err(too_deep());
         }
         if self.leaves().len() > LEAVES_MAXIMUM {
             return Err(Wrong::new("too_many_conditions", format!("there are {LEAVES_MAXIMUM} conditions at most")));
+        }
+        if self.to_string().chars().count() > TEXT_MAXIMUM {
+            return Err(Wrong::new(
+                "too_long",
+                format!("the conditions have {TEXT_MAXIMUM} characters at most as text"),
+            ));
         }
         Ok(())
     }

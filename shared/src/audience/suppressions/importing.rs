@@ -11,7 +11,7 @@ use super::{Entry, Known, NOTE_MAXIMUM, Reason, Whom, suppress};
 use crate::audience::email_address::EmailAddress;
 use crate::delivery::tokens::{AddressHash, KeyRing};
 use crate::fields::Fields;
-use crate::spreadsheets::{GUARD, GUARDED};
+use crate::spreadsheets::unguarded;
 use crate::{CampaignId, Error, ListId, Result, Tx};
 
 /// Lines whose fault is told; the others that are refused are counted.
@@ -180,8 +180,13 @@ pub async fn import(tx: &Tx, keys: &KeyRing, lines: Lines) -> Result<Imported> {
     let mut entries = BTreeMap::new();
     for (line, given) in lines.0 {
         match check(given, keys, &known) {
-            // The first line of an address counts, as the first suppression of it does.
-            Ok(entry) => drop(entries.entry((entry.whom.clone(), entry.within)).or_insert(entry)),
+            // The first line of an address counts, unless a later one has a graver reason: as with one suppression after the other.
+            Ok(entry) => {
+                let first = entries.entry((entry.whom.clone(), entry.within)).or_insert_with(|| entry.clone());
+                if entry.reason.gravity() > first.reason.gravity() {
+                    *first = entry;
+                }
+            }
             Err((code, message)) => {
                 imported.refused += 1;
                 if imported.errors.len() < ERRORS_TOLD {
@@ -266,15 +271,12 @@ fn line(record: &csv::StringRecord, columns: &[Option<Column>]) -> Given {
     given
 }
 
-/// The text without the guard that an export has put in front of it.
-fn unguarded(cell: &str) -> &str {
-    cell.strip_prefix(GUARD).filter(|rest| rest.starts_with(GUARDED)).unwrap_or(cell)
-}
-
 /// What a name stands for, whatever its case and what stands between its words.
 fn find<T: Copy>(names: &[(&str, T)], given: &str) -> Option<T> {
-    let given: String = given.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-    names.iter().find(|(name, _)| *name == given).map(|(_, meaning)| *meaning)
+    let folded: String = given.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_ascii_lowercase();
+    // Nothing but signs is no empty cell.
+    let is_said = given.trim().is_empty() == folded.is_empty();
+    names.iter().find(|(name, _)| is_said && *name == folded).map(|(_, meaning)| *meaning)
 }
 
 /// What the first line has most of; an address has none of them outside of quotes.

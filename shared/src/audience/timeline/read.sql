@@ -46,7 +46,7 @@ entries (at, kind, subject_id, place_id, details) as (
       from replies r
      where r.contact_id = $1
     union all
-    select s.created_at, 'suppressed', s.id, s.id, jsonb_build_object('reason', s.reason, 'campaign_id', s.campaign_id)
+    select s.created_at, 'suppressed', s.id, s.id, jsonb_build_object('reason', s.reason, 'campaign_id', s.campaign_id, 'list_id', s.list_id)
       from suppressions s
      where s.email_lower = $2
     union all

@@ -16,6 +16,8 @@ use super::super::FileError;
 pub(in super::super) const EXPANDED_MAXIMUM: u64 = 500 << 20;
 /// Parts of an archive at most. A workbook with a hundred sheets has a few hundred.
 const PARTS_MAXIMUM: usize = 10_000;
+/// Bytes of their names, taken together.
+const NAMES_MAXIMUM: usize = 4 << 20;
 /// A comment that may stand after the end of the directory.
 const COMMENT_MAXIMUM: usize = u16::MAX as usize;
 /// Length of the record that ends the directory.
@@ -56,8 +58,13 @@ impl Archive {
         if count > PARTS_MAXIMUM {
             return Err(too_large(format!("the workbook has more than {PARTS_MAXIMUM} parts")));
         }
+        let mut names = 0;
         for _ in 0..count {
             let (name, entry, next) = entry(&bytes, at).ok_or_else(damaged)?;
+            names += name.len();
+            if names > NAMES_MAXIMUM {
+                return Err(too_large("the names of the workbook's parts have more than 4 MiB"));
+            }
             parts.insert(normal(&name), entry);
             at = next;
         }

@@ -110,6 +110,9 @@ fn sheets(archive: &Archive, workbook: &str) -> Result<(Vec<Sheet>, bool), FileE
             Token::Over => return Ok((sheets, from_1904)),
             Token::End(_) | Token::Text(_) | Token::Other => {}
         }
+        if sheets.last().is_some_and(|sheet: &Sheet| sheet.name.contains(char::is_control)) {
+            return Err(damaged());
+        }
         if sheets.len() > SHEETS_MAXIMUM {
             return Err(too_large(format!("the workbook has more than {SHEETS_MAXIMUM} sheets")));
         }

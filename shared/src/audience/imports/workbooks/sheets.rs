@@ -18,6 +18,16 @@ pub(super) enum Cell {
     Shared(usize),
 }
 
+impl Cell {
+    /// Bytes of a text that it holds itself.
+    pub(super) fn bytes(&self) -> u64 {
+        match self {
+            Self::Text(text) => text.len() as u64,
+            Self::Shared(_) => 0,
+        }
+    }
+}
+
 /// A sheet that is being read.
 pub(super) struct Sheet<'a> {
     xml: Xml<'a>,

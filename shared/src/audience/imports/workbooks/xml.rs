@@ -12,6 +12,10 @@ use super::archive::{Part, damaged, too_large};
 
 /// Bytes of a tag or of the text between two. A cell has 32,767 characters at most.
 const TOKEN_MAXIMUM: usize = 4 << 20;
+/// Bytes of an element's name, which is kept until the element ends, and of the value of an attribute: a format of numbers has the
+/// longest, 255 characters.
+const NAME_MAXIMUM: usize = 1 << 10;
+const VALUE_MAXIMUM: usize = 2 << 10;
 /// Elements within each other; a workbook has a dozen.
 const DEPTH_MAXIMUM: usize = 128;
 
@@ -46,7 +50,7 @@ impl<'a> Xml<'a> {
         match self.reader.read_event_into(&mut self.buffer).map_err(told)? {
             Event::Start(start) => {
                 self.depth += 1;
-                if self.depth > DEPTH_MAXIMUM {
+                if self.depth > DEPTH_MAXIMUM || start.name().into_inner().len() > NAME_MAXIMUM {
                     return Err(damaged());
                 }
                 Ok(Token::Start(start))
@@ -81,13 +85,14 @@ fn predefined(name: &str) -> Option<char> {
     })
 }
 
-/// An attribute by its local name.
+/// An attribute by its local name; none where it is longer than any of a workbook.
 pub(super) fn attribute<'a>(start: &'a BytesStart<'_>, name: &str) -> Option<Cow<'a, str>> {
     let mut attributes = start.attributes();
     // Whether one is there twice takes long to tell of many.
     let attributes = attributes.with_checks(false).flatten();
     let mut found = attributes.filter(|attribute| attribute.key.local_name().into_inner() == name);
-    found.next()?.normalized_value(quick_xml::XmlVersion::Implicit1_0).ok()
+    let value = found.next()?.normalized_value(quick_xml::XmlVersion::Implicit1_0).ok()?;
+    (value.len() <= VALUE_MAXIMUM).then_some(value)
 }
 
 /// What is wrong with the file where its XML can't be read.
