@@ -5,4 +5,5 @@
 mod api;
 mod driver;
 mod faults;
+mod learning;
 mod sending;
