@@ -304,9 +304,10 @@ async fn tasks_and_verifications_are_listed_by_indexes_whatever_the_filter() {
         (of_status, vec!["'invalid'", "null::text", "21"], "email_verifications_status_idx", vec!["status"]),
         (
             of_status,
+            // Nearly everybody: the next of all addresses are the next of these.
             vec!["'valid'", "'person5@'", "21"],
-            "email_verifications_status_idx",
-            vec!["status", "email_lower"],
+            "email_verifications_",
+            vec!["email_lower"],
         ),
         (
             of_address,

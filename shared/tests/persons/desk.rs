@@ -105,7 +105,7 @@ impl Desk {
     /// Tasks by their states and codes.
     pub(crate) async fn tasks(&self) -> String {
         let sql =
-            "select coalesce(string_agg(format('%s%s', t.status, ' ' || t.error_code), ', ' order by c.email), '')
+            "select coalesce(string_agg(format('%s%s', t.status, ' ' || t.error_code), ', ' order by c.email, t.job_id), '')
                      from enrichment_tasks t join contacts c on c.id = t.contact_id";
         self.scene.rows(sql, &[]).await[0].get(0)
     }

@@ -245,7 +245,7 @@ async fn without_a_provider_there_are_examples_and_files() {
     }
     assert_eq!(
         desk.tasks().await,
-        "completed, skipped unknown_person, queued source_unavailable, queued source_unavailable"
+        "completed, queued source_unavailable, skipped unknown_person, queued source_unavailable"
     );
     assert_eq!(desk.enrichment(job).await.waits_for.as_deref(), Some("provider"));
     desk.store.upload("enrichment/ours.csv", "email,city\nperson2@people.test,Rome\n");
