@@ -100,6 +100,14 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
     ("move_engagements", "nothing: moves what people did with one mail to the contact that has it now"),
     ("organizations_with_jobs_untouched_since", "which organizations have jobs that nobody is on, for maintenance"),
     (
+        "organizations_with_learning_untouched_since",
+        "which organizations have enrichments or verifications that nobody is on, for maintenance",
+    ),
+    (
+        "organizations_with_enrichments_ended_before",
+        "which organizations have tasks of enrichments that ended long ago, for maintenance",
+    ),
+    (
         "organizations_with_contacts_deleted_before",
         "which organizations have contacts in their bin whose time is over, for maintenance",
     ),

@@ -16,20 +16,21 @@ type Answer = Result<Reply, NoReply>;
 /// A provider in memory. What it was told nothing about it answers with 404.
 #[derive(Default)]
 pub struct FakeAsker {
-    answers: Mutex<HashMap<String, Answer>>,
+    /// The newest last.
+    answers: Mutex<Vec<(String, Answer)>>,
     asked: Mutex<Vec<Question>>,
 }
 
 impl FakeAsker {
-    /// From now on a question whose URL or body has this in it is answered so.
+    /// From now on a question whose URL or body has this in it is answered so, whatever was said before.
     pub fn answer(&self, about: &str, status: u16, body: Value) {
         let reply = Reply { status, retry_after: None, body };
-        self.answers.lock().unwrap().insert(about.to_owned(), Ok(reply));
+        self.answers.lock().unwrap().push((about.to_owned(), Ok(reply)));
     }
 
     /// From now on such a question is not answered.
     pub fn fail(&self, about: &str, why: NoReply) {
-        self.answers.lock().unwrap().insert(about.to_owned(), Err(why));
+        self.answers.lock().unwrap().push((about.to_owned(), Err(why)));
     }
 
     /// Takes out what was asked, in its order.
@@ -43,9 +44,13 @@ impl Asker for FakeAsker {
         self.asked.lock().unwrap().push(question.clone());
         let text = format!("{} {}", question.url, question.body.as_ref().unwrap_or(&Value::Null));
         let answers = self.answers.lock().unwrap();
-        let found = answers.iter().find(|(about, _)| text.contains(about.as_str())).map(|(_, answer)| answer.clone());
+        let found = answers.iter().rfind(|(about, _)| text.contains(about.as_str())).map(|(_, answer)| answer.clone());
         let unknown = Reply { status: 404, retry_after: None, body: Value::Null };
-        Box::pin(async move { found.unwrap_or(Ok(unknown)) })
+        Box::pin(async move {
+            // Whoever asked may die before the answer is there.
+            tokio::task::yield_now().await;
+            found.unwrap_or(Ok(unknown))
+        })
     }
 }
 

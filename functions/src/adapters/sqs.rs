@@ -102,7 +102,9 @@ impl EnrichmentQueue for SqsQueue {
     fn enqueue(&self, organization: OrganizationId, work: Work, delay: Duration) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
             let hint = EnrichmentHint { organization_id: organization, work };
-            let delay = i32::try_from(delay.as_secs().min(LONGEST_DELAY_SECONDS)).unwrap_or_default();
+            // Rounded up: a hint that comes a moment too early finds nothing to do but to queue itself again.
+            let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
+            let delay = i32::try_from(seconds.min(LONGEST_DELAY_SECONDS)).unwrap_or_default();
             self.client
                 .send_message()
                 .queue_url(&self.url)

@@ -19,9 +19,6 @@ use shared::{Database, VerificationJobId};
 use crate::http::{Accepted, ApiResult, Body, Caller, Id, Listing, Page, Routes, route};
 
 type Queue = Arc<dyn EnrichmentQueue>;
-type Hosts = Arc<dyn MailHosts>;
-type Provider = Arc<dyn Asker>;
-type Keys = Arc<KeyRing>;
 
 /// What the routes need.
 #[derive(Clone, FromRef)]
@@ -31,11 +28,11 @@ pub struct Verifications {
     /// Where jobs wait for whoever does them.
     pub queue: Queue,
     /// DNS.
-    pub hosts: Hosts,
+    pub hosts: Arc<dyn MailHosts>,
     /// The way out to the provider.
-    pub asker: Provider,
+    pub asker: Arc<dyn Asker>,
     /// Recognizes forgotten addresses.
-    pub keys: Keys,
+    pub keys: Arc<KeyRing>,
 }
 
 /// The routes.
@@ -74,14 +71,15 @@ struct Address {
 
 /// Checks one address; what was found is kept where a contact has it.
 async fn check(
-    State(hosts): State<Hosts>,
-    State(asker): State<Provider>,
-    State(keys): State<Keys>,
+    State(Verifications { db, hosts, asker, keys, .. }): State<Verifications>,
     caller: Caller,
     Body(address): Body<Address>,
 ) -> ApiResult<Json<Verification>> {
     let means = Means { hosts: &*hosts, asker: &*asker, keys: &keys };
-    let verification = checking::check_one(&caller.tx, means, &address.email).await?;
+    let waiting = caller.wait().await?;
+    let found = checking::check_one(&db, waiting.organization(), means, &address.email).await?;
+    let caller = waiting.go_on(&db).await?;
+    let verification = found.keep(&caller.tx).await?;
     let details = json!({"status": verification.status});
     caller.record("verification.made", caller.organization().0, &details).await?;
     caller.commit().await?;

@@ -12,7 +12,8 @@ fn main() -> Result<(), lambda_runtime::Error> {
         async |environment| {
             let store = Arc::new(S3Store::new(&environment.aws, required("UPLOADS_BUCKET")?));
             let queue = Arc::new(SqsQueue::new(&environment.aws, required("JOB_QUEUE_URL")?));
-            Ok(Maintenance { db: environment.database().await?, store, queue })
+            let enrichment_queue = Arc::new(SqsQueue::new(&environment.aws, required("ENRICHMENT_QUEUE_URL")?));
+            Ok(Maintenance { db: environment.database().await?, store, queue, enrichment_queue })
         },
         maintenance::handle,
     )

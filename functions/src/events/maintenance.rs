@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use shared::audience::deleted_contacts::emptying::{self, Emptied};
+use shared::audience::enrichment::{self, EnrichmentQueue};
 use shared::delivery::examining::{self, Examined};
 use shared::outreach::statistics::folding::{self, Folded};
 use shared::platform::idempotency::sweeping::{self, Swept};
@@ -29,6 +30,8 @@ pub struct Maintenance {
     pub store: Arc<dyn RemovingStore>,
     /// Where jobs wait whose hint was lost.
     pub queue: Arc<dyn JobQueue>,
+    /// Where enrichments and verifications wait whose hint was lost.
+    pub enrichment_queue: Arc<dyn EnrichmentQueue>,
 }
 
 /// What a run has done.
@@ -44,6 +47,8 @@ pub struct Run {
     pub told: webhooks::sweeping::Swept,
     /// What became of jobs that nobody is on.
     pub jobs: jobs::sweeping::Swept,
+    /// What became of enrichments and verifications that nobody is on, and of what they left behind.
+    pub learning: enrichment::sweeping::Swept,
     /// What became of runs that nobody reports of, and of old ones.
     pub runs: workflows::sweeping::Swept,
     /// What was deleted of endpoints.
@@ -59,7 +64,8 @@ pub struct Run {
 }
 
 /// Runs once. What the event says does not matter.
-pub async fn handle(Maintenance { db, store, queue }: &Maintenance, _event: serde_json::Value) -> Result<Run> {
+pub async fn handle(maintenance: &Maintenance, _event: serde_json::Value) -> Result<Run> {
+    let Maintenance { db, store, queue, enrichment_queue } = maintenance;
     let begin = Instant::now();
     let folded = folding::fold(db, begin + LONGEST_FOLDING).await;
     let examined = examining::examine(db, begin + LONGEST_RUN).await;
@@ -68,6 +74,7 @@ pub async fn handle(Maintenance { db, store, queue }: &Maintenance, _event: serd
     let counted = rate_limits::sweeping::sweep(db, begin + LONGEST_RUN).await;
     let emptied = emptying::empty(db, begin + LONGEST_RUN).await;
     let jobs = jobs::sweeping::sweep(db, queue.as_ref()).await;
+    let learning = enrichment::sweeping::sweep(db, enrichment_queue.as_ref(), begin + LONGEST_RUN).await;
     let runs = workflows::sweeping::sweep(db, begin + LONGEST_RUN).await;
     let endpoints = webhooks::deleting::finish(db, begin + LONGEST_RUN).await;
     // Their organizations are among those that are deleted then.
@@ -80,6 +87,7 @@ pub async fn handle(Maintenance { db, store, queue }: &Maintenance, _event: serd
         ?swept,
         ?told,
         ?jobs,
+        ?learning,
         ?runs,
         ?endpoints,
         ?emptied,
@@ -94,6 +102,7 @@ pub async fn handle(Maintenance { db, store, queue }: &Maintenance, _event: serd
         swept: swept?,
         told: told?,
         jobs: jobs?,
+        learning: learning?,
         runs: runs?,
         endpoints: endpoints?,
         emptied: emptied?,

@@ -138,6 +138,14 @@ impl Caller {
         self.record(action, subject, &audit::change(before, after)?).await
     }
 
+    /// Lets the request's transaction end, so that none is open while somebody else is asked; what was written so far stays. A key
+    /// under which the request came is not carried out by that.
+    pub async fn wait(self) -> ApiResult<Waiting> {
+        let Self { tx, who, request_id, attempt, csrf_token } = self;
+        tx.commit().await?;
+        Ok(Waiting { who, request_id, attempt, csrf_token })
+    }
+
     /// Makes the request's changes durable. In the same transaction an `Idempotency-Key` is marked as carried out.
     ///
     /// Errors: 409 when another attempt has taken the key over.
@@ -146,6 +154,29 @@ impl Caller {
             idempotency::commit(&self.tx, attempt).await?;
         }
         Ok(self.tx.commit().await?)
+    }
+}
+
+/// A caller whose request has no transaction at the moment.
+pub struct Waiting {
+    who: Principal,
+    request_id: String,
+    attempt: Option<Attempt>,
+    csrf_token: Option<String>,
+}
+
+impl Waiting {
+    /// The organization that the credentials belong to.
+    #[must_use]
+    pub fn organization(&self) -> OrganizationId {
+        self.who.organization
+    }
+
+    /// Opens the transaction for the rest of the request's work.
+    pub async fn go_on(self, db: &Database) -> ApiResult<Caller> {
+        let Self { who, request_id, attempt, csrf_token } = self;
+        let tx = db.begin(who.organization).await?;
+        Ok(Caller { tx, who, request_id, attempt, csrf_token })
     }
 }
 

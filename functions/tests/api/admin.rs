@@ -181,6 +181,57 @@ async fn a_test_mail_goes_the_way_of_every_mail() {
 }
 
 #[tokio::test]
+async fn lists_of_addresses_are_taken_from_files_and_a_wrong_file_changes_nothing() {
+    let app = App::new().await;
+    let session = administrator(&app).await;
+    let taken = ask(&app, &session, "admin/address_lists_take", &[]).await.expect(200);
+    assert_eq!(taken.body, json!({"taken": 1, "refused": [], "refused_total": 0, "entries": 1}));
+    let counts = ask(&app, &session, "admin/address_lists_count", &[]).await.expect(200);
+    assert_eq!(counts.body, json!({"entries": {"disposable_domains": 1, "role_names": 0}}));
+    let (domains, names) = ("/v1/admin/address-lists/disposable_domains", "/v1/admin/address-lists/role_names");
+    // Lines that are no entry are told by their numbers, and the others are taken: in place of those before, unless told otherwise.
+    let file = json!({"entries": ["@Away.test", "", "# ours", "a b", "x".repeat(300), "away.test"]});
+    let taken = send(&app, &session, Method::PUT, domains, Some(file)).await.expect(200);
+    assert_eq!(taken.body, json!({"taken": 1, "refused": [4, 5], "refused_total": 2, "entries": 1}));
+    let more = json!({"entries": ["b\u{fc}cher.test"]});
+    let taken = send(&app, &session, Method::PUT, &format!("{domains}?mode=add"), Some(more)).await.expect(200);
+    assert_eq!((&taken.body["entries"], &taken.body["refused_total"]), (&json!(2), &json!(0)));
+    let entries = "select string_agg(entry, ',' order by entry) from address_lists";
+    assert_eq!(app.scene.rows(entries, &[]).await[0].get::<_, String>(0), "away.test,xn--bcher-kva.test");
+
+    let before = app.scene.number("select count(*) from admin_log where action = 'address_list.taken'", &[]).await;
+    let many: Vec<String> = (0..=100_000).map(|n| format!("r{n}")).collect();
+    for (path, body, field, code) in [
+        (domains, json!({"entries": ["a b", "nothing\u{0}.test"]}), "body", "no_entries"),
+        (names, json!({"entries": many}), "body", "too_many"),
+    ] {
+        let refused = send(&app, &session, Method::PUT, path, Some(body)).await.expect(422);
+        assert_eq!((refused.text("/errors/0/field"), refused.text("/errors/0/code")), (field, code));
+    }
+    for (path, body, status) in [
+        (domains, json!({"entries": "away.test"}), 422),
+        (domains, json!({"entries": [1]}), 422),
+        (domains, json!({}), 422),
+        (domains, json!({"entries": ["away.test"], "mode": "add"}), 422),
+        ("/v1/admin/address-lists/role_names?mode=append", json!({"entries": ["sales"]}), 400),
+        ("/v1/admin/address-lists/domains", json!({"entries": ["away.test"]}), 404),
+    ] {
+        let body_text = body.to_string();
+        let refused = send(&app, &session, Method::PUT, path, Some(body)).await;
+        assert_eq!(refused.status.as_u16(), status, "{path} {body_text}");
+    }
+    assert_eq!(app.scene.rows(entries, &[]).await[0].get::<_, String>(0), "away.test,xn--bcher-kva.test");
+    let log = "select count(*) from admin_log where action = 'address_list.taken'";
+    assert_eq!((app.scene.number(log, &[]).await, before), (3, 3));
+    // Nobody else changes by what everybody's addresses are judged.
+    let owner = app.scene.session(Role::Owner).await;
+    for credentials in [owner.as_str(), app.key.as_str()] {
+        let body = Some(json!({"entries": ["people.test"]}));
+        send(&app, credentials, Method::PUT, domains, body).await.expect(403);
+    }
+}
+
+#[tokio::test]
 async fn nobody_but_an_administrator_who_is_logged_in_administers() {
     let app = App::new().await;
     let owner = app.scene.session(Role::Owner).await;

@@ -113,6 +113,33 @@ async fn suppressed_members_are_counted_and_left_out() {
 }
 
 #[tokio::test]
+async fn addresses_that_were_found_invalid_are_a_warning_and_no_error() {
+    let desk = Desk::new().await;
+    let scene = desk.draft(4).await;
+    let (other, _) = desk.app.scene.another_organization("other").await;
+    let found = "insert into email_verifications (organization_id, email_lower, syntax, disposable, role_based, deliverable,
+                                                  blacklisted, status, checked_at)
+                 select $1, e.email, 'passed', 'passed', 'passed', e.deliverable, 'passed', e.status, clock_now()
+                   from (values ('person1@people.test', 'failed', 'invalid'), ('person2@people.test', 'passed', 'valid'),
+                                ('person3@people.test', 'unknown', 'unverified'), ('person4@people.test', 'failed', 'invalid'),
+                                ('nobody@people.test', 'failed', 'invalid')) as e (email, deliverable, status)";
+    // What another organization has found out is nothing to this one.
+    desk.app.scene.run(found, &[&other]).await;
+    assert_eq!(codes(&desk.preflight(&scene).await), (vec![], vec![]));
+    desk.app.scene.run(found, &[&desk.app.scene.organization]).await;
+    let preflight = desk.preflight(&scene).await;
+    assert_eq!(codes(&preflight), (vec![], vec!["invalid_addresses"]));
+    assert_eq!((&preflight["warnings"][0]["count"], &preflight["audience"]), (&json!(2), &json!(4)));
+    // Whoever is suppressed is not written to, whatever the address is.
+    let suppress = "insert into suppressions (organization_id, id, email_lower, reason)
+                    values ($1, gen_random_uuid(), 'person4@people.test', 'manual')";
+    desk.app.scene.run(suppress, &[&desk.app.scene.organization]).await;
+    let preflight = desk.preflight(&scene).await;
+    assert_eq!(codes(&preflight), (vec![], vec!["suppressed_contacts", "invalid_addresses"]));
+    assert_eq!(preflight["warnings"][1]["count"], 1);
+}
+
+#[tokio::test]
 async fn a_variable_that_nothing_can_fill_refuses_the_activation() {
     let desk = Desk::new().await;
     let scene = desk.draft(2).await;

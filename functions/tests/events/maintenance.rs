@@ -3,12 +3,18 @@
 use std::sync::Arc;
 
 use functions::events::maintenance::{self, Maintenance};
-use testkit::{FakeJobQueue, FakeObjectStore, Scene};
+use shared::audience::enrichment::Work;
+use testkit::{FakeEnrichmentQueue, FakeJobQueue, FakeObjectStore, Scene};
 
 use crate::samples::sample;
 
 fn function(scene: &Scene, store: Arc<FakeObjectStore>) -> Maintenance {
-    Maintenance { db: scene.db.as_role("martlet_maintenance"), store, queue: Arc::<FakeJobQueue>::default() }
+    with(scene, store, Arc::default())
+}
+
+fn with(scene: &Scene, store: Arc<FakeObjectStore>, enrichment_queue: Arc<FakeEnrichmentQueue>) -> Maintenance {
+    let queue = Arc::<FakeJobQueue>::default();
+    Maintenance { db: scene.db.as_role("martlet_maintenance"), store, queue, enrichment_queue }
 }
 
 #[tokio::test]
@@ -111,4 +117,83 @@ async fn a_run_deletes_organizations_whose_time_of_grace_is_over() {
     let left = scene.rows("select id from organizations where status = 'deleting'", &[]).await;
     assert_eq!(left[0].get::<_, shared::OrganizationId>(0), other);
     assert!(store.object(&format!("logos/{other}/logo")).is_some());
+}
+
+#[tokio::test]
+async fn a_run_brings_lost_hints_of_enrichments_and_verifications_again() {
+    let scene = Scene::new().await;
+    let (other, _) = scene.another_organization("other").await;
+    let (third, _) = scene.another_organization("third").await;
+    let jobs = "with e as (insert into enrichment_jobs (organization_id, id, selection, up_to, started_at, created_at, heartbeat_at)
+                           values ($1, gen_random_uuid(), '{\"everybody\": true}', $1, now(), now() - interval '1 day',
+                                   now() - make_interval(mins => $2))
+                           returning id),
+                     v as (insert into verification_jobs (organization_id, id, selection, up_to, started_at, created_at)
+                           values ($1, gen_random_uuid(), '{\"everybody\": true}', $1, now(), now() - make_interval(mins => $2))
+                           returning id)
+                select e.id, v.id from e, v";
+    let rows = scene.rows(jobs, &[&scene.organization, &46]).await;
+    let lost = [
+        Work::EnrichmentJobId(shared::EnrichmentJobId(rows[0].get(0))),
+        Work::VerificationJobId(shared::VerificationJobId(rows[0].get(1))),
+    ];
+    // Somebody is on those of another organization, and the third may do nothing.
+    scene.rows(jobs, &[&other, &44]).await;
+    scene.rows(jobs, &[&third, &600]).await;
+    scene.run("update organizations set status = 'suspended' where id = $1", &[&third]).await;
+    let queue = Arc::<FakeEnrichmentQueue>::default();
+    let function = with(&scene, Arc::default(), queue.clone());
+    for _ in 0..2 {
+        let run = maintenance::handle(&function, sample("maintenance/hour", &[])).await.unwrap();
+        assert_eq!((run.learning.resumed, run.learning.is_finished), (2, true));
+        let hints = queue.drain();
+        assert!(hints.iter().all(|(organization, ..)| *organization == scene.organization), "{hints:?}");
+        assert_eq!(hints.iter().map(|(_, work, _)| *work).collect::<Vec<_>>(), lost);
+    }
+    // What has ended is brought no more.
+    scene.run("update enrichment_jobs set status = 'completed', ended_at = now()", &[]).await;
+    scene.run("update verification_jobs set status = 'cancelled', ended_at = now()", &[]).await;
+    let run = maintenance::handle(&function, sample("maintenance/hour", &[])).await.unwrap();
+    assert_eq!((run.learning.resumed, queue.drain().len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_run_sweeps_the_tasks_of_enrichments_that_ended_long_ago_and_no_others() {
+    let scene = Scene::new().await;
+    // More than go in one transaction.
+    let contacts = scene.contacts(5_001).await;
+    let jobs = "insert into enrichment_jobs (organization_id, id, selection, up_to, status, started_at, ended_at)
+                select $1, gen_random_uuid(), '{\"everybody\": true}', $1, status, clock_now(), ended_at
+                  from (values ('completed', clock_now() - interval '92 days'), ('cancelled', clock_now() - interval '92 days'),
+                               ('cancelled', clock_now() - interval '90 days'), ('running', null)) as j (status, ended_at)";
+    scene.run(jobs, &[&scene.organization]).await;
+    let tasks = "insert into enrichment_tasks (organization_id, job_id, contact_id)
+                 select j.organization_id, j.id, c.id from enrichment_jobs j, contacts c where c.id = any ($1)";
+    scene.run(tasks, &[&&contacts[..3]]).await;
+    scene.run(&format!("{tasks} and j.status = 'completed' on conflict do nothing"), &[&contacts]).await;
+    let function = function(&scene, Arc::default());
+    let run = maintenance::handle(&function, sample("maintenance/hour", &[])).await.unwrap();
+    assert_eq!((run.learning.tasks, run.learning.is_finished), (5_004, true));
+    let left = "select count(*) from enrichment_tasks t join enrichment_jobs j on j.id = t.job_id where j.tasks_swept_at is null";
+    assert_eq!(scene.number(left, &[]).await, 6);
+    assert_eq!(scene.number("select count(*) from enrichment_tasks", &[]).await, 6);
+    let swept = "select count(*) from enrichment_jobs where tasks_swept_at is not null";
+    assert_eq!(scene.number(swept, &[]).await, 2, "the jobs stay, with their counts");
+    let run = maintenance::handle(&function, sample("maintenance/hour", &[])).await.unwrap();
+    assert_eq!(run.learning.tasks, 0);
+}
+
+#[tokio::test]
+async fn a_run_sweeps_answers_that_are_too_old_to_be_given_to_anybody() {
+    let scene = Scene::new().await;
+    let answers = "insert into enrichment_cache (source, address_hash, answered_at)
+                   select 'acme', sha256(convert_to(n || 'a', 'utf8')), now() - make_interval(days => $1) from generate_series(1, $2) as n
+                   on conflict (source, address_hash) do update set answered_at = excluded.answered_at";
+    scene.run(answers, &[&8, &5_002]).await;
+    scene.run(answers, &[&6, &1]).await;
+    scene.run("update system_config set value = '7 days' where key = 'answers_kept_for'", &[]).await;
+    let function = function(&scene, Arc::default());
+    let run = maintenance::handle(&function, sample("maintenance/hour", &[])).await.unwrap();
+    assert_eq!((run.learning.answers, run.learning.is_finished), (5_001, true));
+    assert_eq!(scene.number("select count(*) from enrichment_cache", &[]).await, 1);
 }

@@ -5,5 +5,9 @@
 mod api;
 mod driver;
 mod faults;
+<<<<<<< HEAD
 mod imports;
+=======
+mod learning;
+>>>>>>> learning
 mod sending;

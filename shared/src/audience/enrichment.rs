@@ -6,10 +6,11 @@
 
 mod running;
 mod sources;
+pub mod sweeping;
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -67,6 +68,16 @@ pub enum Continuation {
     After(Duration),
     /// Not at all: it has ended, or somebody else is on it.
     Ended,
+}
+
+/// Why a job has cancelled itself whose selection can't be read any more: `selection_is_broken`, where what it refers to is gone.
+///
+/// Errors: any other, as it came.
+pub(crate) fn broken_selection(error: Error) -> Result<&'static str> {
+    match error {
+        Error::NotFound(_) | Error::Conflict { .. } | Error::Invalid(_) => Ok("selection_is_broken"),
+        other => Err(other),
+    }
 }
 
 /// What waits for the function that learns and checks.
@@ -269,18 +280,31 @@ pub async fn tasks(
 ///
 /// Errors: [`Error::NotFound`].
 pub async fn cancel(tx: &Tx, id: EnrichmentJobId) -> Result<EnrichmentJob> {
-    tx.execute(include_str!("enrichment/cancel.sql"), &[&id, &tx.now()]).await?;
+    stop(tx, id, None).await?;
     find(tx, id).await
 }
 
+/// Stops a job that runs; says why where nobody has asked for it.
+async fn stop(tx: &Tx, id: EnrichmentJobId, why: Option<&str>) -> Result<()> {
+    tx.execute(include_str!("enrichment/cancel.sql"), &[&id, &tx.now(), &why]).await?;
+    Ok(())
+}
+
+/// How long after its end a cancelled job may go on, and its tasks are kept for certain.
+pub const TASKS_KEPT: TimeDelta = TimeDelta::days(90);
+
 /// Lets a cancelled job go on where it stood. One that runs is as it was: its hint is to be repeated.
 ///
-/// Errors: [`Error::NotFound`]; [`Error::Conflict`] for one that is completed, that nobody knows any more whom it is for, or
-/// while another runs.
+/// Errors: [`Error::NotFound`]; [`Error::Conflict`] for one that is completed, that nobody knows any more whom it is for, that
+/// ended so long ago that its tasks may be gone, or while another runs.
 pub async fn resume(tx: &Tx, id: EnrichmentJobId) -> Result<EnrichmentJob> {
     let job = find(tx, id).await?;
     job.status.check_resumable(job.selection.is_some())?;
-    tx.execute(include_str!("enrichment/resume.sql"), &[&id]).await.map_err(while_another_runs)?;
+    let kept_since = tx.now() - TASKS_KEPT;
+    if job.ended_at.is_some_and(|ended_at| ended_at < kept_since) {
+        return Err(Error::conflict("job_is_too_old", "the job's tasks are not kept any more; begin another one"));
+    }
+    tx.execute(include_str!("enrichment/resume.sql"), &[&id, &kept_since]).await.map_err(while_another_runs)?;
     find(tx, id).await
 }
 

@@ -405,7 +405,7 @@ pub(super) fn fields_from_row(row: &Row) -> Result<PersonFields> {
     Ok(fields)
 }
 
-fn set_by_hand(row: &Row) -> Result<BTreeSet<Field>> {
+pub(super) fn set_by_hand(row: &Row) -> Result<BTreeSet<Field>> {
     let names: Vec<String> = row.try_get("set_by_hand")?;
     Ok(Field::ALL.into_iter().filter(|field| names.iter().any(|name| name == field.name())).collect())
 }

@@ -29,6 +29,7 @@
 //! | `provider_unreachable` | the provider did not tell whether its account may send |
 //! | `ses_sandbox` | the mail account is in the SES sandbox; everybody in the audience is at a verified domain or the simulator |
 //! | `suppressed_contacts` | people of the audience who will not be enrolled (`count`) |
+//! | `invalid_addresses` | people of the audience whose address verification has found invalid; they are written to all the same (`count`) |
 //! | `missing_values` | a variable without default is empty for some of the audience (`step_id`, `variable`, `count`, up to five `contact_ids`) |
 //! | `missing_sender_name` | `sender.name` is used without default, and some senders have no display name (`step_id`, `sender_ids`) |
 //! | `daily_limit_out_of_reach` | window, gaps and the senders' own limits allow fewer mails a day than the campaign's limit (`count` is what they allow) |
@@ -165,6 +166,7 @@ pub async fn check(tx: &Tx, campaign: &Campaign, account: Option<&AccountState>)
     }
     let mails_a_day = check_senders(&mut found, &senders, &settings);
     audience.check(&mut found);
+    check_addresses(tx, &mut found, campaign, &audience).await?;
     check_account(tx, &mut found, campaign, account, &audience, mails_a_day).await?;
     let letterhead = check_organization(tx, &mut found, campaign).await?;
     let templates = templates(&mut found, &steps);
@@ -247,6 +249,18 @@ fn check_senders(found: &mut Findings, senders: &[CampaignSender], settings: &Ca
         found.warning(Finding { count: Some(capacity), ..Finding::new("daily_limit_out_of_reach", message) });
     }
     capacity.min(settings.daily_limit.into())
+}
+
+/// Whose address was found to take no mail, or none that is worth sending.
+async fn check_addresses(tx: &Tx, found: &mut Findings, campaign: &Campaign, audience: &Audience) -> Result<()> {
+    let sql = include_str!("preflight/invalid_addresses.sql");
+    let rows = selecting::rows(tx, sql, &audience.question, vec![(&campaign.id, Type::UUID)]).await?;
+    let invalid: i64 = rows.first().map(|row| row.try_get("invalid")).transpose()?.unwrap_or_default();
+    if invalid > 0 {
+        let message = format!("the addresses of {invalid} of {} people were found invalid", audience.people());
+        found.warning(Finding { count: Some(invalid), ..Finding::new("invalid_addresses", message) });
+    }
+    Ok(())
 }
 
 /// What the mail account would do with this campaign.

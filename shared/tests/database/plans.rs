@@ -264,6 +264,73 @@ async fn what_is_asked_of_contacts_is_found_by_indexes() {
     assert!(condition(&plan, "Index Cond").contains("number_value"), "{plan}");
 }
 
+#[tokio::test]
+async fn tasks_and_verifications_are_listed_by_indexes_whatever_the_filter() {
+    let scene = crowded().await;
+    let fill = "with j as (insert into enrichment_jobs (organization_id, id, selection, up_to, status, started_at, ended_at)
+                           select $1, ('00000000-0000-7000-8000-00000000000' || n)::uuid, '{}', $1, 'completed', now(), now()
+                             from generate_series(1, 2) as n
+                           returning id),
+                     v as (insert into email_verifications (organization_id, email_lower, syntax, disposable, role_based, deliverable,
+                                                            blacklisted, status, checked_at)
+                           select organization_id, email_lower, 'passed', 'passed', 'passed',
+                                  case when id::text < '01' then 'failed' else 'passed' end, 'passed',
+                                  case when id::text < '01' then 'invalid' else 'valid' end, now()
+                             from contacts where organization_id = $1)
+                insert into enrichment_tasks (organization_id, job_id, contact_id, status, due_at, ended_at)
+                select c.organization_id, j.id, c.id, case when c.id::text < '01' then 'failed' else 'completed' end, null, now()
+                  from contacts c, j where c.organization_id = $1";
+    scene.run(fill, &[&scene.organization]).await;
+    scene.run("analyze enrichment_tasks, email_verifications", &[]).await;
+    let tx = scene.db.app().begin(scene.organization).await.unwrap();
+    let (job, middle) =
+        ("'00000000-0000-7000-8000-000000000001'::uuid", "'80000000-0000-0000-0000-000000000000'::uuid");
+    let tasks = include_str!("../../src/audience/enrichment/list_tasks.sql");
+    let all = include_str!("../../src/audience/verifications/list.sql");
+    let of_status = include_str!("../../src/audience/verifications/list_by_status.sql");
+    let of_address = include_str!("../../src/audience/verifications/list_by_email.sql");
+    for (sql, params, index, looked_up) in [
+        (tasks, vec![job, "null::text", "null::uuid", "21"], "enrichment_tasks_pkey", vec!["job_id"]),
+        (tasks, vec![job, "null::text", middle, "21"], "enrichment_tasks_pkey", vec!["job_id", "contact_id"]),
+        (tasks, vec![job, "'failed'", "null::uuid", "21"], "enrichment_tasks_status_idx", vec!["job_id", "status"]),
+        (
+            tasks,
+            vec![job, "'failed'", middle, "21"],
+            "enrichment_tasks_status_idx",
+            vec!["job_id", "status", "contact_id"],
+        ),
+        (all, vec!["null::text", "21"], "email_verifications_pkey", vec![]),
+        (all, vec!["'person5@people.test'", "21"], "email_verifications_pkey", vec!["email_lower"]),
+        (of_status, vec!["'invalid'", "null::text", "21"], "email_verifications_status_idx", vec!["status"]),
+        (
+            of_status,
+            // Nearly everybody: the next of all addresses are the next of these.
+            vec!["'valid'", "'person5@'", "21"],
+            "email_verifications_",
+            vec!["email_lower"],
+        ),
+        (
+            of_address,
+            vec!["'person5@people.test'", "'valid'", "null::text", "21"],
+            "email_verifications_pkey",
+            vec!["email_lower"],
+        ),
+    ] {
+        let question = (1..=params.len())
+            .rev()
+            .fold(sql.to_owned(), |sql, n| sql.replace(&format!("${n}"), &format!("({})", params[n - 1])));
+        let plan = explain(&tx, &question).await;
+        assert!(
+            plan.contains(index) && !plan.contains("Seq Scan") && !plan.contains("Sort"),
+            "{index}:\n{question}\n{plan}"
+        );
+        let found_by = condition(&plan, "Index Cond");
+        for column in [&["organization_id"], looked_up.as_slice()].concat() {
+            assert!(found_by.contains(column), "{column} is not looked up:\n{question}\n{plan}");
+        }
+    }
+}
+
 async fn crowded() -> Scene {
     let scene = Scene::new().await;
     scene.contacts(ROWS).await;

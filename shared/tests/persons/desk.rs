@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use serde_json::Value;
 use shared::audience::enrichment::{self, Continuation, EnrichmentJob, NewEnrichmentJob};
 use shared::audience::persons::{self, Person};
+use shared::audience::providers::{Asker, NoReply, Question, Reply};
 use shared::audience::selection::{Everybody, Selection};
 use shared::audience::verifications::checking;
 use shared::audience::verifications::jobs::{self, NewVerificationJob, VerificationJob};
@@ -59,7 +61,11 @@ impl Desk {
     }
 
     pub(crate) async fn enrichment_chunk(&self, id: EnrichmentJobId) -> Result<Continuation> {
-        let means = enrichment::Means { asker: &self.asker, store: &self.store, keys: &self.keys };
+        self.enrichment_chunk_by(id, &self.asker).await
+    }
+
+    pub(crate) async fn enrichment_chunk_by(&self, id: EnrichmentJobId, asker: &dyn Asker) -> Result<Continuation> {
+        let means = enrichment::Means { asker, store: &self.store, keys: &self.keys };
         enrichment::run_chunk(&self.scene.db.app(), means, self.scene.organization, id).await
     }
 
@@ -73,6 +79,12 @@ impl Desk {
             }
         }
         panic!("the job does not end");
+    }
+
+    /// Lets the time pass for which tasks and jobs of enrichment wait.
+    pub(crate) async fn wake(&self) {
+        self.scene.run("update enrichment_tasks set due_at = now() where due_at is not null", &[]).await;
+        self.scene.run("update enrichment_jobs set waits_until = now() where waits_until is not null", &[]).await;
     }
 
     pub(crate) async fn enrichment(&self, id: EnrichmentJobId) -> EnrichmentJob {
@@ -93,7 +105,7 @@ impl Desk {
     /// Tasks by their states and codes.
     pub(crate) async fn tasks(&self) -> String {
         let sql =
-            "select coalesce(string_agg(format('%s%s', t.status, ' ' || t.error_code), ', ' order by c.email), '')
+            "select coalesce(string_agg(format('%s%s', t.status, ' ' || t.error_code), ', ' order by c.email, t.job_id), '')
                      from enrichment_tasks t join contacts c on c.id = t.contact_id";
         self.scene.rows(sql, &[]).await[0].get(0)
     }
@@ -123,12 +135,38 @@ impl Desk {
         panic!("the job does not end");
     }
 
+    pub(crate) async fn verification_chunk_by(&self, id: VerificationJobId, asker: &dyn Asker) -> Result<Continuation> {
+        let means = checking::Means { asker, ..self.means() };
+        jobs::run_chunk(&self.scene.db.app(), means, self.scene.organization, id).await
+    }
+
     /// Status and reason of each address.
     pub(crate) async fn verified(&self) -> Vec<String> {
         let sql = "select format('%s %s %s', email_lower, status, coalesce(reason, '-')) from email_verifications order by email_lower";
         self.scene.rows(sql, &[]).await.iter().map(|row| row.get(0)).collect()
     }
 }
+
+/// A provider that answers as the desk's does, and while it is asked something happens in the database.
+pub(crate) struct Meanwhile<'a>(pub(crate) &'a Desk, pub(crate) &'static str);
+
+impl Asker for Meanwhile<'_> {
+    fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<Reply, NoReply>> {
+        Box::pin(async move {
+            self.0.scene.run(self.1, &[]).await;
+            self.0.asker.ask(question).await
+        })
+    }
+}
+
+/// Fails where a transaction is open that has read settings, a job or a budget: it holds their tables until it ends.
+pub(crate) const NONE_IS_OPEN: &str = "
+    select 1 / (count(*) = 0)::int
+      from pg_locks
+     where pid <> pg_backend_pid()
+       and database = (select oid from pg_database where datname = current_database())
+       and relation in ('system_config'::regclass, 'enrichment_jobs'::regclass, 'verification_jobs'::regclass, 'provider_usage'::regclass)
+       and mode in ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock')";
 
 /// The setting of a provider of persons.
 pub(crate) fn provider() -> Value {

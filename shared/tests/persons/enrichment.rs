@@ -2,12 +2,13 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde_json::json;
-use shared::audience::enrichment::{self, RunStatus};
+use shared::Error;
+use shared::audience::enrichment::{self, Continuation, NewEnrichmentJob, RunStatus};
 use shared::audience::personal_data;
 use shared::audience::persons::{self, PersonPatch};
 use shared::audience::providers::NoReply;
 
-use crate::desk::{Desk, provider};
+use crate::desk::{Desk, Meanwhile, NONE_IS_OPEN, provider};
 
 fn ada() -> serde_json::Value {
     json!({"name": {"first": "Ada"}, "city": "London", "country": "gb"})
@@ -85,7 +86,7 @@ async fn a_provider_that_is_busy_is_asked_again_and_not_for_ever() {
     assert_eq!(desk.tasks().await, "queued provider_busy, failed address_not_public");
     assert_eq!(desk.enrichment(job).await.waits_for.as_deref(), Some("provider"));
     for _ in 0..4 {
-        desk.scene.run("update enrichment_tasks set due_at = now() where due_at is not null", &[]).await;
+        desk.wake().await;
         desk.run_enrichment(job).await;
     }
     assert_eq!(desk.tasks().await, "failed provider_busy, failed address_not_public");
@@ -237,11 +238,18 @@ async fn without_a_provider_there_are_examples_and_files() {
     assert_eq!(desk.person(1).await.unwrap().fields.city.as_deref(), Some("Melbourne"));
     desk.set("enrichment", "provider", json!({"name": "our-file", "file": "ours.csv"})).await;
     let job = desk.enrich(false, true).await;
-    desk.enrichment_chunk(job).await.unwrap();
-    assert!(desk.enrichment_chunk(job).await.is_err(), "there is no such file yet");
+    // There is no such file yet, which is no attempt however often it is looked for.
+    for _ in 0..7 {
+        assert!(desk.run_enrichment(job).await.unwrap() > Duration::from_secs(200));
+        desk.wake().await;
+    }
+    assert_eq!(
+        desk.tasks().await,
+        "completed, queued source_unavailable, skipped unknown_person, queued source_unavailable"
+    );
+    assert_eq!(desk.enrichment(job).await.waits_for.as_deref(), Some("provider"));
     desk.store.upload("enrichment/ours.csv", "email,city\nperson2@people.test,Rome\n");
-    desk.scene.run("update enrichment_tasks set due_at = now() where due_at is not null", &[]).await;
-    desk.run_enrichment(job).await;
+    assert_eq!(desk.run_enrichment(job).await, None);
     assert_eq!(desk.person(2).await.unwrap().fields.city.as_deref(), Some("Rome"));
     assert!(desk.asker.drain().is_empty());
 }
@@ -263,4 +271,171 @@ async fn a_person_goes_with_the_last_contact_that_leaves_the_bin() {
     tx.execute("delete from deleted_contacts where id = $1", &[&desk.contacts[0]]).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(desk.scene.number(persons, &[]).await, 0);
+}
+
+#[tokio::test]
+async fn a_provider_that_is_busy_is_left_alone_by_the_whole_job() {
+    let desk = Desk::new(45).await;
+    desk.set("enrichment", "provider", provider()).await;
+    desk.asker.answer("people.test", 200, ada());
+    // The first of a chunk that is told to wait holds the chunks behind it; the others of its own were under way.
+    desk.asker.answer("person1%40", 429, json!({}));
+    let job = desk.enrich(false, false).await;
+    let wait = desk.run_enrichment(job).await.unwrap();
+    assert!(wait > Duration::from_secs(20) && wait <= Duration::from_secs(30), "{wait:?}");
+    let asked = desk.asker.drain().len();
+    assert!(asked < 45, "{asked}");
+    let waiting = desk.enrichment(job).await;
+    assert_eq!(waiting.waits_for.as_deref(), Some("provider"));
+    assert!(waiting.waits_until.is_some());
+    // A hint that comes too early asks nobody, and shows that somebody is on the job.
+    desk.scene.run("update enrichment_jobs set heartbeat_at = now() - interval '1 hour'", &[]).await;
+    assert!(
+        matches!(desk.enrichment_chunk(job).await.unwrap(), Continuation::After(wait) if wait > Duration::from_secs(20))
+    );
+    assert!(desk.asker.drain().is_empty());
+    let silent = "select count(*) from enrichment_jobs where heartbeat_at < now() - interval '1 minute'";
+    assert_eq!(desk.scene.number(silent, &[]).await, 0);
+    desk.asker.answer("person1%40", 200, ada());
+    desk.wake().await;
+    while desk.run_enrichment(job).await.is_some() {
+        desk.wake().await;
+    }
+    assert_eq!(desk.enrichment(job).await.completed, 45);
+}
+
+#[tokio::test]
+async fn what_is_no_answer_is_not_taken_for_nobody_and_one_that_is_too_long_is_not_asked_for_again() {
+    let desk = Desk::new(4).await;
+    desk.set("enrichment", "provider", provider()).await;
+    desk.set("enrichment", "share_answers", true).await;
+    // A page in HTML is no JSON.
+    desk.asker.answer("person1", 200, json!(null));
+    desk.asker.answer("person2", 204, json!(null));
+    desk.asker.fail("person3", NoReply::TooLong);
+    let hostile = json!({"name": {"first": "A\u{0}da\r\nBcc: x"}, "city": ["London"], "country": {"gb": "\u{0}"}});
+    desk.asker.answer("person4", 200, hostile);
+    let job = desk.enrich(false, false).await;
+    desk.run_enrichment(job).await;
+    assert_eq!(desk.tasks().await, "queued provider_failed, skipped unknown_person, failed answer_too_long, completed");
+    let person = desk.person(4).await.unwrap();
+    assert_eq!((person.fields.first_name.as_deref(), person.fields.city), (Some("A da Bcc: x"), None));
+    // Of whom there was no answer, none is given to others.
+    assert_eq!(desk.scene.number("select count(*) from enrichment_cache", &[]).await, 2);
+}
+
+#[tokio::test]
+async fn no_transaction_is_open_while_a_provider_is_asked_and_a_new_address_is_asked_about_itself() {
+    let desk = Desk::new(1).await;
+    desk.set("enrichment", "provider", provider()).await;
+    desk.asker.answer("person1", 200, ada());
+    desk.asker.answer("grace", 200, json!({"name": {"first": "Grace"}}));
+    let job = desk.enrich(false, false).await;
+    desk.enrichment_chunk(job).await.unwrap();
+    desk.enrichment_chunk_by(job, &Meanwhile(&desk, NONE_IS_OPEN)).await.unwrap();
+    assert_eq!(desk.tasks().await, "completed");
+    let job = desk.enrich(false, true).await;
+    desk.enrichment_chunk(job).await.unwrap();
+    desk.scene.run("delete from persons", &[]).await;
+    let moved = Meanwhile(&desk, "update contacts set email = 'Grace@people.test'");
+    assert_eq!(desk.enrichment_chunk_by(job, &moved).await.unwrap(), Continuation::After(Duration::ZERO));
+    assert_eq!(desk.person(1).await, None, "the answer was about another address");
+    assert_eq!(desk.run_enrichment(job).await, None);
+    assert_eq!(desk.person(1).await.unwrap().fields.first_name.as_deref(), Some("Grace"));
+}
+
+#[tokio::test]
+async fn a_job_that_is_cancelled_while_it_asks_learns_what_was_asked_and_stays_cancelled() {
+    let desk = Desk::new(25).await;
+    desk.set("enrichment", "provider", provider()).await;
+    desk.asker.answer("people.test", 200, ada());
+    let job = desk.enrich(false, false).await;
+    desk.enrichment_chunk(job).await.unwrap();
+    let sql = "update enrichment_jobs set status = 'cancelled', ended_at = now() where status = 'running'";
+    desk.enrichment_chunk_by(job, &Meanwhile(&desk, sql)).await.unwrap();
+    let cancelled = desk.enrichment(job).await;
+    assert_eq!((cancelled.status, cancelled.completed), (RunStatus::Cancelled, 20));
+    assert_eq!(desk.run_enrichment(job).await, None);
+    assert_eq!(desk.asker.drain().len(), 20);
+    let tx = desk.tx().await;
+    enrichment::resume(&tx, job).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(desk.run_enrichment(job).await, None);
+    assert_eq!((desk.enrichment(job).await.completed, desk.asker.drain().len()), (25, 5));
+}
+
+#[tokio::test]
+async fn of_two_jobs_that_are_begun_at_once_one_is_refused() {
+    let desk = Desk::new(1).await;
+    let begin = async || {
+        let tx = desk.tx().await;
+        let new: NewEnrichmentJob = serde_json::from_value(json!({"selection": {"everybody": true}})).unwrap();
+        let job = enrichment::create(&tx, &new).await;
+        match &job {
+            Ok(_) => tx.commit().await.unwrap(),
+            Err(_) => tx.rollback().await.unwrap(),
+        }
+        job
+    };
+    for _ in 0..5 {
+        let (one, other) = tokio::join!(begin(), begin());
+        let refused = [&one, &other]
+            .into_iter()
+            .filter(|job| matches!(job, Err(Error::Conflict { code: "enrichment_is_running", .. })));
+        assert_eq!((refused.count(), one.is_ok() != other.is_ok()), (1, true));
+        desk.scene.run("update enrichment_jobs set status = 'completed', ended_at = now()", &[]).await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_model_is_told_of_somebody_is_what_was_set_by_hand() {
+    let desk = Desk::new(1).await;
+    desk.set("enrichment", "provider", provider()).await;
+    let model = json!({"name": "writer", "url": "https://api.writer.test/v1/chat/completions", "model": "small-1"});
+    desk.set("enrichment", "text_model", model).await;
+    desk.asker.answer("person1%40", 200, ada());
+    desk.asker.answer("writer.test", 200, json!({"choices": [{"message": {"content": "Thinks in engines."}}]}));
+    let patch: PersonPatch = serde_json::from_value(json!({"city": "Paris"})).unwrap();
+    let tx = desk.tx().await;
+    persons::update(&tx, desk.contacts[0], &patch).await.unwrap();
+    tx.commit().await.unwrap();
+    let job = desk.enrich(true, true).await;
+    desk.run_enrichment(job).await;
+    let told = desk.asker.drain().into_iter().find_map(|question| question.body).unwrap().to_string();
+    assert!(told.contains("Paris") && told.contains("Ada") && !told.contains("London"), "{told}");
+}
+
+#[tokio::test]
+async fn a_job_whose_tag_is_gone_ends_with_the_reason_and_one_of_a_suspended_organization_waits() {
+    let desk = Desk::new(1).await;
+    let tx = desk.tx().await;
+    let filter = json!({"selection": {"filter": "tag = \"VIP\""}});
+    let tag = "insert into tags (organization_id, id, name) values ($1, gen_random_uuid(), 'VIP')";
+    desk.scene.run(tag, &[&desk.scene.organization]).await;
+    let job = enrichment::create(&tx, &serde_json::from_value(filter).unwrap()).await.unwrap().id;
+    tx.commit().await.unwrap();
+    desk.scene.run("update organizations set status = 'suspended'", &[]).await;
+    assert_eq!(desk.run_enrichment(job).await, None);
+    assert_eq!(desk.enrichment(job).await.status, RunStatus::Running);
+    desk.scene.run("update organizations set status = 'active'", &[]).await;
+    desk.scene.run("delete from tags", &[]).await;
+    assert_eq!(desk.run_enrichment(job).await, None);
+    let ended = desk.enrichment(job).await;
+    assert_eq!((ended.status, ended.error.as_deref()), (RunStatus::Cancelled, Some("selection_is_broken")));
+    // Nobody stands behind it in vain.
+    desk.enrich(false, false).await;
+}
+
+#[tokio::test]
+async fn a_job_whose_tasks_may_be_gone_does_not_go_on() {
+    let desk = Desk::new(1).await;
+    let job = desk.enrich(false, false).await;
+    let tx = desk.tx().await;
+    enrichment::cancel(&tx, job).await.unwrap();
+    tx.commit().await.unwrap();
+    desk.scene.run("update enrichment_jobs set ended_at = clock_now() - interval '91 days'", &[]).await;
+    let tx = desk.tx().await;
+    let refused = enrichment::resume(&tx, job).await;
+    assert!(matches!(refused, Err(Error::Conflict { code: "job_is_too_old", .. })), "{refused:?}");
+    tx.commit().await.unwrap();
 }

@@ -4,4 +4,5 @@
 
 mod desk;
 mod enrichment;
+mod interruptions;
 mod verifications;

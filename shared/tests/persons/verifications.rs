@@ -1,11 +1,13 @@
+use std::time::Duration;
+
 use serde_json::json;
-use shared::audience::enrichment::RunStatus;
-use shared::audience::verifications::checking::MailHost;
-use shared::audience::verifications::jobs;
+use shared::audience::enrichment::{Continuation, RunStatus};
+use shared::audience::verifications::checking::{self, MailHost, Means};
 use shared::audience::verifications::lists::{self, AddressList, Mode};
+use shared::audience::verifications::{Status, jobs};
 use shared::audience::{personal_data, suppressions};
 
-use crate::desk::Desk;
+use crate::desk::{Desk, Meanwhile, NONE_IS_OPEN};
 
 /// The setting of a provider of mailboxes.
 fn provider() -> serde_json::Value {
@@ -117,10 +119,108 @@ async fn nothing_is_kept_of_whoever_was_erased_while_they_were_asked_about() {
     let tx = desk.tx().await;
     personal_data::erase(&tx, &desk.keys, desk.contacts[0]).await.unwrap();
     tx.commit().await.unwrap();
+    let (db, organization) = (desk.scene.db.app(), desk.scene.organization);
+    let found = checking::check_one(&db, organization, desk.means(), "person1@people.test").await.unwrap();
     let tx = desk.tx().await;
-    let checked = shared::audience::verifications::checking::check_one(&tx, desk.means(), "person1@people.test").await;
     // It is recognized by its hash, and told; and not kept.
-    assert_eq!(checked.unwrap().reason.as_deref(), Some("suppressed"));
+    assert_eq!(found.keep(&tx).await.unwrap().reason.as_deref(), Some("suppressed"));
     tx.commit().await.unwrap();
     assert_eq!(desk.verified().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn no_transaction_is_open_while_dns_and_providers_are_asked() {
+    let desk = Desk::new(1).await;
+    desk.set("verification", "provider", provider()).await;
+    desk.set("verification", "cost", 10).await;
+    desk.set("verification", "daily_budget", 100).await;
+    desk.asker.answer("people.test", 200, json!({"result": "ok"}));
+    let (db, organization) = (desk.scene.db.app(), desk.scene.organization);
+    // Nor is the budget's row, which another who asks for it would wait for.
+    for sql in [NONE_IS_OPEN, "select from provider_usage for update nowait"] {
+        let asker = Meanwhile(&desk, sql);
+        let means = Means { asker: &asker, ..desk.means() };
+        let found = checking::check_one(&db, organization, means, "ada@people.test").await.unwrap();
+        let tx = desk.tx().await;
+        assert_eq!(found.keep(&tx).await.unwrap().status, Status::Valid);
+        tx.commit().await.unwrap();
+        let id = desk.verify(true).await;
+        desk.verification_chunk_by(id, &asker).await.unwrap();
+        assert_eq!(desk.run_verification(id).await.valid, 1);
+    }
+    assert_eq!(desk.scene.number("select sum(calls)::bigint from provider_usage", &[]).await, 4);
+}
+
+#[tokio::test]
+async fn only_whom_the_provider_is_asked_about_is_counted() {
+    let desk = Desk::new(3).await;
+    desk.set("verification", "provider", provider()).await;
+    desk.set("verification", "cost", 10).await;
+    desk.set("verification", "daily_budget", 10).await;
+    desk.scene.run("update contacts set email = 'a' || email where email not like 'person3@%'", &[]).await;
+    desk.scene
+        .run("update contacts set email = replace(email, 'people.test', 'nowhere.test') where email like 'a%'", &[])
+        .await;
+    desk.hosts.say("nowhere.test", MailHost::Absent);
+    desk.asker.answer("person3", 200, json!({"result": "ok"}));
+    let id = desk.verify(false).await;
+    let job = desk.run_verification(id).await;
+    // There is enough for one, and DNS has decided about the others.
+    assert_eq!((job.valid, job.invalid, job.unverified), (1, 2, 0));
+    assert_eq!(desk.scene.number("select sum(cost)::bigint from provider_usage", &[]).await, 10);
+}
+
+#[tokio::test]
+async fn a_job_is_one_worker_s_at_a_time_and_nobody_s_when_its_lease_is_over() {
+    let desk = Desk::new(2).await;
+    desk.set("verification", "provider", provider()).await;
+    desk.asker.answer("people.test", 200, json!({"result": "ok"}));
+    let id = desk.verify(false).await;
+    let taken = "update verification_jobs set attempt = gen_random_uuid(), leased_until = now() + interval '1 minute'";
+    desk.scene.run(taken, &[]).await;
+    assert_eq!(desk.verification_chunk_by(id, &desk.asker).await.unwrap(), Continuation::Ended);
+    assert!(desk.asker.drain().is_empty(), "nobody is paid twice");
+    desk.scene.run("update verification_jobs set leased_until = now() - interval '1 second'", &[]).await;
+    // Whoever has lost it records nothing.
+    let lost = Meanwhile(&desk, "update verification_jobs set attempt = gen_random_uuid()");
+    assert_eq!(desk.verification_chunk_by(id, &lost).await.unwrap(), Continuation::Ended);
+    assert_eq!(desk.verified().await, [""; 0]);
+    // A job that was cancelled and goes on is whose hint comes first.
+    let tx = desk.tx().await;
+    jobs::cancel(&tx, id).await.unwrap();
+    jobs::resume(&tx, id).await.unwrap();
+    tx.commit().await.unwrap();
+    let job = desk.run_verification(id).await;
+    assert_eq!((job.status, job.valid), (RunStatus::Completed, 2));
+}
+
+#[tokio::test]
+async fn a_provider_that_is_busy_is_left_alone_for_a_while_and_what_is_no_answer_tells_nothing() {
+    let desk = Desk::new(2).await;
+    desk.set("verification", "provider", provider()).await;
+    desk.asker.answer("person1%40", 503, json!({}));
+    desk.asker.answer("person2%40", 200, json!(null));
+    let id = desk.verify(false).await;
+    let next = desk.verification_chunk_by(id, &desk.asker).await.unwrap();
+    assert!(matches!(next, Continuation::After(wait) if wait > Duration::ZERO), "{next:?}");
+    let expected = ["person1@people.test unverified provider_busy", "person2@people.test unverified provider_unsure"];
+    assert_eq!(desk.verified().await, expected);
+}
+
+#[tokio::test]
+async fn a_job_whose_tag_is_gone_ends_and_one_of_a_suspended_organization_waits() {
+    let desk = Desk::new(1).await;
+    let tag = "insert into tags (organization_id, id, name) values ($1, gen_random_uuid(), 'VIP')";
+    desk.scene.run(tag, &[&desk.scene.organization]).await;
+    let tx = desk.tx().await;
+    let new = json!({"selection": {"filter": "tag = \"VIP\""}});
+    let id = jobs::create(&tx, &serde_json::from_value(new).unwrap()).await.unwrap().id;
+    tx.commit().await.unwrap();
+    desk.scene.run("update organizations set status = 'suspended'", &[]).await;
+    assert_eq!(desk.run_verification(id).await.status, RunStatus::Running);
+    desk.scene.run("update organizations set status = 'active'", &[]).await;
+    desk.scene.run("delete from tags", &[]).await;
+    let job = desk.run_verification(id).await;
+    assert_eq!((job.status, job.error.as_deref()), (RunStatus::Cancelled, Some("selection_is_broken")));
+    assert_eq!(desk.verification_chunk_by(id, &desk.asker).await.unwrap(), Continuation::Ended);
 }

@@ -2,11 +2,12 @@
 //! see what it costs to read a table through.
 
 use shared::audience::segments;
-use shared::audience::segments::compiling::Question;
+use shared::audience::segments::compiling::{Form, Question};
 use shared::audience::segments::selecting::{self, Asked, PageOf};
-use shared::{OrganizationId, Tx};
+use shared::{CampaignId, OrganizationId, Tx};
 use testkit::TestDb;
 use testkit::generator::{Options, generate};
+use tokio_postgres::types::Type;
 
 /// Enough that reading any of the tables through is never the way to a page.
 const CONTACTS: u32 = 40_000;
@@ -153,6 +154,33 @@ async fn no_page_filter_search_or_count_of_few_reads_a_large_table_through() {
         }
     }
     assert!(wrong.is_empty(), "{} of the plans:\n{}", wrong.len(), wrong.join("\n\n"));
+}
+
+/// Preflight's warning about addresses that were found invalid: of few people of many, of few invalid ones of many.
+#[tokio::test]
+async fn who_has_an_invalid_address_is_found_without_reading_large_tables_through() {
+    let (db, organization) = large_organization().await;
+    let owner = db.owner().await;
+    let few = "update email_verifications set status = 'unverified', deliverable = 'unknown'
+                where status = 'invalid' and email_lower not like 'zoe.ash%'";
+    let sql = include_str!("../../src/outreach/preflight/invalid_addresses.sql");
+    let campaign = CampaignId::fresh();
+    for (texts, prepare) in
+        [(["tag = \"Board\"", "list = \"Handpicked\""], None), (["everybody", "country = \"US\""], Some(few))]
+    {
+        if let Some(prepare) = prepare {
+            owner.batch_execute(&format!("{prepare}; analyze email_verifications")).await.unwrap();
+        }
+        let tx = db.app().begin(organization).await.unwrap();
+        for text in texts {
+            let condition = ask(&tx, text).await.condition(Form::Sets, 1);
+            let sql = format!("explain (costs off) {}", condition.within(sql));
+            let rows = tx.query_once(&sql, &condition.after(&[(&campaign, Type::UUID)])).await.unwrap();
+            let plan = rows.iter().map(|row| row.get::<_, &str>(0)).collect::<Vec<_>>().join("\n");
+            assert!(read_through(&plan).is_empty(), "{text}:\n{plan}");
+        }
+        tx.commit().await.unwrap();
+    }
 }
 
 /// An index condition under row-level security has to be leakproof.

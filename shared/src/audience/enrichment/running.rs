@@ -1,10 +1,11 @@
 //! Runs a job: makes its tasks in the order of contacts, then works on those that are due, a chunk at a time.
 //!
 //! A chunk claims its tasks under an attempt of its own and a lease, asks while no transaction is open, and records in another one
-//! what it still holds. Whoever dies in between leaves tasks that are due again when their lease is over. Locks of the record are
+//! what it still holds. Whoever dies in between leaves tasks that are due again when their lease is over: a person is asked about at
+//! least once and at most five times, and each time has been counted against the budget before. Locks of the record are
 //! taken in the order of everything: contacts, then what hangs on them, the job last.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -15,7 +16,7 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::sources::{self, Persons};
-use super::{Continuation, EnrichmentJob, TaskStatus, from_row};
+use super::{Continuation, EnrichmentJob, TaskStatus, broken_selection, from_row, stop};
 use crate::audience::email_address::EmailAddress;
 use crate::audience::imports::ObjectStore;
 use crate::audience::persons::{self, Field, Learned, PersonFields, personas};
@@ -31,8 +32,8 @@ const FILL: i64 = 1_000;
 /// Tasks of a chunk that asks a provider or a text model, and of one that reads a file.
 const ASKED: i64 = 20;
 const READ: i64 = 500;
-/// Questions at the same time.
-const AT_ONCE: usize = 10;
+/// Questions at the same time: all of a chunk, so that it takes no longer than the slowest answer and the slowest text.
+const AT_ONCE: usize = 20;
 /// Attempts after which a task has failed.
 const ATTEMPTS: i16 = 5;
 /// How long a task is its holder's: longer than all questions of a chunk take.
@@ -40,6 +41,8 @@ const LEASE: TimeDelta = TimeDelta::minutes(5);
 /// The first wait after an attempt that may be repeated; each further one is twice as long, up to the longest.
 const FIRST_WAIT: TimeDelta = TimeDelta::seconds(30);
 const LONGEST_WAIT: TimeDelta = TimeDelta::hours(1);
+/// How long a file that can't be read is left alone.
+const FILE_WAIT: TimeDelta = TimeDelta::minutes(5);
 
 /// With what a job is done.
 #[derive(Clone, Copy)]
@@ -68,9 +71,14 @@ pub async fn run_chunk(
     };
     let job = from_row(&row)?;
     if !job.is_filled {
-        fill(&tx, &job).await?;
+        let next = fill(&tx, &job).await?;
         tx.commit().await?;
-        return Ok(Continuation::After(Duration::ZERO));
+        return Ok(next);
+    }
+    if let Some(rest) = row.try_get::<_, Option<f64>>("rests")?.filter(|rest| *rest > 0.0) {
+        tx.execute(include_str!("running/rest.sql"), &[&id]).await?;
+        tx.commit().await?;
+        return Ok(after(rest));
     }
     let settings = Settings::read(&tx).await?;
     let chunk = claim(&tx, &job, &settings, means.keys).await?;
@@ -83,16 +91,26 @@ pub async fn run_chunk(
     Ok(next)
 }
 
-/// Gives the next contacts their tasks.
-async fn fill(tx: &Tx, job: &EnrichmentJob) -> Result<()> {
-    let Some(selection) = &job.selection else { return Ok(()) };
-    let contacts = selection.read(tx, job.bounds, FILL).await?;
+fn after(seconds: f64) -> Continuation {
+    Continuation::After(Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or_default())
+}
+
+/// Gives the next contacts their tasks. A job whose list or segment is gone is cancelled.
+async fn fill(tx: &Tx, job: &EnrichmentJob) -> Result<Continuation> {
+    let Some(selection) = &job.selection else { return Ok(Continuation::Ended) };
+    let contacts = match selection.read(tx, job.bounds, FILL).await {
+        Ok(contacts) => contacts,
+        Err(error) => {
+            stop(tx, job.id, Some(broken_selection(error)?)).await?;
+            return Ok(Continuation::Ended);
+        }
+    };
     let made = tx.execute(include_str!("running/insert_tasks.sql"), &[&tx.organization()?, &job.id, &contacts]).await?;
     let made = i64::try_from(made).map_err(Error::internal)?;
     let is_filled = contacts.len() < usize::try_from(FILL).unwrap_or_default();
     let last = contacts.last().copied().or(job.bounds.after);
     tx.execute(include_str!("running/advance_filling.sql"), &[&job.id, &last, &is_filled, &made]).await?;
-    Ok(())
+    Ok(Continuation::After(Duration::ZERO))
 }
 
 /// What the installation has set up.
@@ -141,6 +159,8 @@ struct Claimed {
     attempts: i16,
     email: String,
     known: PersonFields,
+    /// What no provider takes back.
+    set_by_hand: BTreeSet<Field>,
     step: Step,
 }
 
@@ -179,6 +199,7 @@ async fn claim(tx: &Tx, job: &EnrichmentJob, settings: &Settings, keys: &KeyRing
             attempts,
             email: row.try_get("email_lower")?,
             known: persons::fields_from_row(row)?,
+            set_by_hand: persons::set_by_hand(row)?,
             step,
         });
     }
@@ -216,7 +237,8 @@ async fn find_cached(
     for row in tx.query(include_str!("running/find_cached.sql"), &[&source, &hashes, &kept_for]).await? {
         let hash: Vec<u8> = row.try_get("address_hash")?;
         let answer: Option<Value> = row.try_get("answer")?;
-        let learned = answer.map(serde_json::from_value).transpose().map_err(Error::internal)?;
+        // What another release has written in a way of its own is asked for anew.
+        let Ok(learned) = answer.map(serde_json::from_value).transpose() else { continue };
         if let Some(task) = asked.get(&hash).and_then(|at| claimed.get_mut(*at)) {
             task.step = Step::Cached(learned);
         }
@@ -240,8 +262,8 @@ enum End {
     Skipped(&'static str),
     /// It may be tried again after this time.
     Later(&'static str, TimeDelta),
-    /// The budget is spent: it was no attempt.
-    Budget,
+    /// Nothing was tried, so it was no attempt; it may be after this time, or on the next day of budgets.
+    PutOff(&'static str, Option<TimeDelta>),
     /// It is not tried again.
     Failed(&'static str),
 }
@@ -256,7 +278,21 @@ async fn ask(
     if claimed.is_empty() {
         return Ok(Vec::new());
     }
-    let persons = sources::read(&settings.source, means.store).await?;
+    let persons = match sources::read(&settings.source, means.store).await {
+        Ok(persons) => persons,
+        Err(Error::Unavailable(why)) => {
+            tracing::warn!(job_id = %job.id, why = %why, "the file of persons can't be read");
+            let put_off = |task: Claimed| Outcome {
+                contact: task.contact,
+                email: task.email,
+                end: End::PutOff("source_unavailable", Some(FILE_WAIT)),
+                cost: 0,
+                is_cached: false,
+            };
+            return Ok(claimed.into_iter().map(put_off).collect());
+        }
+        Err(error) => return Err(error),
+    };
     let chat = settings.model.as_ref().filter(|_| job.with_persona);
     let chat = chat.map(|setting| ChatCompletions { setting, asker: means.asker });
     let model = chat.as_ref().map(|chat| chat as &dyn TextModel);
@@ -275,7 +311,7 @@ async fn one(
     asker: &dyn Asker,
     model: Option<&dyn TextModel>,
 ) -> Outcome {
-    let Claimed { contact, attempts, email, known, step } = task;
+    let Claimed { contact, attempts, email, known, set_by_hand, step } = task;
     let (is_cached, cost) = match step {
         Step::Cached(_) => (true, 0),
         Step::Ask(cost) => (false, cost),
@@ -283,7 +319,7 @@ async fn one(
     };
     let told = match (step, source) {
         (Step::KnownAlready, _) => Err(End::Skipped("known_already")),
-        (Step::Wait, _) => Err(End::Budget),
+        (Step::Wait, _) => Err(End::PutOff("budget_spent", None)),
         (Step::GiveUp, _) => Err(End::Failed("too_many_attempts")),
         (Step::Cached(learned), _) => learned.ok_or(End::Skipped("unknown_person")),
         (Step::Ask(_), PersonSource::Provider(provider)) => ask_provider(asker, provider, &email, attempts).await,
@@ -295,7 +331,8 @@ async fn one(
         Ok(learned) if learned.is_empty() => End::Skipped("unknown_person"),
         Ok(learned) => {
             let mut facts: BTreeMap<Field, String> = known.known();
-            facts.extend(learned.0.clone());
+            let taken = learned.0.iter().filter(|(field, _)| !set_by_hand.contains(field));
+            facts.extend(taken.map(|(field, text)| (*field, text.clone())));
             let persona = match model {
                 Some(model) => personas::write(model, &facts).await.ok(),
                 None => None,
@@ -317,10 +354,14 @@ async fn ask_provider(
     let email = EmailAddress::parse(email).map_err(|_| End::Failed("not_an_address"))?;
     let reply = match asker.ask(&provider.form.question(&email)).await {
         Ok(reply) => reply,
-        Err(NoReply::AddressNotPublic) => return Err(End::Failed(NoReply::AddressNotPublic.code())),
+        // Asked again, it would be the same.
+        Err(no_reply @ (NoReply::AddressNotPublic | NoReply::TooLong)) => return Err(End::Failed(no_reply.code())),
         Err(no_reply) => return Err(again(no_reply.code(), attempts, None)),
     };
     match reply.status {
+        204 => Ok(Learned::default()),
+        // A page in place of an answer says nothing of the person.
+        200..=299 if reply.body.is_null() => Err(again("provider_failed", attempts, None)),
         200..=299 => Ok(Learned::read(&reply.body, &provider.fields)),
         status if provider.not_found.contains(&status) => Ok(Learned::default()),
         429 | 503 => Err(again("provider_busy", attempts, reply.retry_after)),
@@ -350,8 +391,12 @@ async fn record(
     outcomes: Vec<Outcome>,
     keys: &KeyRing,
 ) -> Result<Continuation> {
+    let rest = rest(&outcomes);
     let contacts: Vec<ContactId> = outcomes.iter().map(|outcome| outcome.contact).collect();
-    tx.query(include_str!("running/lock_contacts.sql"), &[&contacts]).await?;
+    let mut emails: HashMap<ContactId, String> = HashMap::new();
+    for row in tx.query(include_str!("running/lock_contacts.sql"), &[&contacts]).await? {
+        emails.insert(row.try_get("id")?, row.try_get("email_lower")?);
+    }
     // Whoever was erased meanwhile has no task any more, and nothing is kept of them.
     let rows = tx.query(include_str!("running/lock_tasks.sql"), &[&job.id, &attempt]).await?;
     let held: Vec<ContactId> = rows.iter().map(|row| Ok(row.try_get("contact_id")?)).collect::<Result<_>>()?;
@@ -359,6 +404,12 @@ async fn record(
     outcomes.sort_unstable_by_key(|outcome| outcome.contact);
     if let Some(source) = &settings.shared_as {
         keep_answers(tx, source, keys, &outcomes).await?;
+    }
+    // Whoever has got another address meanwhile may be somebody else.
+    for outcome in &mut outcomes {
+        if emails.get(&outcome.contact) != Some(&outcome.email) {
+            outcome.end = End::Later("address_changed", TimeDelta::zero());
+        }
     }
     let mut settled = Settled::default();
     for outcome in outcomes {
@@ -381,8 +432,25 @@ async fn record(
         tx.execute(include_str!("running/complete.sql"), &[&job.id, &tx.now()]).await?;
         return Ok(Continuation::Ended);
     };
-    tx.execute(include_str!("running/wait.sql"), &[&job.id]).await?;
-    Ok(Continuation::After(Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or_default()))
+    let rest = rest.map(|rest| rest.num_seconds() as f64);
+    tx.execute(include_str!("running/wait.sql"), &[&job.id, &rest]).await?;
+    Ok(after(rest.map_or(seconds, |rest| rest.max(seconds))))
+}
+
+/// How long a provider is left alone by the whole job: as long as it wants where it says that it is busy, else until the next try where
+/// nobody who was asked about has got an answer.
+fn rest(outcomes: &[Outcome]) -> Option<TimeDelta> {
+    let asked = || outcomes.iter().filter(|outcome| !outcome.is_cached);
+    let busy = asked().filter_map(|outcome| match outcome.end {
+        End::Later("provider_busy", wait) => Some(wait),
+        _ => None,
+    });
+    let answered = asked().any(|outcome| matches!(outcome.end, End::Learned(..) | End::Skipped("unknown_person")));
+    let failed = asked().filter_map(|outcome| match outcome.end {
+        End::Later(_, wait) => Some(wait),
+        _ => None,
+    });
+    busy.max().or_else(|| failed.min().filter(|_| !answered))
 }
 
 /// Keeps what a provider has just answered, for whoever asks next.
@@ -425,7 +493,9 @@ impl Settled {
             End::Skipped(code) => (TaskStatus::Skipped, Some(*code), None),
             End::Failed(code) => (TaskStatus::Failed, Some(*code), None),
             End::Later(code, wait) => (TaskStatus::Queued, Some(*code), Some(*wait)),
-            End::Budget => (TaskStatus::Queued, Some("budget_spent"), Some(budgets::until_next_day(now))),
+            End::PutOff(code, wait) => {
+                (TaskStatus::Queued, Some(*code), Some(wait.unwrap_or_else(|| budgets::until_next_day(now))))
+            }
         };
         self.contacts.push(outcome.contact);
         self.statuses.push(status.name());
@@ -433,7 +503,7 @@ impl Settled {
         self.waits.push(wait.map(|wait| wait.num_seconds() as f64));
         self.cached.push(outcome.is_cached);
         self.costs.push(outcome.cost);
-        self.given_back.push(i16::from(matches!(outcome.end, End::Budget)));
+        self.given_back.push(i16::from(matches!(outcome.end, End::PutOff(..))));
     }
 
     async fn write(&self, tx: &Tx, job: &EnrichmentJob, attempt: Uuid) -> Result<()> {

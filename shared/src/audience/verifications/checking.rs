@@ -1,4 +1,6 @@
 //! Checks addresses: by their form, by lists, by what the organization knows of them, by DNS, and by a provider where there is one.
+//!
+//! No transaction is open while anybody is asked. What asking a provider costs is reserved once DNS has told who is to be asked about.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -6,6 +8,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream;
+use tokio::time::Instant;
 use tokio_postgres::types::ToSql;
 
 use super::lists::Known;
@@ -15,10 +18,10 @@ use crate::audience::providers::budgets::{self, Budget, Purpose};
 use crate::audience::providers::{Asker, MailboxProvider};
 use crate::delivery::tokens::KeyRing;
 use crate::platform::config;
-use crate::{Error, Result, Tx};
+use crate::{Database, Error, OrganizationId, Result, Tx};
 
 /// Domains that are looked up, and mailboxes that are asked about, at the same time.
-const AT_ONCE: usize = 20;
+const AT_ONCE: usize = 25;
 
 /// What DNS says of a domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,8 +69,7 @@ pub struct Finding {
 pub struct Prepared {
     facts: Vec<Facts>,
     provider: Option<MailboxProvider>,
-    /// How many mailboxes may be asked about.
-    granted: usize,
+    budget: Budget,
 }
 
 #[derive(Debug, Clone)]
@@ -86,7 +88,7 @@ impl Facts {
     }
 }
 
-/// Reads what the database knows of addresses, and reserves what asking the provider about them costs.
+/// Reads what the database knows of addresses.
 pub async fn prepare(tx: &Tx, keys: &KeyRing, emails: Vec<EmailAddress>) -> Result<Prepared> {
     let settings = config::read(tx, "verification").await?;
     let provider: serde_json::Value = settings.json("provider")?;
@@ -115,54 +117,86 @@ pub async fn prepare(tx: &Tx, keys: &KeyRing, emails: Vec<EmailAddress>) -> Resu
             Facts { email, is_disposable, is_role, is_suppressed, has_bounced }
         })
         .collect();
-    let wanted = match provider {
-        Some(_) => facts.iter().filter(|facts| !facts.is_invalid()).count(),
-        None => 0,
-    };
-    let granted = budgets::reserve(tx, Purpose::Deliverability, Budget::read(&settings)?, wanted).await?;
-    Ok(Prepared { facts, provider, granted })
+    Ok(Prepared { facts, provider, budget: Budget::read(&settings)? })
 }
 
 impl Prepared {
-    /// Asks DNS, and the provider about what may still be valid. No transaction is open meanwhile, or none is in anybody's way.
-    pub async fn check(self, means: Means<'_>) -> Vec<Finding> {
-        let Self { facts, provider, granted } = self;
-        let domains: BTreeSet<String> = facts.iter().map(|facts| facts.email.domain().to_owned()).collect();
-        let hosts: BTreeMap<String, MailHost> = stream::iter(domains)
-            .map(async |domain| {
-                let host = means.hosts.look_up(&domain).await;
-                (domain, host)
+    /// Asks DNS, and the provider about what may still be valid, until `deadline`; what has not answered until then is not known. What
+    /// asking costs is reserved in a transaction of its own: none is open while anybody is asked.
+    pub async fn check(
+        self,
+        db: &Database,
+        organization: OrganizationId,
+        means: Means<'_>,
+        deadline: Instant,
+    ) -> Result<Vec<Finding>> {
+        let Self { facts, provider, budget } = self;
+        let hosts = look_up(means.hosts, &facts, deadline).await;
+        let located: Vec<(Facts, MailHost)> = facts
+            .into_iter()
+            .map(|facts| {
+                let host = hosts.get(facts.email.domain()).copied().unwrap_or(MailHost::Unknown);
+                (facts, host)
             })
-            .buffer_unordered(AT_ONCE)
-            .collect()
-            .await;
-        let mut left = granted;
-        let mut questions = Vec::with_capacity(facts.len());
-        for facts in facts {
-            let host = hosts.get(facts.email.domain()).copied().unwrap_or(MailHost::Unknown);
-            let asks = host == MailHost::Present && !facts.is_invalid() && provider.is_some();
-            let may_ask = asks && left > 0;
+            .collect();
+        let asks = |facts: &Facts, host: MailHost| host == MailHost::Present && !facts.is_invalid();
+        let wanted = match provider {
+            Some(_) => located.iter().filter(|(facts, host)| asks(facts, *host)).count(),
+            None => 0,
+        };
+        let mut left = reserve(db, organization, budget, wanted).await?;
+        let mut questions = Vec::with_capacity(located.len());
+        for (facts, host) in located {
+            let may_ask = left > 0 && asks(&facts, host);
             left -= usize::from(may_ask);
-            questions.push((facts, host, asks, may_ask));
+            questions.push((facts, host, may_ask));
         }
         let provider = provider.as_ref();
-        stream::iter(questions)
-            .map(async |(facts, host, asks, may_ask)| {
+        let findings = stream::iter(questions)
+            .map(async |(facts, host, may_ask)| {
                 let (deliverable, reason) = match (host, provider) {
                     (MailHost::Absent, _) => (Check::Failed, Some("no_mail_host")),
                     (MailHost::NullMx, _) => (Check::Failed, Some("takes_no_mail")),
                     (MailHost::Unknown, _) => (Check::Unknown, Some("dns_unavailable")),
-                    (MailHost::Present, Some(provider)) if may_ask => ask(means.asker, provider, &facts.email).await,
-                    (MailHost::Present, Some(_)) if asks => (Check::Pending, Some("budget_spent")),
-                    (MailHost::Present, Some(_)) => (Check::Unknown, None),
                     (MailHost::Present, None) => (Check::Unknown, Some("no_provider")),
+                    (MailHost::Present, Some(_)) if facts.is_invalid() => (Check::Unknown, None),
+                    (MailHost::Present, Some(provider)) if may_ask => {
+                        let asked = tokio::time::timeout_at(deadline, ask(means.asker, provider, &facts.email)).await;
+                        asked.unwrap_or((Check::Unknown, Some("provider_unavailable")))
+                    }
+                    (MailHost::Present, Some(_)) => (Check::Pending, Some("budget_spent")),
                 };
                 conclude(facts, deliverable, reason)
             })
             .buffered(AT_ONCE)
             .collect()
-            .await
+            .await;
+        Ok(findings)
     }
+}
+
+/// What DNS says of the domains of addresses.
+async fn look_up(hosts: &dyn MailHosts, facts: &[Facts], deadline: Instant) -> BTreeMap<String, MailHost> {
+    let domains: BTreeSet<String> = facts.iter().map(|facts| facts.email.domain().to_owned()).collect();
+    stream::iter(domains)
+        .map(async |domain| {
+            let host = tokio::time::timeout_at(deadline, hosts.look_up(&domain)).await;
+            (domain, host.unwrap_or(MailHost::Unknown))
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await
+}
+
+/// How many mailboxes may be asked about.
+async fn reserve(db: &Database, organization: OrganizationId, budget: Budget, wanted: usize) -> Result<usize> {
+    if wanted == 0 {
+        return Ok(0);
+    }
+    let tx = db.begin(organization).await?;
+    let granted = budgets::reserve(&tx, Purpose::Deliverability, budget, wanted).await?;
+    tx.commit().await?;
+    Ok(granted)
 }
 
 /// Puts the checks of an address together; of several reasons the first counts that says most.
@@ -207,12 +241,22 @@ async fn ask(asker: &dyn Asker, provider: &MailboxProvider, email: &EmailAddress
 /// How long one address is waited for where somebody waits for the answer.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// Checks one address, and keeps what was found where a contact has it. What is no address is told as that, and not kept.
-pub async fn check_one(tx: &Tx, means: Means<'_>, text: &str) -> Result<Verification> {
+/// What was found out about one address, or that it is none.
+#[derive(Debug)]
+pub struct Found {
+    verification: Verification,
+    finding: Option<Finding>,
+}
+
+/// Checks one address, in transactions of its own: none is open while anybody is asked. What is no address is told as that.
+pub async fn check_one(db: &Database, organization: OrganizationId, means: Means<'_>, text: &str) -> Result<Found> {
+    let deadline = Instant::now() + PATIENCE;
+    let tx = db.begin(organization).await?;
     let checked_at = tx.now();
     let email = match EmailAddress::parse(text.trim()) {
         Ok(email) => email,
         Err(wrong) => {
+            tx.commit().await?;
             let (failed, unknown) = (Check::Failed, Check::Unknown);
             let checks = Checks {
                 syntax: failed,
@@ -222,18 +266,28 @@ pub async fn check_one(tx: &Tx, means: Means<'_>, text: &str) -> Result<Verifica
                 blacklisted: unknown,
             };
             let (email, reason) = (text.trim().to_lowercase(), Some(format!("syntax_{}", wrong.code())));
-            return Ok(Verification { email, status: checks.status(), checks, reason, checked_at });
+            let verification = Verification { email, status: checks.status(), checks, reason, checked_at };
+            return Ok(Found { verification, finding: None });
         }
     };
-    let prepared = prepare(tx, means.keys, vec![email]).await?;
-    let facts = prepared.facts.first().cloned().ok_or_else(|| Error::internal("one address has one answer"))?;
-    let findings = match tokio::time::timeout(PATIENCE, prepared.check(means)).await {
-        Ok(findings) => findings,
-        Err(_) => vec![conclude(facts, Check::Unknown, Some("provider_unavailable"))],
+    let prepared = prepare(&tx, means.keys, vec![email]).await?;
+    tx.commit().await?;
+    let findings = prepared.check(db, organization, means, deadline).await?;
+    let finding = findings.into_iter().next().ok_or_else(|| Error::internal("one address has one answer"))?;
+    let verification = Verification {
+        email: finding.email.lower(),
+        status: finding.checks.status(),
+        checks: finding.checks,
+        reason: finding.reason.map(str::to_owned),
+        checked_at,
     };
-    keep(tx, &findings).await?;
-    let Finding { email, checks, reason } =
-        findings.into_iter().next().ok_or_else(|| Error::internal("one address has one answer"))?;
-    let reason = reason.map(str::to_owned);
-    Ok(Verification { email: email.lower(), status: checks.status(), checks, reason, checked_at })
+    Ok(Found { verification, finding: Some(finding) })
+}
+
+impl Found {
+    /// Keeps it where a contact has the address.
+    pub async fn keep(self, tx: &Tx) -> Result<Verification> {
+        keep(tx, self.finding.as_slice()).await?;
+        Ok(self.verification)
+    }
 }

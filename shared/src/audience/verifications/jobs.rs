@@ -1,27 +1,37 @@
 //! Checks the addresses of many contacts, a chunk at a time. One job runs in an organization at once.
 //!
-//! A chunk reads its contacts and what is known of them in one transaction, asks DNS and the provider in none, and keeps the
-//! answers in another, which looks whether the job still stands where the chunk began: of two workers at the same chunk one counts.
+//! A chunk takes the job for a while and reads its contacts and what is known of them in one transaction, asks DNS and the provider in
+//! none, and keeps the answers in another, which looks whether the job is still its own. Whoever dies in between leaves a job that is
+//! free when the lease is over, and a chunk that is checked again: an address is asked about at least once, and each time has been
+//! counted against the budget before.
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
+use uuid::Uuid;
 
-use super::checking::{self, Finding, Means};
+use super::checking::{self, Finding, Means, Prepared};
 use super::{Check, Status, keep};
 use crate::audience::email_address::EmailAddress;
-use crate::audience::enrichment::{Continuation, RunStatus};
+use crate::audience::enrichment::{Continuation, RunStatus, broken_selection};
 use crate::audience::selection::{Bounds, Selection};
 use crate::error::violated_constraint;
 use crate::platform::config;
-use crate::{ContactId, Database, Error, OrganizationId, Result, Tx, VerificationJobId};
+use crate::{ContactId, Database, Error, OrganizationId, Result, Tx, VerificationJobId, ids};
 
 /// Contacts of a chunk.
-const CHUNK: i64 = 100;
+const CHUNK: i64 = 50;
+/// How long DNS and the provider are waited for together: what has not answered until then is not known.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a chunk is its worker's: longer than all of it takes, and over before its hint is delivered again.
+const LEASE: Duration = Duration::from_secs(3 * 60);
+/// How long a provider is left alone that was busy.
+const BUSY_WAIT: Duration = Duration::from_secs(30);
 
 /// A job as the API shows it.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -98,8 +108,14 @@ pub async fn list(tx: &Tx, before: Option<VerificationJobId>, limit: i64) -> Res
 ///
 /// Errors: [`Error::NotFound`].
 pub async fn cancel(tx: &Tx, id: VerificationJobId) -> Result<VerificationJob> {
-    tx.execute(include_str!("jobs/cancel.sql"), &[&id, &tx.now()]).await?;
+    stop(tx, id, None).await?;
     find(tx, id).await
+}
+
+/// Stops a job that runs; says why where nobody has asked for it.
+async fn stop(tx: &Tx, id: VerificationJobId, why: Option<&str>) -> Result<()> {
+    tx.execute(include_str!("jobs/cancel.sql"), &[&id, &tx.now(), &why]).await?;
+    Ok(())
 }
 
 /// Lets a cancelled job go on where it stood. One that runs is as it was: its hint is to be repeated.
@@ -122,24 +138,10 @@ pub async fn run_chunk(
     organization: OrganizationId,
     id: VerificationJobId,
 ) -> Result<Continuation> {
-    let tx = db.begin(organization).await?;
-    let Some(row) = tx.query_opt(include_str!("jobs/lock.sql"), &[&id]).await? else {
-        tx.commit().await?;
-        return Ok(Continuation::Ended);
-    };
-    let job = from_row(&row)?;
-    let Some(selection) = &job.selection else { return Ok(Continuation::Ended) };
-    let contacts = selection.read(&tx, job.bounds, CHUNK).await?;
-    let Some(last) = contacts.last().copied() else {
-        tx.execute(include_str!("jobs/complete.sql"), &[&id, &tx.now()]).await?;
-        tx.commit().await?;
-        return Ok(Continuation::Ended);
-    };
-    let (emails, skipped) = addresses(&tx, &contacts, job.again).await?;
-    let prepared = checking::prepare(&tx, means.keys, emails).await?;
-    tx.commit().await?;
-
-    let findings = prepared.check(means).await;
+    let Some(chunk) = begin_chunk(db, means, organization, id).await? else { return Ok(Continuation::Ended) };
+    let Chunk { attempt, begins_after, ends_with, prepared, skipped } = chunk;
+    let findings = prepared.check(db, organization, means, Instant::now() + PATIENCE).await?;
+    let is_busy = findings.iter().any(|finding| finding.reason == Some("provider_busy"));
     let tx = db.begin(organization).await?;
     keep(&tx, &findings).await?;
     let of = |status: Status| -> i64 {
@@ -147,14 +149,59 @@ pub async fn run_chunk(
         i64::try_from(count).unwrap_or(i64::MAX)
     };
     let (valid, invalid, unverified) = (of(Status::Valid), of(Status::Invalid), of(Status::Unverified));
-    let params: [&(dyn ToSql + Sync); 7] = [&id, &job.bounds.after, &last, &valid, &invalid, &unverified, &skipped];
+    let params: [&(dyn ToSql + Sync); 8] =
+        [&id, &begins_after, &ends_with, &valid, &invalid, &unverified, &skipped, &attempt];
     if tx.execute(include_str!("jobs/advance.sql"), &params).await? == 0 {
-        // Somebody else has done the chunk, or the job was cancelled: it is theirs to say how it goes on.
+        // Somebody else has it now, or it was cancelled: it is theirs to say how it goes on.
         tx.rollback().await?;
         return Ok(Continuation::Ended);
     }
     tx.commit().await?;
-    Ok(Continuation::After(Duration::ZERO))
+    Ok(Continuation::After(if is_busy { BUSY_WAIT } else { Duration::ZERO }))
+}
+
+/// A chunk that is ours for a while.
+struct Chunk {
+    attempt: Uuid,
+    begins_after: Option<ContactId>,
+    ends_with: ContactId,
+    prepared: Prepared,
+    skipped: i64,
+}
+
+/// Takes the job and reads what its next chunk is about; `None` where it ends, has ended or is somebody else's. A job whose list or
+/// segment is gone is cancelled.
+async fn begin_chunk(
+    db: &Database,
+    means: Means<'_>,
+    organization: OrganizationId,
+    id: VerificationJobId,
+) -> Result<Option<Chunk>> {
+    let tx = db.begin(organization).await?;
+    let attempt = ids::fresh();
+    let taken = tx.query_opt(include_str!("jobs/claim.sql"), &[&id, &attempt, &LEASE.as_secs_f64()]).await?;
+    let job = taken.as_ref().map(from_row).transpose()?;
+    let Some(VerificationJob { selection: Some(selection), bounds, again, .. }) = job else {
+        tx.commit().await?;
+        return Ok(None);
+    };
+    let contacts = match selection.read(&tx, bounds, CHUNK).await {
+        Ok(contacts) => contacts,
+        Err(error) => {
+            stop(&tx, id, Some(broken_selection(error)?)).await?;
+            tx.commit().await?;
+            return Ok(None);
+        }
+    };
+    let Some(ends_with) = contacts.last().copied() else {
+        tx.execute(include_str!("jobs/complete.sql"), &[&id, &tx.now()]).await?;
+        tx.commit().await?;
+        return Ok(None);
+    };
+    let (emails, skipped) = addresses(&tx, &contacts, again).await?;
+    let prepared = checking::prepare(&tx, means.keys, emails).await?;
+    tx.commit().await?;
+    Ok(Some(Chunk { attempt, begins_after: bounds.after, ends_with, prepared, skipped }))
 }
 
 /// The addresses of contacts that are to be checked, and how many were checked lately.

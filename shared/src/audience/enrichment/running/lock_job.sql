@@ -1,6 +1,8 @@
-select *
-  from enrichment_jobs
- where id = $1
-   and status = 'running'
-   and selection is not null
-   for update;
+-- Nothing is learned for an organization that is suspended or about to be deleted. A job that waits for its provider rests.
+select j.*, extract(epoch from case when j.waits_for = 'provider' then j.waits_until - now() end)::float8 as rests
+  from enrichment_jobs j
+ where j.id = $1
+   and j.status = 'running'
+   and j.selection is not null
+   and exists (select from organizations o where o.id = j.organization_id and o.status = 'active')
+   for update of j;

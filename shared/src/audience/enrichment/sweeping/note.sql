@@ -1,0 +1,1 @@
+update enrichment_jobs set tasks_swept_at = now() where id = $1;

@@ -1,0 +1,1 @@
+select organizations_with_learning_untouched_since(now() - make_interval(secs => $1));

@@ -1,0 +1,1 @@
+select organizations_with_enrichments_ended_before($1);

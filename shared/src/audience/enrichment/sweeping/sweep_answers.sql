@@ -1,0 +1,1 @@
+select sweep_answers(now() - make_interval(secs => $1), $2);
