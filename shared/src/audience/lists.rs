@@ -121,7 +121,8 @@ pub async fn update(tx: &Tx, id: ListId, given: ListFields) -> Result<List> {
 /// Deletes a list; its contacts stay.
 ///
 /// A campaign takes its audience from the list when it is activated, and never looks at it again. So a list is in use
-/// while a campaign that names it is a draft or being activated, and while a file is being imported into it.
+/// while a campaign that names it is a draft or being activated, while a file is being imported into it, and while a lead form puts
+/// people on it.
 ///
 /// Errors: [`Error::NotFound`], [`Error::Conflict`] (`list_in_use`).
 pub async fn delete(tx: &Tx, id: ListId) -> Result<()> {
@@ -130,7 +131,7 @@ pub async fn delete(tx: &Tx, id: ListId) -> Result<()> {
     if tx.query_one(include_str!("lists/is_in_use.sql"), &[&id]).await?.try_get("is_in_use")? {
         return Err(Error::conflict(
             "list_in_use",
-            "a campaign that is not activated yet, or an import, uses this list",
+            "a campaign that is not activated yet, an import or a lead form uses this list",
         ));
     }
     tx.execute(include_str!("lists/delete.sql"), &[&id]).await?;
