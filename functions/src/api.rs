@@ -16,6 +16,8 @@ pub mod exports;
 pub mod imports;
 pub mod invites;
 pub mod jobs;
+pub mod lead_forms;
+pub mod leads;
 pub mod lists;
 pub mod logos;
 pub mod messages;
@@ -51,6 +53,8 @@ pub fn describe() -> Description {
     let description = imports::routes(description);
     let description = invites::routes(description);
     let description = jobs::routes(description);
+    let description = lead_forms::routes(description);
+    let description = leads::routes(description);
     let description = lists::routes(description);
     let description = logos::routes(description);
     let description = messages::routes(description);

@@ -8,6 +8,8 @@ pub mod deleted_contacts;
 pub mod email_address;
 pub mod enrichment;
 pub mod imports;
+pub mod lead_forms;
+pub mod leads;
 pub mod lists;
 pub mod merging;
 pub mod personal_data;

@@ -75,6 +75,12 @@ impl Fields {
         email.ok()
     }
 
+    /// Whether something is wrong with this field.
+    #[must_use]
+    pub fn has(&self, field: &str) -> bool {
+        self.errors.iter().any(|error| error.field == field)
+    }
+
     /// Ends the check.
     ///
     /// Errors: [`Error::Invalid`] with every field that was refused.

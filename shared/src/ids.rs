@@ -97,6 +97,10 @@ typed_ids! {
     CustomFieldId;
     /// An imported file.
     ImportId;
+    /// A form that people come through by themselves.
+    LeadFormId;
+    /// That somebody came through one.
+    LeadId;
     /// What is known of the human being behind a contact.
     PersonId;
     /// A job that asks about people.

@@ -70,6 +70,7 @@ impl Route {
             "POST" => MethodFilter::POST,
             "PUT" => MethodFilter::PUT,
             "PATCH" => MethodFilter::PATCH,
+            "OPTIONS" => MethodFilter::OPTIONS,
             _ => MethodFilter::DELETE,
         }
     }
@@ -285,6 +286,15 @@ pub const ROUTES: &[Route] = &[
     row("GET", "/v1/jobs", VIEWER, "jobs:read", "The newest jobs first."),
     row("GET", "/v1/jobs/{id}", VIEWER, "jobs:read", "One job with its progress."),
 
+    row("GET", "/v1/lead-forms", VIEWER, "lead_forms:read", "The lead forms, the newest first."),
+    row("POST", "/v1/lead-forms", ADMIN, "lead_forms:write", "Makes a lead form, with its key."),
+    row("GET", "/v1/lead-forms/{id}", VIEWER, "lead_forms:read", "One lead form, and what has become of all that came through it."),
+    row("PATCH", "/v1/lead-forms/{id}", ADMIN, "lead_forms:write", "Changes the fields that are given; also enables and disables."),
+    row("DELETE", "/v1/lead-forms/{id}", ADMIN, "lead_forms:write", "Deletes a lead form for good; whoever came through it stays."),
+    row("POST", "/v1/lead-forms/{id}/rotate", ADMIN, "lead_forms:write", "Gives a lead form another key; the one before goes on for a while."),
+    row("POST", "/v1/leads/{key}", EVERYONE, "", "Takes somebody who comes by themselves, through a form with this key."),
+    row("OPTIONS", "/v1/leads/{key}", EVERYONE, "", "Tells a browser whether a page may send."),
+
     row("GET", "/v1/lists", VIEWER, "lists:read", "The newest lists first."),
     row("POST", "/v1/lists", MEMBER, "lists:write", "Makes a list."),
     row("GET", "/v1/lists/{id}", VIEWER, "lists:read", "One list."),
@@ -473,7 +483,10 @@ mod tests {
             let act = route.scope.and_then(|scope| scope.split_once(':')).map(|(_, act)| act);
             let expected = if route.method == "GET" { "read" } else { "write" };
             assert!(act.is_none_or(|act| act == expected), "{route:?}");
-            assert!(route.summary.ends_with('.') && ["GET", "POST", "PUT", "PATCH", "DELETE"].contains(&route.method));
+            assert!(
+                route.summary.ends_with('.')
+                    && ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].contains(&route.method)
+            );
             assert!(act.is_none() || matches!(route.who, Who::AtLeast(_)), "{route:?}");
         }
     }

@@ -147,6 +147,7 @@ single_ids!(
     TagId,
     CustomFieldId,
     ImportId,
+    LeadFormId,
     DomainId,
     SegmentId,
     EnrichmentJobId,

@@ -69,7 +69,7 @@ impl ApiError {
     }
 
     pub(super) fn body_too_large() -> Self {
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "a body has 1 MiB at most")
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "the body is longer than this route takes")
     }
 
     pub(super) fn too_many_requests() -> Self {

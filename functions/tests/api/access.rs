@@ -181,6 +181,7 @@ const PLACEHOLDERS: &[(&str, &str)] = &[
     ("INVITE_ID", "invite"),
     ("JOB_ID", "job"),
     ("KEY_ID", "key"),
+    ("LEAD_FORM_ID", "lead form"),
     ("LIST_ID", "list"),
     ("MESSAGE_ID", "message"),
     ("OTHER_CONTACT_ID", "deleted"),

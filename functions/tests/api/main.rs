@@ -24,6 +24,8 @@ mod exports;
 mod idempotency;
 mod imports;
 mod jobs;
+mod lead_forms;
+mod leads;
 mod lists;
 mod log_lines;
 mod logos;

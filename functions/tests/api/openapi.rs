@@ -134,6 +134,9 @@ fn every_route_answers_401_without_credentials_except_a_list_that_only_shrinks()
             "POST /hooks/ses",
             "POST /hooks/stripe",
             "POST /v1/invites/show",
+            // A form in a page that everybody can read: its key is the right to come in, and to nothing else.
+            "POST /v1/leads/{key}",
+            "OPTIONS /v1/leads/{key}",
             "GET /logos/{id}/{name}",
             "GET /v1/openapi.json",
             "POST /v1/restorations",

@@ -8,7 +8,8 @@ use axum::Router;
 use functions::api::imports::Imports;
 use functions::api::logos::Logos;
 use functions::api::{
-    campaigns, domains, imports, lists, logos, messages, organizations, segments, senders, webhooks, workflows,
+    campaigns, domains, imports, lead_forms, lists, logos, messages, organizations, segments, senders, webhooks,
+    workflows,
 };
 use functions::http::access::ROUTES;
 use serde_json::Value;
@@ -50,6 +51,10 @@ const WALK: &[&str] = &[
     "lists/update",
     "lists/remove_member",
     "lists/delete",
+    "lead_forms/create",
+    "lead_forms/update",
+    "lead_forms/rotate",
+    "lead_forms/delete",
     "segments/create",
     "segments/update",
     "segments/delete",
@@ -147,6 +152,7 @@ impl Walk {
         let db = self.app.scene.db.app();
         organizations::router(db.clone())
             .merge(crate::contacts::router(&self.app))
+            .merge(lead_forms::router(db.clone()))
             .merge(lists::router(db.clone()))
             .merge(segments::router(db.clone()))
             .merge(messages::router(db.clone()))
@@ -190,6 +196,7 @@ impl Walk {
             }
             "organizations/keys_create" => self.ids.insert("KEY_ID", made()),
             "segments/create" => self.ids.insert("SEGMENT_ID", made()),
+            "lead_forms/create" => self.ids.insert("LEAD_FORM_ID", made()),
             "lists/create" => self.ids.insert("LIST_ID", made()),
             "domains/create" => self.ids.insert("DOMAIN_ID", made()),
             "senders/create" => self.ids.insert("SENDER_ID", made()),
@@ -301,8 +308,9 @@ async fn every_change_is_recorded_with_its_request_and_carried_out_once() {
             assert_eq!(again.headers.get(header), first.headers.get(header), "{name}");
         }
         let mut shown = first.body.clone();
-        // That of a custom field is a name.
-        let secret = if name.starts_with("custom_fields/") { "" } else { "key" };
+        // That of a custom field is a name, and that of a lead form stands in a page.
+        let is_no_secret = name.starts_with("custom_fields/") || name.starts_with("lead_forms/");
+        let secret = if is_no_secret { "" } else { "key" };
         for secret in [secret, "secret", "upload"] {
             if let Some(secret) = shown.get_mut(secret) {
                 secrets.push(secret.get("url").unwrap_or(secret).as_str().unwrap().to_owned());

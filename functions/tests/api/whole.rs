@@ -9,13 +9,14 @@ use functions::api::contacts::{self, Contacts};
 use functions::api::exports::{self, Exports};
 use functions::api::imports::{self, Imports};
 use functions::api::invites::{self, Invites};
+use functions::api::leads::{self, Leads};
 use functions::api::logos::{self, Logos};
 use functions::api::restorations::{self, Restorations};
 use functions::api::subscriptions::Subscriptions;
 use functions::api::suppressions::{self, Suppressions};
 use functions::api::{
-    analytics, audit, campaigns, docs, domains, jobs, lists, messages, organizations, segments, senders, subscriptions,
-    webhooks, workflows,
+    analytics, audit, campaigns, docs, domains, jobs, lead_forms, lists, messages, organizations, segments, senders,
+    subscriptions, webhooks, workflows,
 };
 use testkit::{FakeAccount, FakeArchiveStore, FakeImportQueue, FakeObjectStore, TestDb};
 
@@ -55,6 +56,8 @@ pub(crate) fn router(db: &TestDb) -> Router {
         }))
         .merge(invites::router(Invites { db: db.clone(), keys: keys.clone() }))
         .merge(jobs::router(db.clone()))
+        .merge(lead_forms::router(db.clone()))
+        .merge(leads::router(Leads { db: db.clone(), keys: keys.clone() }))
         .merge(lists::router(db.clone()))
         .merge(logos::router(Logos { db: db.clone(), keys: keys.clone(), store: Arc::<FakeObjectStore>::default() }))
         .merge(messages::router(db.clone()))

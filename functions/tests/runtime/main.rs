@@ -5,9 +5,6 @@
 mod api;
 mod driver;
 mod faults;
-<<<<<<< HEAD
 mod imports;
-=======
 mod learning;
->>>>>>> learning
 mod sending;

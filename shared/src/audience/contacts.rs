@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio_postgres::Row;
+use tokio_postgres::types::Json;
 use uuid::Uuid;
 
 use super::email_address::EmailAddress;
@@ -89,7 +90,7 @@ pub struct Contact {
     pub timezone: Option<String>,
     /// Fields of the organization's own, for templates.
     pub custom: Map<String, Value>,
-    /// Where it came from: `api` or `import`.
+    /// Where it came from: `api`, `import` or `lead`.
     pub source: String,
     /// The import that brought it.
     pub import_batch_id: Option<ImportId>,
@@ -156,27 +157,58 @@ pub async fn create(tx: &Tx, given: ContactFields) -> Result<Contact> {
         return Err(Error::invalid("email", "required", "email is needed"));
     };
     let custom = with_custom(tx, Map::new(), given.custom).await?;
+    let new = NewContact {
+        email,
+        name: given.name.as_ref().and_then(Option::as_deref),
+        first_name: given.first_name.as_ref().and_then(Option::as_deref),
+        last_name: given.last_name.as_ref().and_then(Option::as_deref),
+        company: given.company.as_ref().and_then(Option::as_deref),
+        timezone: given.timezone.as_ref().and_then(Option::as_deref),
+        custom: &custom,
+        source: "api",
+    };
+    match insert(tx, new).await? {
+        Some(contact) => Ok(contact),
+        None => Err(exists(find_id(tx, email).await?)),
+    }
+}
+
+/// A contact to be made, whose fields are checked.
+pub(super) struct NewContact<'a> {
+    pub(super) email: &'a EmailAddress,
+    pub(super) name: Option<&'a str>,
+    pub(super) first_name: Option<&'a str>,
+    pub(super) last_name: Option<&'a str>,
+    pub(super) company: Option<&'a str>,
+    pub(super) timezone: Option<&'a str>,
+    pub(super) custom: &'a Map<String, Value>,
+    pub(super) source: &'static str,
+}
+
+/// Makes a contact, and tells it where an endpoint wants to know; none where another one has the address.
+pub(super) async fn insert(tx: &Tx, new: NewContact<'_>) -> Result<Option<Contact>> {
     let inserted = tx
         .query_opt(
             include_str!("contacts/insert.sql"),
             &[
                 &tx.organization()?,
                 &ContactId::fresh(),
-                &email.as_str(),
-                &given.name.flatten(),
-                &given.first_name.flatten(),
-                &given.last_name.flatten(),
-                &given.company.flatten(),
-                &given.timezone.flatten(),
-                &Value::Object(custom),
+                &new.email.as_str(),
+                &new.name,
+                &new.first_name,
+                &new.last_name,
+                &new.company,
+                &new.timezone,
+                &Json(new.custom),
+                &new.source,
             ],
         )
         .await?;
-    let Some(row) = inserted else { return Err(exists(find_id(tx, email).await?)) };
+    let Some(row) = inserted else { return Ok(None) };
     let contact = from_row(&row)?;
     let data = json!({"contact_id": contact.id, "email": contact.email});
     outbox::emit(tx, tx.organization()?, EventType::ContactCreated, contact.id.0, &data).await?;
-    Ok(contact)
+    Ok(Some(contact))
 }
 
 /// One contact with its lists, its tags and its imported row.

@@ -10,7 +10,7 @@ pub mod filling;
 use chrono::{DateTime, NaiveDate, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use tokio_postgres::Row;
 
 use super::contacts::is_custom_key;
@@ -75,7 +75,28 @@ impl Type {
         }
     }
 
-    fn sentence(self) -> &'static str {
+    /// A value that pages and programs send: it is of the type, or a text that says just that.
+    pub(super) fn read(self, value: &Value) -> Option<Value> {
+        if self.admits(value) {
+            return Some(value.clone());
+        }
+        let text = value.as_str()?.trim();
+        let read = match self {
+            Self::Text | Self::Date => return None,
+            Self::Number => match text.parse::<i64>() {
+                Ok(number) => number.into(),
+                Err(_) => text.parse::<f64>().ok().and_then(Number::from_f64).map(Value::Number)?,
+            },
+            Self::Boolean => match text.to_ascii_lowercase().as_str() {
+                "true" | "on" | "yes" | "1" => true.into(),
+                "false" | "off" | "no" | "0" => false.into(),
+                _ => return None,
+            },
+        };
+        Some(read)
+    }
+
+    pub(super) fn sentence(self) -> &'static str {
         match self {
             Self::Text => "a text of 1 to 2000 bytes",
             Self::Number => "a number",
@@ -254,6 +275,29 @@ mod tests {
         }
         for no_day in ["2026-02-30", "2026-2-28", "28.02.2026", "2026-02-28T00:00:00Z", "+2026-2-28"] {
             assert!(!Type::Date.admits(&json!(no_day)), "{no_day}");
+        }
+    }
+
+    #[test]
+    fn what_pages_send_is_read_where_it_says_just_that() {
+        for (kind, sent, read) in [
+            (Type::Number, json!("12"), Some(json!(12))),
+            (Type::Number, json!(" -1.5 "), Some(json!(-1.5))),
+            (Type::Number, json!(7), Some(json!(7))),
+            (Type::Number, json!("inf"), None),
+            (Type::Number, json!("NaN"), None),
+            (Type::Number, json!("12 seats"), None),
+            (Type::Number, json!(true), None),
+            (Type::Boolean, json!("on"), Some(json!(true))),
+            (Type::Boolean, json!("No"), Some(json!(false))),
+            (Type::Boolean, json!("maybe"), None),
+            (Type::Boolean, json!(1), None),
+            (Type::Date, json!("2026-02-28"), Some(json!("2026-02-28"))),
+            (Type::Date, json!("28.02.2026"), None),
+            (Type::Text, json!("x"), Some(json!("x"))),
+            (Type::Text, json!(1), None),
+        ] {
+            assert_eq!(kind.read(&sent), read, "{kind:?} {sent}");
         }
     }
 

@@ -121,8 +121,8 @@ pub async fn update(tx: &Tx, id: ListId, given: ListFields) -> Result<List> {
 /// Deletes a list; its contacts stay.
 ///
 /// A campaign takes its audience from the list when it is activated, and never looks at it again. So a list is in use
-/// while a campaign that names it is a draft or being activated, and while a file is being imported into it. What is suppressed for the
-/// list goes with it, so it is in use as well while a campaign that still sends must know that.
+/// while a campaign that names it is a draft or being activated, while a file is being imported into it, and while a lead form puts
+/// people on it. What is suppressed for the list goes with it, so it is in use as well while a campaign that still sends must know that.
 ///
 /// Errors: [`Error::NotFound`], [`Error::Conflict`] (`list_in_use`).
 pub async fn delete(tx: &Tx, id: ListId) -> Result<()> {
@@ -131,7 +131,7 @@ pub async fn delete(tx: &Tx, id: ListId) -> Result<()> {
     if tx.query_one(include_str!("lists/is_in_use.sql"), &[&id]).await?.try_get("is_in_use")? {
         return Err(Error::conflict(
             "list_in_use",
-            "this list is used by a campaign that is not activated yet, by an import, or by a campaign under way that must not write \
+            "this list is used by a campaign that is not activated yet, by an import or a lead form, or by a campaign under way that must not write \
              to those who are suppressed for the list",
         ));
     }

@@ -120,7 +120,7 @@ fn further(own: Status, other: &str) -> Status {
 }
 
 /// Takes the custom fields that are not there yet, as far as there is room for them.
-fn take_custom(own: &mut Map<String, Value>, others: &Map<String, Value>) -> Result<()> {
+pub(super) fn take_custom(own: &mut Map<String, Value>, others: &Map<String, Value>) -> Result<()> {
     for (key, value) in others {
         if own.contains_key(key) {
             continue;

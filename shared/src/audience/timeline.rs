@@ -17,10 +17,10 @@ pub struct Entry {
     /// When.
     #[serde(serialize_with = "crate::timestamps::millis")]
     pub at: DateTime<Utc>,
-    /// What: `created`, `listed`, `tagged`, `enrolled`, `enrollment_ended`, `message_sent`, `message_…` with what was reported of it,
-    /// `reply_received`, `suppressed`, or the name of an act of the record such as `contact.updated`.
+    /// What: `created`, `listed`, `tagged`, `lead_received`, `enrolled`, `enrollment_ended`, `message_sent`, `message_…` with what was
+    /// reported of it, `reply_received`, `suppressed`, or the name of an act of the record such as `contact.updated`.
     pub kind: String,
-    /// What it is about: the list, the tag, the enrollment, the message, the reply, the suppression or the act.
+    /// What it is about: the list, the tag, the lead form, the enrollment, the message, the reply, the suppression or the act.
     pub subject_id: Uuid,
     /// What there is to say of it.
     pub details: Value,

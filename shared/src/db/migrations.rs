@@ -54,6 +54,7 @@ migrations![
     "0033_segments",
     "0034_imports",
     "0035_suppressions",
+    "0036_leads",
     "0038_learning_jobs",
     "0039_graver_reasons",
 ];

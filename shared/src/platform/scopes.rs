@@ -22,6 +22,8 @@ pub const SCOPES: &[&str] = &[
     "imports:read",
     "imports:write",
     "jobs:read",
+    "lead_forms:read",
+    "lead_forms:write",
     "lists:read",
     "lists:write",
     "members:read",

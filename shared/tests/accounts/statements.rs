@@ -1,9 +1,14 @@
-//! Whoever has an account costs as much work as whoever has none, as the database sees it.
+//! Whoever has an account, or is a contact, costs as much work as whoever is none, as the database sees it.
 
 use std::cell::Cell;
 
 use log::{LevelFilter, Log, Metadata, Record};
+use serde_json::json;
+use shared::audience::lead_forms::{self, LeadFormFields, LeadKey};
+use shared::audience::leads::{self, Submission};
+use shared::audience::personal_data;
 use shared::platform::logins;
+use testkit::Scene;
 
 use crate::reception::{ADA, PASSWORD, Reception};
 
@@ -72,6 +77,34 @@ async fn as_many_statements_for_whoever_has_an_account_as_for_whoever_has_none()
         counts.push(sent(async { assert!(reception.log_in(email, password).await.is_err()) }).await);
     }
     assert!(counts[0] > 5 && counts.iter().all(|count| *count == counts[0]), "{counts:?}");
+}
+
+#[tokio::test]
+async fn as_many_statements_for_an_address_that_is_known_as_for_one_that_is_not() {
+    let scene = Scene::new().await;
+    let (db, keys) = (scene.db.app(), testkit::key_ring());
+    let contacts = scene.contacts(2).await;
+    let tx = db.begin(scene.organization).await.unwrap();
+    personal_data::erase(&tx, &keys, contacts[1]).await.unwrap();
+    let fields = Some(vec!["company".to_owned()]);
+    let form = LeadFormFields { name: Some("Form".to_owned()), fields, ..LeadFormFields::default() };
+    let key = LeadKey::parse(&lead_forms::create(&tx, form).await.unwrap().key).unwrap();
+    tx.commit().await.unwrap();
+    let mut counts = Vec::new();
+    // One that is known and is filled, the same with nothing to fill, one that is erased, one that nobody has, and that one again.
+    for email in ["person1", "person1", "person2", "person2", "new", "new"] {
+        let fields = json!({"email": format!("{email}@people.test"), "company": "Example"});
+        let fields = fields.as_object().unwrap().clone();
+        let submission = Submission { fields, origin: None, address: [192, 0, 2, 1].into() };
+        let count = sent(async {
+            let admitted = leads::admit(&db, &key).await.unwrap();
+            admitted.receive(&keys, submission).await.unwrap();
+        });
+        counts.push(count.await);
+    }
+    assert!(counts[0] > 10 && counts.iter().all(|count| *count == counts[0]), "{counts:?}");
+    let known = scene.number("select count(*) from contacts where email_lower = 'person2@people.test'", &[]).await;
+    assert_eq!((known, scene.number("select count(*) from contacts", &[]).await), (0, 2));
 }
 
 #[tokio::test]

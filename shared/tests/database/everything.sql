@@ -132,3 +132,14 @@ values ('${ORGANIZATION}', md5('${ORGANIZATION} message')::uuid, md5('${ORGANIZA
         md5('${ORGANIZATION} contact')::uuid, md5('${ORGANIZATION} campaign')::uuid, 'opened', now());
 insert into audience_snapshots (organization_id, campaign_id, contact_id)
 values ('${ORGANIZATION}', md5('${ORGANIZATION} campaign')::uuid, md5('${ORGANIZATION} contact')::uuid);
+insert into lead_forms (organization_id, id, name, key, unknown_fields, minute_limit, day_limit)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} lead form')::uuid, 'Form',
+        'lead_' || replace('${ORGANIZATION}', '-', '') || left(md5('${ORGANIZATION} lead form'), 24), 'keep', 1000, 100000);
+insert into lead_form_usage (organization_id, lead_form_id) values ('${ORGANIZATION}', md5('${ORGANIZATION} lead form')::uuid);
+insert into lead_form_lists (organization_id, lead_form_id, list_id)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} lead form')::uuid, md5('${ORGANIZATION} list')::uuid);
+insert into lead_form_tags (organization_id, lead_form_id, tag_id)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} lead form')::uuid, md5('${ORGANIZATION} tag')::uuid);
+insert into leads (organization_id, id, lead_form_id, form_name, contact_id, received_at, network_hash)
+values ('${ORGANIZATION}', md5('${ORGANIZATION} lead')::uuid, md5('${ORGANIZATION} lead form')::uuid, 'Form',
+        md5('${ORGANIZATION} contact')::uuid, now(), sha256('${ORGANIZATION}'));

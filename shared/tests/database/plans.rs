@@ -210,6 +210,8 @@ async fn what_is_asked_of_contacts_is_found_by_indexes() {
              m as (insert into list_members (organization_id, list_id, contact_id) select $1, l.id, c.id from contacts c, l where c.organization_id = $1),
              v as (insert into custom_values (organization_id, field_id, contact_id, number_value)
                    select $1, f.id, c.id, length(c.email) from contacts c, f where c.organization_id = $1),
+             w as (insert into leads (organization_id, id, lead_form_id, form_name, contact_id, received_at, network_hash)
+                   select $1, gen_random_uuid(), $1, 'Form', c.id, now(), sha256('x') from contacts c where c.organization_id = $1),
              d as (insert into deleted_contacts (organization_id, id, email_lower, snapshot, reason, deleted_at)
                    select $1, c.id, c.email_lower, '{}', 'deleted', now() from contacts c where c.organization_id = $1)
         insert into contact_tags (organization_id, tag_id, contact_id) select $1, t.id, c.id from contacts c, t where c.organization_id = $1";
@@ -218,7 +220,7 @@ async fn what_is_asked_of_contacts_is_found_by_indexes() {
                  select organization_id, gen_random_uuid(), 'direct', id::text, id, email, 'cancelled', now(), now() from contacts
                   where organization_id = $1";
     scene.run(mails, &[&scene.organization]).await;
-    scene.run("analyze list_members, contact_tags, custom_values, deleted_contacts, messages", &[]).await;
+    scene.run("analyze list_members, contact_tags, custom_values, deleted_contacts, leads, messages", &[]).await;
     let tx = scene.db.app().begin(scene.organization).await.unwrap();
     let id = "'00000000-0000-7000-8000-000000000000'";
     let contact = format!("({id}::uuid)");
@@ -246,6 +248,7 @@ async fn what_is_asked_of_contacts_is_found_by_indexes() {
             vec![contact.as_str(), "'person7@people.test'", "null", "null", "null", "20"],
             "messages_contact_idx",
         ),
+        (include_str!("../../src/audience/personal_data/exporting/leads.sql"), vec![id, "20", id], "leads_contact_idx"),
         (
             "select contact_id from custom_values where field_id = $1 and number_value >= $2",
             vec![id, "19"],
@@ -256,7 +259,7 @@ async fn what_is_asked_of_contacts_is_found_by_indexes() {
             (1..=params.len()).rev().fold(sql.to_owned(), |sql, n| sql.replace(&format!("${n}"), params[n - 1]));
         let plan = explain(&tx, &question).await;
         assert!(plan.contains(index), "{index} is not used:\n{question}\n{plan}");
-        for table in ["contacts", "list_members", "contact_tags", "custom_values", "deleted_contacts"] {
+        for table in ["contacts", "list_members", "contact_tags", "custom_values", "deleted_contacts", "leads"] {
             assert!(!plan.contains(&format!("Seq Scan on {table}")), "{table} is read through:\n{question}\n{plan}");
         }
     }

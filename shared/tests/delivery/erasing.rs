@@ -64,6 +64,12 @@ const IMPERSONAL: &[(&str, &str, &str)] = &[
     ("import_errors", "code", "a name of what is wrong"),
     ("invites", "*", "of people who may have an account, who are not those written to"),
     ("jobs", "*", "ids and numbers"),
+    ("lead_form_usage", "*", "numbers"),
+    ("lead_forms", "*", "what the organization asks for in its pages"),
+    ("leads", "consent_text", "what the organization asks people to agree to"),
+    ("leads", "form_name", "what the organization calls its forms"),
+    ("leads", "network_hash", "keyed: only to be recognized; it goes with the contact"),
+    ("leads", "origin", "of the organization's pages"),
     ("lifecycle_mails", "*", "kinds and states"),
     ("limit_usage", "scope", "the kind of a limit"),
     ("lists", "*", "what the organization calls its lists"),
@@ -274,6 +280,18 @@ impl Person {
                         code, 'application/json', format('/v1/contacts/%s', $2::uuid), $3::bytea
                    from unnest('{201, 409}'::smallint[]) as code",
                 &[&organization, &contact, &answer.as_bytes()],
+            )
+            .await;
+        // It came through a form, whose page was called with its address.
+        scene
+            .run(
+                "with f as (insert into lead_forms (organization_id, id, name, key)
+                            values ($1, gen_random_uuid(), 'Form', 'lead_' || repeat('0', 56)) returning organization_id, id, name),
+                      u as (insert into lead_form_usage (organization_id, lead_form_id) select organization_id, id from f)
+                 insert into leads (organization_id, id, lead_form_id, form_name, contact_id, received_at, page_url, network_hash)
+                 select organization_id, gen_random_uuid(), id, name, $2, clock_now(), 'https://example.test/?for=' || $3, sha256('x')
+                   from f",
+                &[&organization, &contact, &ADDRESS],
             )
             .await;
         // It has a tag, and another one that had the address lies in the bin.

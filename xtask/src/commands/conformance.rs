@@ -67,6 +67,7 @@ const ROWS: &[(&str, &str, &str)] = &[
     ("/v1/enrichment/jobs/", "id", "enrichment"),
     ("/v1/imports/", "id", "import"),
     ("/v1/jobs/", "id", "job"),
+    ("/v1/lead-forms/", "id", "lead form"),
     ("/v1/lists/", "id", "list"),
     ("/v1/lists/", "contact_id", "contact"),
     ("/v1/messages/", "id", "message"),
@@ -253,6 +254,10 @@ async fn write_config(places: &Places, client: &Client, organization: Uuid, conf
                 ("/v1/organizations/{id}/delete" | "/v1/organizations/{id}/leave", _) => continue,
                 (path, "id") if path.starts_with("/v1/organizations/") => organization.to_string(),
                 (_, "category") => "invites".to_owned(),
+                ("/v1/leads/{key}", _) => {
+                    let sql = "select key from lead_forms where organization_id = $1";
+                    client.query_typed(sql, &[(&organization, Type::UUID)]).await?[0].try_get(0)?
+                }
                 (_, "key") => "lifetime".to_owned(),
                 _ => match ROWS.iter().find(|(start, name, _)| path.starts_with(start) && *name == parameter) {
                     Some((.., row)) => {

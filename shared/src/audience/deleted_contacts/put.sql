@@ -7,6 +7,8 @@ select c.organization_id, c.id, c.email_lower,
                        from list_members m where m.contact_id = c.id),
            'tags', (select coalesce(jsonb_agg(jsonb_build_object('tag_id', t.tag_id, 'added_at', t.added_at) order by t.tag_id), '[]')
                       from contact_tags t where t.contact_id = c.id),
+           'leads', (select coalesce(jsonb_agg(to_jsonb(l) - array['organization_id', 'contact_id'] order by l.id), '[]')
+                       from leads l where l.contact_id = c.id),
            'enrollments', (select coalesce(jsonb_agg(to_jsonb(e) - 'organization_id' order by e.id), '[]')
                              from enrollments e where e.contact_id = c.id),
            'messages', (select coalesce(jsonb_agg(m.id order by m.id), '[]') from messages m where m.contact_id = c.id),

@@ -48,6 +48,8 @@ pub enum Section {
     ListMembers,
     /// The tags that it has.
     ContactTags,
+    /// Through which forms the person came, and what they agreed to.
+    Leads,
     /// Rows of imports that could not be taken and name the address.
     ImportErrors,
     /// The ways through campaigns.
@@ -76,7 +78,7 @@ pub enum Section {
 
 impl Section {
     /// Every section.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Contacts,
         Self::Persons,
         Self::Personas,
@@ -87,6 +89,7 @@ impl Section {
         Self::DeletedContacts,
         Self::ListMembers,
         Self::ContactTags,
+        Self::Leads,
         Self::ImportErrors,
         Self::Enrollments,
         Self::Messages,
@@ -197,6 +200,7 @@ async fn read(
             tx.query(include_str!("exporting/deleted_contacts.sql"), &[&id, &ROWS, deleted]).await
         }
         Section::ContactTags => tx.query(include_str!("exporting/contact_tags.sql"), &[&id, &ROWS, contact]).await,
+        Section::Leads => tx.query(include_str!("exporting/leads.sql"), &[&id, &ROWS, contact]).await,
         Section::ImportErrors => {
             tx.query(include_str!("exporting/import_errors.sql"), &[&id, &ROWS, &line, naming]).await
         }

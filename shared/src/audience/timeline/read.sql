@@ -18,6 +18,11 @@ entries (at, kind, subject_id, place_id, details) as (
       join tags g on g.id = t.tag_id
      where t.contact_id = $1
     union all
+    select l.received_at, 'lead_received', l.lead_form_id, l.id,
+           jsonb_build_object('form', l.form_name, 'origin', l.origin, 'page_url', l.page_url, 'consent_text', l.consent_text)
+      from leads l
+     where l.contact_id = $1
+    union all
     select e.enrolled_at, 'enrolled', e.id, e.id, jsonb_build_object('campaign_id', e.campaign_id)
       from enrollments e
      where e.contact_id = $1

@@ -1,0 +1,1 @@
+select count(*) as forms from lead_forms;

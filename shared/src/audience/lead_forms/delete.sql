@@ -1,0 +1,1 @@
+delete from lead_forms where id = $1;

@@ -1,0 +1,1 @@
+delete from lead_form_lists where lead_form_id = $1;

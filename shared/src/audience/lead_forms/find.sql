@@ -1,0 +1,6 @@
+select f.*, u.accepted, u.refused, u.throttled, u.trapped, u.not_listed,
+       array(select l.list_id from lead_form_lists l where l.lead_form_id = f.id order by l.list_id) as list_ids,
+       array(select t.tag_id from lead_form_tags t where t.lead_form_id = f.id order by t.tag_id) as tag_ids
+  from lead_forms f
+  join lead_form_usage u on u.lead_form_id = f.id
+ where f.id = $1;

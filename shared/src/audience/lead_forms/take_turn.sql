@@ -1,0 +1,1 @@
+select pg_advisory_xact_lock(hashtextextended('lead_forms:' || $1::uuid::text, 0));
