@@ -100,6 +100,10 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
     ("move_engagements", "nothing: moves what people did with one mail to the contact that has it now"),
     ("organizations_with_jobs_untouched_since", "which organizations have jobs that nobody is on, for maintenance"),
     (
+        "organizations_with_imports_untouched_since",
+        "which organizations have imports that nobody is on, for maintenance",
+    ),
+    (
         "organizations_with_learning_untouched_since",
         "which organizations have enrichments or verifications that nobody is on, for maintenance",
     ),

@@ -13,7 +13,9 @@ fn main() -> Result<(), lambda_runtime::Error> {
             let store = Arc::new(S3Store::new(&environment.aws, required("UPLOADS_BUCKET")?));
             let queue = Arc::new(SqsQueue::new(&environment.aws, required("JOB_QUEUE_URL")?));
             let enrichment_queue = Arc::new(SqsQueue::new(&environment.aws, required("ENRICHMENT_QUEUE_URL")?));
-            Ok(Maintenance { db: environment.database().await?, store, queue, enrichment_queue })
+            let import_queue = Arc::new(SqsQueue::new(&environment.aws, required("IMPORT_QUEUE_URL")?));
+            let db = environment.database().await?;
+            Ok(Maintenance { db, store, queue, enrichment_queue, import_queue })
         },
         maintenance::handle,
     )

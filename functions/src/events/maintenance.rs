@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use shared::audience::deleted_contacts::emptying::{self, Emptied};
 use shared::audience::enrichment::{self, EnrichmentQueue};
+use shared::audience::imports::{self, ImportQueue};
 use shared::delivery::examining::{self, Examined};
 use shared::outreach::statistics::folding::{self, Folded};
 use shared::platform::idempotency::sweeping::{self, Swept};
@@ -32,6 +33,8 @@ pub struct Maintenance {
     pub queue: Arc<dyn JobQueue>,
     /// Where enrichments and verifications wait whose hint was lost.
     pub enrichment_queue: Arc<dyn EnrichmentQueue>,
+    /// Where imports wait whose hint was lost.
+    pub import_queue: Arc<dyn ImportQueue>,
 }
 
 /// What a run has done.
@@ -49,6 +52,8 @@ pub struct Run {
     pub jobs: jobs::sweeping::Swept,
     /// What became of enrichments and verifications that nobody is on, and of what they left behind.
     pub learning: enrichment::sweeping::Swept,
+    /// What became of imports that nobody is on.
+    pub imports: imports::sweeping::Swept,
     /// What became of runs that nobody reports of, and of old ones.
     pub runs: workflows::sweeping::Swept,
     /// What was deleted of endpoints.
@@ -65,7 +70,7 @@ pub struct Run {
 
 /// Runs once. What the event says does not matter.
 pub async fn handle(maintenance: &Maintenance, _event: serde_json::Value) -> Result<Run> {
-    let Maintenance { db, store, queue, enrichment_queue } = maintenance;
+    let Maintenance { db, store, queue, enrichment_queue, import_queue } = maintenance;
     let begin = Instant::now();
     let folded = folding::fold(db, begin + LONGEST_FOLDING).await;
     let examined = examining::examine(db, begin + LONGEST_RUN).await;
@@ -75,6 +80,7 @@ pub async fn handle(maintenance: &Maintenance, _event: serde_json::Value) -> Res
     let emptied = emptying::empty(db, begin + LONGEST_RUN).await;
     let jobs = jobs::sweeping::sweep(db, queue.as_ref()).await;
     let learning = enrichment::sweeping::sweep(db, enrichment_queue.as_ref(), begin + LONGEST_RUN).await;
+    let imports = imports::sweeping::sweep(db, import_queue.as_ref()).await;
     let runs = workflows::sweeping::sweep(db, begin + LONGEST_RUN).await;
     let endpoints = webhooks::deleting::finish(db, begin + LONGEST_RUN).await;
     // Their organizations are among those that are deleted then.
@@ -88,6 +94,7 @@ pub async fn handle(maintenance: &Maintenance, _event: serde_json::Value) -> Res
         ?told,
         ?jobs,
         ?learning,
+        ?imports,
         ?runs,
         ?endpoints,
         ?emptied,
@@ -103,6 +110,7 @@ pub async fn handle(maintenance: &Maintenance, _event: serde_json::Value) -> Res
         told: told?,
         jobs: jobs?,
         learning: learning?,
+        imports: imports?,
         runs: runs?,
         endpoints: endpoints?,
         emptied: emptied?,

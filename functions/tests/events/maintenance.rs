@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use functions::events::maintenance::{self, Maintenance};
+use shared::ImportId;
 use shared::audience::enrichment::Work;
-use testkit::{FakeEnrichmentQueue, FakeJobQueue, FakeObjectStore, Scene};
+use testkit::{FakeEnrichmentQueue, FakeImportQueue, FakeJobQueue, FakeObjectStore, Scene};
 
 use crate::samples::sample;
 
@@ -14,7 +15,8 @@ fn function(scene: &Scene, store: Arc<FakeObjectStore>) -> Maintenance {
 
 fn with(scene: &Scene, store: Arc<FakeObjectStore>, enrichment_queue: Arc<FakeEnrichmentQueue>) -> Maintenance {
     let queue = Arc::<FakeJobQueue>::default();
-    Maintenance { db: scene.db.as_role("martlet_maintenance"), store, queue, enrichment_queue }
+    let import_queue = Arc::<FakeImportQueue>::default();
+    Maintenance { db: scene.db.as_role("martlet_maintenance"), store, queue, enrichment_queue, import_queue }
 }
 
 #[tokio::test]
@@ -155,6 +157,35 @@ async fn a_run_brings_lost_hints_of_enrichments_and_verifications_again() {
     scene.run("update verification_jobs set status = 'cancelled', ended_at = now()", &[]).await;
     let run = maintenance::handle(&function, sample("maintenance/hour", &[])).await.unwrap();
     assert_eq!((run.learning.resumed, queue.drain().len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_run_brings_imports_again_that_nobody_is_on_and_gives_up_what_a_day_has_not_moved() {
+    let scene = Scene::new().await;
+    let (other, _) = scene.another_organization("other").await;
+    let import = "insert into import_batches (organization_id, id, file_name, object_key, object_etag, bytes_total, status, started_at,
+                                              run_started_at, heartbeat_at)
+                  select $1, gen_random_uuid(), 'people.csv', 'uploads/people', 'etag', 10, 'processing', now(), now(),
+                         now() - make_interval(mins => $2)
+                  returning id";
+    let mut silent = Vec::new();
+    for minutes in [46, 1_441] {
+        silent.push(ImportId(scene.rows(import, &[&scene.organization, &minutes]).await[0].get(0)));
+    }
+    scene.rows(import, &[&other, &44]).await;
+    let queue = Arc::<FakeImportQueue>::default();
+    let function = Maintenance { import_queue: queue.clone(), ..function(&scene, Arc::default()) };
+    for given_up in [1, 0] {
+        let run = maintenance::handle(&function, sample("maintenance/hour", &[])).await.unwrap();
+        assert_eq!((run.imports.given_up, run.imports.resumed), (given_up, 2));
+        let mut hints: Vec<_> = std::iter::from_fn(|| queue.take()).collect();
+        hints.sort_by_key(|(_, import)| *import != silent[0]);
+        assert_eq!(hints, silent.iter().map(|import| (scene.organization, *import)).collect::<Vec<_>>());
+    }
+    let abandoned =
+        "select count(*) from import_batches where error_code = 'abandoned' and id = $1 and status = 'processing'";
+    assert_eq!(scene.number(abandoned, &[&silent[1]]).await, 1, "the importer ends it");
+    assert_eq!(scene.number("select count(*) from import_batches where error_code is not null", &[]).await, 1);
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ mod objects;
 mod parsing;
 mod preview;
 mod rows;
+pub mod sweeping;
 pub mod uploads;
 mod workbooks;
 

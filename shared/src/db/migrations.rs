@@ -56,7 +56,7 @@ migrations![
     "0035_suppressions",
     "0036_leads",
     "0038_learning_jobs",
-    "0039_graver_reasons",
+    "0039_reviewed_audience",
 ];
 
 /// The roles that functions log in as. None owns anything or passes row-level security.

@@ -31,3 +31,20 @@ begin
     return null;
 end
 $$;
+
+-- An import of which nothing was noted for long is brought to a worker again, and given up after a day.
+call admit_batch_role('import_batches', 'martlet_maintenance',
+                      'select (organization_id, id, status, heartbeat_at, error_code), update (error_code, error)');
+create index import_batches_under_way_idx on import_batches (organization_id, heartbeat_at) where status = 'processing';
+create function organizations_with_imports_untouched_since(since timestamptz)
+    returns setof uuid
+    language sql stable security definer
+    set search_path = pg_catalog, public, pg_temp
+as $$
+    select o.id
+      from organizations o
+     where o.status = 'active'
+       and o.id in (select organization_id from import_batches where status = 'processing' and heartbeat_at < since)
+     order by o.id
+$$;
+grant execute on function organizations_with_imports_untouched_since(timestamptz) to martlet_maintenance;
