@@ -54,6 +54,7 @@ migrations![
     "0033_segments",
     "0034_imports",
     "0035_suppressions",
+    "0037_contact_work",
 ];
 
 /// The roles that functions log in as. None owns anything or passes row-level security.
