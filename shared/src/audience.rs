@@ -5,6 +5,7 @@ pub mod contact_exports;
 pub mod contacts;
 pub mod custom_fields;
 pub mod deleted_contacts;
+pub mod duplicates;
 pub mod email_address;
 pub mod enrichment;
 pub mod imports;

@@ -4,6 +4,7 @@ pub mod activation;
 pub mod campaign_senders;
 pub mod campaigns;
 pub mod dealing;
+pub mod enrolling;
 pub mod enrollments;
 pub mod preflight;
 pub mod reports;

@@ -68,6 +68,7 @@ pub fn routes<R: Routes<Campaigns>>(routes: R) -> R {
         .on(route!(POST "/v1/campaigns/{id}/resume"), resume)
         .on(route!(POST "/v1/campaigns/{id}/archive"), archive)
         .on(route!(GET "/v1/campaigns/{id}/enrollments"), enrollments::list)
+        .on(route!(POST "/v1/campaigns/{id}/enrollments"), enrollments::create)
         .on(route!(DELETE "/v1/campaigns/{id}/enrollments/{enrollment_id}"), enrollments::remove)
         .on(route!(GET "/v1/campaigns/{id}/enrollments/{enrollment_id}/why"), enrollments::why)
         .on(route!(GET "/v1/campaigns/{id}/report"), report)

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::audience::bulk_acts::{self, BulkAct};
 use shared::audience::contacts::{self, Contact, ContactFields, ContactInFull, Filter};
+use shared::audience::duplicates::{self, Group, Reach, Read};
 use shared::audience::merging::{self, Merged};
 use shared::audience::personal_data::{self, Erased};
 use shared::audience::persons::{self, Person, PersonPatch};
@@ -62,6 +63,7 @@ pub fn routes<R: Routes<Contacts>>(routes: R) -> R {
         .on(route!(GET "/v1/contacts/{id}/why"), why)
         .on(route!(GET "/v1/contacts/{id}/export"), export)
         .on(route!(POST "/v1/contacts/{id}/erase"), erase)
+        .on(route!(GET "/v1/contacts/duplicates"), list_duplicates)
         .on(route!(POST "/v1/contacts/{id}/merge"), merge)
         .on(route!(GET "/v1/contacts/{id}/timeline"), read_timeline)
         .on(route!(POST "/v1/contacts/{id}/tags"), give_tags)
@@ -170,6 +172,16 @@ async fn take_tag(caller: Caller, Id((id, tag)): Id<(ContactId, TagId)>) -> ApiR
     caller.record("contact.untagged", id.0, &json!({"tag_id": tag})).await?;
     caller.commit().await?;
     Ok(NoContent)
+}
+
+/// Contacts that are probably one person, in groups with the reason; the surest reasons first. A page may have fewer groups than it was
+/// asked for, or none, and go on.
+async fn list_duplicates(caller: Caller, listing: Listing<duplicates::Filter>) -> ApiResult<Json<Page<Group>>> {
+    let (filter, page) = listing.read(caller.organization())?;
+    let reach = Reach { groups: usize::try_from(page.fetch - 1).unwrap_or_default(), contacts: duplicates::WALKED };
+    let Read { groups, next } = duplicates::list(&caller.tx, &filter, page.before.as_ref(), reach).await?;
+    caller.commit().await?;
+    Ok(Json(Page { data: groups, next_cursor: next.and_then(|place| page.cursor(place)) }))
 }
 
 /// The contacts to merge into another.

@@ -1,11 +1,9 @@
 //! `/v1/lists`: named groups of contacts.
 
 use axum::{Json, Router};
-use schemars::JsonSchema;
-use serde::Deserialize;
 use serde_json::json;
 use shared::audience::contacts::Contact;
-use shared::audience::lists::{self, Added, List, ListFields};
+use shared::audience::lists::{self, Added, List, ListFields, NewMembers};
 use shared::{ContactId, Database, ListId};
 
 use crate::http::{ApiResult, Body, Caller, Created, Id, Listing, NoContent, Page, Routes, created, route};
@@ -76,16 +74,9 @@ async fn members(caller: Caller, Id(id): Id<ListId>, listing: Listing) -> ApiRes
     Ok(Json(page.page(rows, |contact| contact.id.0)))
 }
 
-/// The contacts to put on a list.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Members {
-    contact_ids: Vec<ContactId>,
-}
-
-/// Puts contacts on a list.
-async fn add_members(caller: Caller, Id(id): Id<ListId>, Body(members): Body<Members>) -> ApiResult<Json<Added>> {
-    let added = lists::add_members(&caller.tx, id, &members.contact_ids).await?;
+/// Puts contacts on a list, by id or address.
+async fn add_members(caller: Caller, Id(id): Id<ListId>, Body(members): Body<NewMembers>) -> ApiResult<Json<Added>> {
+    let added = lists::add_members(&caller.tx, id, members).await?;
     caller.record("list.members_added", id.0, &json!({"added": added.added})).await?;
     caller.commit().await?;
     Ok(Json(added))

@@ -10,6 +10,7 @@ use aws_lambda_events::sqs::SqsEvent;
 use shared::audience::custom_fields::filling;
 use shared::audience::{bulk_acts, contact_exports};
 use shared::outreach::activation::{self, Chunk};
+use shared::outreach::enrolling;
 use shared::platform::exports::{self, ArchiveStore};
 use shared::platform::jobs::{self, Job, JobKind, JobQueue};
 use shared::{Database, Result, Tx};
@@ -76,6 +77,7 @@ async fn work_on(runner: &JobRunner, hint: JobHint, deadline: Instant) -> Result
 async fn run_chunk(runner: &JobRunner, tx: &Tx, job: &Job) -> Result<Chunk> {
     match job.kind {
         JobKind::CampaignActivation => activation::run_chunk(tx, job).await,
+        JobKind::CampaignEnrollment => enrolling::run_chunk(tx, job).await,
         JobKind::ContactBulkAct => bulk_acts::run_chunk(tx, job).await,
         JobKind::ContactExport => contact_exports::run_chunk(tx, &*runner.archives, job).await,
         JobKind::CustomFieldFilling => filling::run_chunk(tx, job).await,

@@ -334,6 +334,7 @@ async fn a_test_key_reads_and_writes_and_starts_nothing_that_leaves_martlet() {
             "PATCH /v1/webhooks/{id}",
             "PATCH /v1/workflows/{id}",
             "POST /v1/campaigns/{id}/activate",
+            "POST /v1/campaigns/{id}/enrollments",
             "POST /v1/campaigns/{id}/resume",
             "POST /v1/domains",
             "POST /v1/domains/{id}/verify",

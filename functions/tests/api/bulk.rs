@@ -6,11 +6,12 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::Method;
 use functions::api::contacts::{self, Contacts};
-use functions::api::jobs;
+use functions::api::{campaigns, jobs};
 use functions::events::job_runner::{self, JobRunner};
 use serde_json::{Value, json};
-use shared::ContactId;
-use testkit::FakeArchiveStore;
+use shared::{ContactId, JobId, OrganizationId};
+use testkit::generator::{Options, generate};
+use testkit::{FakeAccount, FakeArchiveStore};
 
 use crate::app::{Answer, App};
 use crate::campaigns::Hints;
@@ -30,8 +31,9 @@ impl Desk {
     pub(crate) fn router(&self) -> Router {
         let db = self.app.scene.db.app();
         let (queue, store) = (self.hints.clone(), self.store.clone());
+        let campaigns = campaigns::router(db.clone(), queue.clone(), Arc::<FakeAccount>::default());
         let contacts = Contacts { db: db.clone(), keys: testkit::key_ring().into(), queue, store };
-        contacts::router(contacts).merge(jobs::router(db))
+        contacts::router(contacts).merge(campaigns).merge(jobs::router(db))
     }
 
     pub(crate) async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
@@ -48,20 +50,30 @@ impl Desk {
 
     /// Runs what is enqueued, a chunk an event as if each time the function's time were up.
     pub(crate) async fn run_jobs(&self) {
-        let runner = JobRunner::new(self.app.scene.db.app(), Arc::clone(&self.hints) as Arc<_>, self.store.clone());
-        let runner = runner.with_budget(Duration::ZERO);
         loop {
-            let hints = self.hints.take();
+            let hints = self.hints();
             if hints.is_empty() {
                 return;
             }
-            for (organization, job) in hints {
-                let text = include_str!("../../../events/job_runner/run.json")
-                    .replace("${ORGANIZATION_ID}", &organization.to_string());
-                let event: aws_lambda_events::sqs::SqsEvent =
-                    serde_json::from_str(&text.replace("${JOB_ID}", &job.to_string())).unwrap();
-                job_runner::handle(&runner, event).await.unwrap();
-            }
+            self.deliver(&hints).await;
+        }
+    }
+
+    /// Takes what is enqueued.
+    pub(crate) fn hints(&self) -> Vec<(OrganizationId, JobId)> {
+        self.hints.take()
+    }
+
+    /// Brings hints to a runner that does one chunk of each.
+    pub(crate) async fn deliver(&self, hints: &[(OrganizationId, JobId)]) {
+        let runner = JobRunner::new(self.app.scene.db.app(), Arc::clone(&self.hints) as Arc<_>, self.store.clone());
+        let runner = runner.with_budget(Duration::ZERO);
+        for (organization, job) in hints {
+            let text = include_str!("../../../events/job_runner/run.json")
+                .replace("${ORGANIZATION_ID}", &organization.to_string());
+            let event: aws_lambda_events::sqs::SqsEvent =
+                serde_json::from_str(&text.replace("${JOB_ID}", &job.to_string())).unwrap();
+            job_runner::handle(&runner, event).await.unwrap();
         }
     }
 
@@ -118,6 +130,31 @@ async fn a_list_takes_as_many_as_the_plan_allows_and_whoever_comes_later_is_not_
     assert_eq!(done["outcomes"], json!({"removed": 3}));
 }
 
+/// Selections go up to the id of the moment: whatever makes contacts gives them ids that grow with time.
+#[tokio::test]
+async fn whoever_is_made_has_an_id_of_their_time() {
+    let desk = Desk::new().await;
+    let before = ContactId::fresh();
+    let made = desk.post("/v1/contacts", json!({"email": "ada@people.test"})).await.expect(201);
+    let made: ContactId = made.text("/id").parse().unwrap();
+    assert!(before < made && made < ContactId::fresh() && made.0.get_version_num() == 7);
+    // Whoever comes back has the id of before.
+    desk.send(Method::DELETE, &format!("/v1/contacts/{made}"), None).await.expect(204);
+    let restored = desk.post(&format!("/v1/contacts/deleted/{made}/restore"), json!({})).await.expect(200);
+    assert_eq!(restored.text("/id"), made.to_string());
+    // Nor does the database make ids of its own, which would be by chance.
+    let scene = &desk.app.scene;
+    let by_default = "select count(*) from information_schema.columns
+                       where table_schema = 'public' and data_type = 'uuid' and column_default is not null";
+    assert_eq!(scene.number(by_default, &[]).await, 0);
+    let mut owner = scene.db.owner().await;
+    let options = Options { contacts: 50, seed: 1 };
+    let organization = generate(&mut owner, options, |_| {}).await.unwrap();
+    let outside =
+        "select count(*) from contacts where organization_id = $1 and (id > $2 or uuid_extract_version(id) <> 7)";
+    assert_eq!(scene.number(outside, &[&organization, &ContactId::fresh()]).await, 0);
+}
+
 #[tokio::test]
 async fn many_are_deleted_into_the_bin_and_what_is_queued_for_them_stops() {
     let desk = Desk::new().await;
@@ -150,11 +187,15 @@ async fn what_is_gone_ends_the_job_and_what_is_not_there_is_refused() {
     for (body, status) in [
         (json!({"act": {"kind": "delete"}, "selection": {"list_id": nobody}}), 404),
         (json!({"act": {"kind": "delete"}, "selection": {"contact_ids": []}}), 422),
-        (json!({"act": {"kind": "delete"}, "selection": {}}), 400),
+        (json!({"act": {"kind": "delete"}, "selection": {}}), 422),
+        (json!({"act": {"kind": "delete"}, "selection": {"everybody": true, "list_id": nobody}}), 422),
         (json!({"act": {"kind": "delete"}}), 422),
         (json!({"act": {"kind": "send"}, "selection": {"everybody": true}}), 422),
     ] {
         desk.post("/v1/contacts/bulk", body).await.expect(status);
     }
     assert_eq!(desk.app.scene.number("select count(*) from jobs", &[]).await, 1);
+    let refused = desk.post("/v1/contacts/bulk", json!({"act": {"kind": "delete"}, "selection": {}})).await.expect(422);
+    assert_eq!(refused.text("/errors/0/field"), "selection");
+    assert!(refused.text("/errors/0/message").contains("exactly one of contact_ids"), "{}", refused.body);
 }

@@ -17,13 +17,13 @@ use crate::campaigns::Desk;
 
 impl Desk {
     /// A runner that does one chunk an event.
-    fn runner(&self) -> JobRunner {
+    pub(crate) fn runner(&self) -> JobRunner {
         JobRunner::new(self.app.scene.db.app(), Arc::clone(&self.hints) as Arc<_>, Arc::<FakeArchiveStore>::default())
             .with_budget(Duration::ZERO)
     }
 
     /// Brings the sample event with this job to the runner.
-    async fn deliver(&self, job: JobId) {
+    pub(crate) async fn deliver(&self, job: JobId) {
         job_runner::handle(&self.runner(), self.event(job)).await.unwrap();
     }
 

@@ -26,9 +26,9 @@ async fn a_list_is_made_filled_changed_and_deleted() {
     let contact = app.scene.contacts(1).await[0].to_string();
     let fill = [("LIST_ID", id.as_str()), ("CONTACT_ID", contact.as_str())];
     let added = app.sample(router(&app), "lists/add_members", &fill).await.expect(200);
-    assert_eq!(added.body, json!({"added": 1, "already": 0, "unknown": []}));
+    assert_eq!(added.body, json!({"added": 1, "already": 0, "unknown": [], "unknown_emails": []}));
     let again = app.sample(router(&app), "lists/add_members", &fill).await.expect(200);
-    assert_eq!(again.body, json!({"added": 0, "already": 1, "unknown": []}));
+    assert_eq!(again.body, json!({"added": 0, "already": 1, "unknown": [], "unknown_emails": []}));
     let members = app.sample(router(&app), "lists/members", &fill).await.expect(200);
     assert_eq!(members.text("/data/0/id"), contact);
     assert_eq!(app.sample(router(&app), "lists/find", &fill).await.expect(200).body["member_count"], 1);
@@ -115,7 +115,7 @@ async fn of_the_contacts_to_add_the_unknown_ones_are_named() {
     let answer = add(json!([ours[1], theirs, ours[0], ours[2], NOBODY, ours[1]])).await.expect(200);
     let mut unknown = vec![theirs.to_string(), NOBODY.to_owned()];
     unknown.sort();
-    assert_eq!(answer.body, json!({"added": 2, "already": 1, "unknown": unknown}));
+    assert_eq!(answer.body, json!({"added": 2, "already": 1, "unknown": unknown, "unknown_emails": []}));
     assert_eq!(app.scene.number("select count(*) from list_members", &[]).await, 3);
 
     let page = app.send(router(&app), Method::GET, &format!("{path}?limit=2"), None).await.expect(200);
@@ -134,6 +134,47 @@ async fn of_the_contacts_to_add_the_unknown_ones_are_named() {
     }
     let missing = format!("/v1/lists/{NOBODY}/members");
     app.send(router(&app), Method::POST, &missing, Some(json!({"contact_ids": [ours[0]]}))).await.expect(404);
+}
+
+#[tokio::test]
+async fn contacts_are_put_on_a_list_by_address_too() {
+    let app = App::new().await;
+    let list = create(&app, json!({"name": "Customers"})).await.expect(201).text("/id").to_owned();
+    let path = format!("/v1/lists/{list}/members");
+    let ours = app.scene.contacts(3).await;
+    let add = async |body: Value| app.send(router(&app), Method::POST, &path, Some(body)).await;
+    let body = json!({"contact_ids": [ours[0]], "emails": ["PERSON2@people.test", "person1@people.test", " person2@people.test", "Nobody@people.test"]});
+    let answer = add(body.clone()).await.expect(200);
+    assert_eq!(answer.body, json!({"added": 2, "already": 0, "unknown": [], "unknown_emails": ["nobody@people.test"]}));
+    let answer = add(body).await.expect(200);
+    assert_eq!(answer.body, json!({"added": 0, "already": 2, "unknown": [], "unknown_emails": ["nobody@people.test"]}));
+    assert_eq!(app.scene.number("select count(*) from contacts", &[]).await, 3, "nobody is made");
+    let refused = add(json!({"emails": ["person3@people.test", "nonsense", ""]})).await.expect(422);
+    assert_eq!((refused.text("/errors/0/field"), refused.text("/errors/1/field")), ("emails[1]", "emails[2]"));
+    let many: Vec<String> = (0..1_000).map(|n| format!("x{n}@people.test")).collect();
+    add(json!({"emails": many, "contact_ids": [ours[2]]})).await.expect(422);
+    add(json!({})).await.expect(422);
+    assert_eq!(app.scene.number("select count(*) from list_members", &[]).await, 2, "all or none");
+}
+
+#[tokio::test]
+async fn of_a_large_list_the_list_of_lists_counts_no_more_than_it_must() {
+    let app = App::new().await;
+    let list = create(&app, json!({"name": "Large"})).await.expect(201);
+    assert_eq!(list.body["has_more_members"], json!(false));
+    let id: shared::ListId = list.text("/id").parse().unwrap();
+    app.scene.contacts(10_001).await;
+    let fill =
+        "insert into list_members (organization_id, list_id, contact_id) select organization_id, $1, id from contacts";
+    app.scene.run(fill, &[&id]).await;
+    for (count, has_more) in [(10_000, true), (10_000, false)] {
+        let page = app.send(router(&app), Method::GET, "/v1/lists", None).await.expect(200).body["data"][0].clone();
+        assert_eq!((&page["member_count"], &page["has_more_members"]), (&json!(count), &json!(has_more)));
+        let found = app.send(router(&app), Method::GET, &format!("/v1/lists/{id}"), None).await.expect(200).body;
+        assert_eq!(found["has_more_members"], json!(false));
+        assert_eq!(found["member_count"], json!(if has_more { 10_001 } else { 10_000 }));
+        app.scene.run("delete from contacts where email = 'person1@people.test'", &[]).await;
+    }
 }
 
 #[tokio::test]

@@ -14,6 +14,31 @@ async fn merge(desk: &Desk, winner: &str, others: &[&str]) -> Answer {
 }
 
 #[tokio::test]
+async fn what_was_learned_is_taken_over_where_nothing_was() {
+    let desk = Desk::new().await;
+    let mut ids = Vec::new();
+    for n in 0..5 {
+        ids.push(make(&desk, json!({"email": format!("{n}@x.test")})).await);
+    }
+    for (n, city) in [(1, "Bonn"), (2, "Ulm"), (4, "Kiel")] {
+        let path = format!("/v1/contacts/{}/person", ids[n]);
+        desk.send(Method::PATCH, &path, Some(json!({"city": city}))).await.expect(200);
+    }
+    // The first of the others of whom anything is known, in the order in which they are named.
+    merge(&desk, &ids[0], &[&ids[3], &ids[2], &ids[1]]).await.expect(200);
+    let person = desk.get(&format!("/v1/contacts/{}/person", ids[0])).await;
+    assert_eq!((&person["city"], &person["set_by_hand"]), (&json!("Ulm"), &json!(["city"])));
+    // Whoever has a person keeps it, and what is left of the others' goes with the bin.
+    merge(&desk, &ids[4], &[&ids[0]]).await.expect(200);
+    assert_eq!(desk.get(&format!("/v1/contacts/{}/person", ids[4])).await["city"], "Kiel");
+    for id in &ids[..4] {
+        desk.send(Method::DELETE, &format!("/v1/contacts/deleted/{id}"), None).await.expect(204);
+    }
+    let left = desk.app.scene.rows("select city from persons", &[]).await;
+    assert_eq!(left.iter().map(|row| row.get::<_, &str>(0)).collect::<Vec<_>>(), ["Kiel"]);
+}
+
+#[tokio::test]
 async fn the_winner_keeps_what_it_has_and_takes_what_it_lacks() {
     let desk = Desk::new().await;
     let winner = make(&desk, json!({"email": "w@x.test", "first_name": "Ada", "custom": {"a": 1}})).await;

@@ -88,6 +88,7 @@ const WALK: &[&str] = &[
     "campaigns/activate",
     "messages/resolve",
     "messages/resolve_all",
+    "campaigns/enrollments_create",
     "campaigns/enrollments_remove",
     "campaigns/pause",
     "campaigns/resume",

@@ -1,8 +1,8 @@
 //! Bulk acts: the same done to many contacts, by a job.
 //!
 //! A chunk is a transaction that also moves the job's cursor and adds to its outcomes: killed anywhere and begun again it comes to the
-//! same end, and counts nobody twice. What can't be done to a contact is an outcome by name and stops nothing; a tag or a list that is
-//! gone ends the job.
+//! same end, and counts nobody twice. What can't be done to a contact is an outcome by name and stops nothing; a tag, a list or a
+//! segment that is gone ends the job.
 
 use std::collections::BTreeMap;
 
@@ -124,6 +124,17 @@ pub async fn create(tx: &Tx, asked: BulkAct, by: Option<Uuid>) -> Result<Job> {
 
 /// Does one chunk of a job that this transaction has locked.
 pub async fn run_chunk(tx: &Tx, job: &Job) -> Result<Chunk> {
+    match act_on_chunk(tx, job).await {
+        Ok(chunk) => Ok(chunk),
+        Err(error) => {
+            let reason = jobs::final_error(&error).ok_or(error)?;
+            jobs::finish(tx, job.id, Some(&reason)).await?;
+            Ok(Chunk::Last)
+        }
+    }
+}
+
+async fn act_on_chunk(tx: &Tx, job: &Job) -> Result<Chunk> {
     let Input { asked: BulkAct { act, selection }, up_to, by } =
         Input::deserialize(&job.input).map_err(Error::internal)?;
     let Cursor { after } = Cursor::deserialize(&job.cursor).map_err(Error::internal)?;
@@ -134,15 +145,7 @@ pub async fn run_chunk(tx: &Tx, job: &Job) -> Result<Chunk> {
         audit::record(tx, Actor::System, "contacts.bulk_act_done", job.id.0, &details, None).await?;
         return Ok(Chunk::Last);
     };
-    let outcomes = match carry_out(tx, act, &contacts, by).await {
-        Ok(outcomes) => outcomes,
-        Err(Error::NotFound(what)) => {
-            jobs::finish(tx, job.id, Some(&format!("the {what} was deleted"))).await?;
-            return Ok(Chunk::Last);
-        }
-        Err(error) => return Err(error),
-    };
-    let outcomes: Vec<(&str, i64)> = outcomes.into_iter().collect();
+    let outcomes: Vec<(&str, i64)> = carry_out(tx, act, &contacts, by).await?.into_iter().collect();
     jobs::note(tx, job, &outcomes).await?;
     let cursor = serde_json::to_value(Cursor { after: Some(*last) }).map_err(Error::internal)?;
     jobs::advance(tx, job.id, i64::try_from(contacts.len()).map_err(Error::internal)?, &cursor).await?;

@@ -1,6 +1,6 @@
 //! Lists: named groups of contacts, the audience of a campaign until it is activated.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -29,8 +29,10 @@ pub struct List {
     pub name: String,
     /// What it is for.
     pub description: Option<String>,
-    /// How many contacts are on it.
+    /// How many contacts are on it; where lists are listed, 10,000 at most.
     pub member_count: i64,
+    /// Whether there are more than that: the list itself says how many.
+    pub has_more_members: bool,
     /// When it was made.
     #[serde(serialize_with = "crate::timestamps::millis")]
     pub created_at: DateTime<Utc>,
@@ -53,6 +55,19 @@ pub struct ListFields {
     pub description: Option<Option<String>>,
 }
 
+/// Who is to be put on a list: contacts by their ids, by their addresses, or some by either.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "MembersToAdd")]
+pub struct NewMembers {
+    /// By id. With the addresses 1 to 1,000.
+    #[schemars(length(max = ADD_MAXIMUM))]
+    pub contact_ids: Vec<ContactId>,
+    /// By address, in any case. Nobody is made of an address that no contact has.
+    #[schemars(length(max = ADD_MAXIMUM))]
+    pub emails: Vec<String>,
+}
+
 /// What became of the contacts that were to be added.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Added {
@@ -62,6 +77,8 @@ pub struct Added {
     pub already: usize,
     /// Ids that no contact of the organization has.
     pub unknown: Vec<ContactId>,
+    /// Addresses that no contact of the organization has, in small letters.
+    pub unknown_emails: Vec<String>,
 }
 
 /// Makes a list.
@@ -148,17 +165,17 @@ pub async fn members(tx: &Tx, id: ListId, before: Option<ContactId>, limit: i64)
     contacts::list(tx, &filter, before, limit).await
 }
 
-/// Puts contacts on a list, at most [`ADD_MAXIMUM`] at once, all of them or none. An id that is named twice counts once.
+/// Puts contacts on a list, at most [`ADD_MAXIMUM`] at once, all of them or none. Who is named twice counts once.
 ///
 /// Errors: [`Error::NotFound`] for the list, [`Error::Invalid`], [`Error::Conflict`] (`plan_limit_reached`).
-pub async fn add_members(tx: &Tx, id: ListId, contacts: &[ContactId]) -> Result<Added> {
-    if !(1..=ADD_MAXIMUM).contains(&contacts.len()) {
-        return Err(Error::invalid("contact_ids", "out_of_range", "contact_ids has 1 to 1000 ids"));
-    }
+pub async fn add_members(tx: &Tx, id: ListId, members: NewMembers) -> Result<Added> {
+    let (mut asked, mut addresses) = members.check()?;
     ensure(tx, id).await?;
-    let mut asked = contacts.to_vec();
-    asked.sort_unstable();
-    asked.dedup();
+    for row in &tx.query(include_str!("lists/find_by_emails.sql"), &[&Vec::from_iter(&addresses)]).await? {
+        asked.insert(row.try_get("id")?);
+        addresses.remove(row.try_get::<_, &str>("email_lower")?);
+    }
+    let mut asked = Vec::from_iter(asked);
     let room = plans::room(tx, id).await?;
     let rows = tx.query(include_str!("lists/add_members.sql"), &[&tx.organization()?, &id, &asked]).await?;
     let mut known = HashSet::new();
@@ -171,7 +188,8 @@ pub async fn add_members(tx: &Tx, id: ListId, contacts: &[ContactId]) -> Result<
         return Err(room.reached());
     }
     asked.retain(|id| !known.contains(id));
-    Ok(Added { added, already: rows.len() - added, unknown: asked })
+    let unknown_emails = addresses.into_iter().collect();
+    Ok(Added { added, already: rows.len() - added, unknown: asked, unknown_emails })
 }
 
 /// Takes a contact off a list.
@@ -188,6 +206,24 @@ pub async fn remove_member(tx: &Tx, id: ListId, contact: ContactId) -> Result<()
 pub(super) async fn ensure(tx: &Tx, id: ListId) -> Result<()> {
     tx.query_opt(include_str!("lists/keep.sql"), &[&id]).await?.ok_or(Error::not_found("list"))?;
     Ok(())
+}
+
+impl NewMembers {
+    /// The ids and the addresses in small letters, each once.
+    fn check(self) -> Result<(BTreeSet<ContactId>, BTreeSet<String>)> {
+        let Self { contact_ids, emails } = self;
+        if !(1..=ADD_MAXIMUM).contains(&(contact_ids.len() + emails.len())) {
+            let message = "contact_ids and emails have 1 to 1000 entries together";
+            return Err(Error::invalid("contact_ids", "out_of_range", message));
+        }
+        let mut fields = Fields::default();
+        let mut addresses = BTreeSet::new();
+        for (n, text) in emails.iter().enumerate() {
+            addresses.extend(fields.email(&format!("emails[{n}]"), text.trim()).map(|email| email.lower()));
+        }
+        fields.finish()?;
+        Ok((contact_ids.into_iter().collect(), addresses))
+    }
 }
 
 fn name_taken() -> Error {
@@ -210,6 +246,7 @@ fn from_row(row: &Row) -> Result<List> {
         name: row.try_get("name")?,
         description: row.try_get("description")?,
         member_count: row.try_get("member_count")?,
+        has_more_members: row.try_get("has_more_members")?,
         created_at: row.try_get("created_at")?,
         updated_at: row.try_get("updated_at")?,
     })

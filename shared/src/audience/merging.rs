@@ -1,7 +1,7 @@
 //! Merging: several contacts that are one person become one.
 //!
 //! One stays and takes in the others, which go into the [bin](super::deleted_contacts) as merged. It keeps what it has, and what it
-//! lacks it takes from the others in the order in which they are named. Lists, tags, mails and answers are its own from then on.
+//! lacks it takes from the others in the order in which they are named, their person too. Lists, tags, mails and answers are its own from then on.
 //! A person is in a campaign at most once: the others' ways end, and where one of them has come further than the one that stays,
 //! that way ends as well, since its next mail is one that the person has had. What was said of an address (that it bounces, that it
 //! must not be written to) stays with the address.
@@ -107,7 +107,10 @@ async fn take_fields(tx: &Tx, winner: ContactId, others: &[ContactId]) -> Result
             take_custom(&mut contact.custom, custom)?;
         }
     }
-    contacts::write(tx, contact).await.map(|_| ())
+    contacts::write(tx, contact).await?;
+    // What was learned stands in the person; a contact that has one of its own keeps to it.
+    tx.execute(include_str!("merging/take_person.sql"), &[&winner, &others]).await?;
+    Ok(())
 }
 
 /// Whoever has been written to, or has answered, has done so under any address; a bounce and a wish to hear no more are an address's.

@@ -41,8 +41,7 @@ impl Person {
     ///
     /// Errors: [`Error::NotFound`] where there is no such contact, in the bin neither.
     async fn find(tx: &Tx, contact: ContactId) -> Result<Self> {
-        let row = tx.query_opt(include_str!("personal_data/find_address.sql"), &[&contact]).await?;
-        let email_lower: String = row.ok_or(Error::not_found("contact"))?.try_get("email_lower")?;
+        let email_lower = find_address(tx, contact).await?;
         let rows = tx.query(include_str!("personal_data/find_deleted.sql"), &[&contact, &email_lower]).await?;
         let deleted: Vec<ContactId> = rows.iter().map(|row| Ok(row.try_get("id")?)).collect::<Result<_>>()?;
         let params: [&(dyn ToSql + Sync); 3] = [&contact, &email_lower, &deleted];
@@ -70,6 +69,14 @@ impl Person {
             .await?;
         rows.iter().map(|row| Ok(row.try_get("id")?)).collect()
     }
+}
+
+/// The address of a contact, or of what lies in the bin of one.
+///
+/// Errors: [`Error::NotFound`].
+async fn find_address(tx: &Tx, contact: ContactId) -> Result<String> {
+    let row = tx.query_opt(include_str!("personal_data/find_address.sql"), &[&contact]).await?;
+    Ok(row.ok_or(Error::not_found("contact"))?.try_get("email_lower")?)
 }
 
 /// Links below the public URL are never stored, so that none needs to be left out here.

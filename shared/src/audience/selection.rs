@@ -7,18 +7,20 @@
 use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::segments::compiling::Question;
 use super::segments::text::TEXT_MAXIMUM;
 use super::segments::{self, selecting};
+use crate::fields::given;
 use crate::{ContactId, Error, ListId, Result, SegmentId, Tx};
 
 /// Contacts that a selection may name one by one.
 pub const IDS_MAXIMUM: usize = 1_000;
 
 /// Which contacts; exactly one of the ways to say it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[schemars(rename = "ContactSelection")]
 pub enum Selection {
@@ -32,6 +34,42 @@ pub enum Selection {
     Filter(#[schemars(length(min = 1, max = TEXT_MAXIMUM))] String),
     /// Everybody.
     Everybody(Everybody),
+}
+
+/// What a selection is read from: serde's own way to read an enum takes an empty object for broken JSON, and says no more.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Said {
+    #[serde(deserialize_with = "given")]
+    contact_ids: Option<BTreeSet<ContactId>>,
+    #[serde(deserialize_with = "given")]
+    list_id: Option<ListId>,
+    #[serde(deserialize_with = "given")]
+    segment_id: Option<SegmentId>,
+    #[serde(deserialize_with = "given")]
+    filter: Option<String>,
+    #[serde(deserialize_with = "given")]
+    everybody: Option<Everybody>,
+}
+
+impl<'de> Deserialize<'de> for Selection {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Said { contact_ids, list_id, segment_id, filter, everybody } = Said::deserialize(deserializer)?;
+        let ways = [
+            contact_ids.map(Self::ContactIds),
+            list_id.map(Self::ListId),
+            segment_id.map(Self::SegmentId),
+            filter.map(Self::Filter),
+            everybody.map(Self::Everybody),
+        ];
+        let mut said = ways.into_iter().flatten();
+        match (said.next(), said.next()) {
+            (Some(selection), None) => Ok(selection),
+            _ => Err(D::Error::custom(
+                "a selection is exactly one of contact_ids, list_id, segment_id, filter and everybody",
+            )),
+        }
+    }
 }
 
 /// What says that everybody is meant: `true`, and nothing else.
@@ -160,6 +198,8 @@ mod tests {
             json!({}),
             json!(null),
             json!({"everybody": false}),
+            json!([]),
+            json!({"everybody": null}),
             json!({"everybody": true, "list_id": id}),
             json!({"contact_ids": [id], "list_id": id}),
             json!({"contact_ids": ["x"]}),

@@ -55,6 +55,7 @@ migrations![
     "0034_imports",
     "0035_suppressions",
     "0036_leads",
+    "0037_contact_work",
     "0038_learning_jobs",
     "0039_reviewed_audience",
 ];

@@ -12,18 +12,17 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::campaigns::{self, Campaign, Status};
-use super::settings::{self, CampaignSettings};
-use super::{campaign_senders, dealing, preflight, steps};
+use super::enrolling::Beginning;
+use super::preflight;
 use crate::audience::segments::selecting;
-use crate::delivery::due_times::{OffsetClock, Timing, Turn};
+use crate::delivery::due_times::OffsetClock;
 use crate::delivery::provider_account::AccountState;
-use crate::delivery::senders;
 use crate::platform::audit::{self, Actor};
 use crate::platform::config;
 use crate::platform::jobs::{self, Job, JobKind};
 use crate::platform::plans::{self, Limit};
 use crate::platform::webhooks::EventType;
-use crate::{CampaignId, ContactId, EnrollmentId, Error, Result, SenderId, StepId, Tx};
+use crate::{CampaignId, Error, Result, Tx};
 
 /// Members of a list that one transaction looks at: large enough to share its round trips, small enough to hold the locks
 /// of its contacts for well under a second.
@@ -117,13 +116,10 @@ pub async fn run_chunk(tx: &Tx, job: &Job) -> Result<Chunk> {
 }
 
 /// Enrolls the next members of the campaign's list, or of whom its segment meant, and returns how many were looked at; fewer than [`CHUNK`] at the end.
-///
-/// The contacts are locked first and their suppression is looked up in a statement after that: whoever unsubscribes at
-/// this moment either is seen here or finds the enrollment and stops it.
 async fn enroll(tx: &Tx, campaign: &Campaign, cursor: &mut Cursor, until: Option<DateTime<Utc>>) -> Result<i64> {
-    let first = FirstStep::read(tx, campaign.id, cursor.began_at).await?;
-    let senders = cycle(tx, campaign.id).await?;
-    let rows = match (campaign.list_id, campaign.segment_id) {
+    let clock = OffsetClock { started_at: cursor.began_at, paused: Duration::zero() };
+    let beginning = Beginning::read(tx, campaign.id, clock, cursor.began_at).await?;
+    let members = match (campaign.list_id, campaign.segment_id) {
         (Some(list), _) => {
             tx.query(include_str!("activation/lock_members.sql"), &[&list, &until, &cursor.after, &CHUNK]).await?
         }
@@ -132,59 +128,10 @@ async fn enroll(tx: &Tx, campaign: &Campaign, cursor: &mut Cursor, until: Option
         }
         (None, None) => return Err(Error::internal("a campaign without a list or a segment is activated")),
     };
-    let mut members: Vec<ContactId> = Vec::with_capacity(rows.len());
-    let mut ids: Vec<EnrollmentId> = Vec::with_capacity(rows.len());
-    let mut due: Vec<DateTime<Utc>> = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let id = EnrollmentId::fresh();
-        members.push(row.try_get("id")?);
-        ids.push(id);
-        due.push(first.due_at(id, row.try_get("timezone")?));
-    }
     let Some(last) = members.last() else { return Ok(0) };
-    let row = tx
-        .query_one(
-            include_str!("activation/enroll.sql"),
-            &[&tx.organization()?, &campaign.id, &members, &ids, &senders, &cursor.dealt, &due, &cursor.began_at],
-        )
-        .await?;
-    cursor.after = last.0;
-    cursor.dealt += row.try_get::<_, i64>("dealt")?;
+    cursor.after = last.try_get("id")?;
+    cursor.dealt += beginning.enroll(tx, &members, cursor.dealt).await?.dealt;
     i64::try_from(members.len()).map_err(Error::internal)
-}
-
-/// The senders in the order in which people are dealt out to them, each with its share of the campaign's strategy.
-async fn cycle(tx: &Tx, campaign: CampaignId) -> Result<Vec<SenderId>> {
-    let strategy = settings::sender_strategy(tx, campaign).await?;
-    let pool = campaign_senders::list(tx, campaign).await?;
-    let zones: Vec<(SenderId, &str)> = pool.iter().map(|sender| (sender.id, sender.timezone.as_str())).collect();
-    let used = senders::used_today(tx, &zones).await?;
-    let used = |sender| used.get(&sender).copied().unwrap_or_default();
-    let shares: Vec<_> = pool.iter().map(|sender| (sender.id, strategy.share(sender, used(sender.id)))).collect();
-    Ok(dealing::cycle(&shares))
-}
-
-/// The step that everybody is enrolled before.
-struct FirstStep {
-    campaign: CampaignId,
-    id: StepId,
-    timing: Timing,
-    began_at: DateTime<Utc>,
-    settings: CampaignSettings,
-}
-
-impl FirstStep {
-    async fn read(tx: &Tx, campaign: CampaignId, began_at: DateTime<Utc>) -> Result<Self> {
-        let steps = steps::list(tx, campaign).await?;
-        let first = steps.first().ok_or_else(|| Error::internal("a campaign without steps is activated"))?;
-        let timing = first.timing(OffsetClock { started_at: began_at, paused: Duration::zero() });
-        Ok(Self { campaign, id: first.id, timing, began_at, settings: settings::find(tx, campaign).await? })
-    }
-
-    fn due_at(&self, enrollment: EnrollmentId, timezone: Option<&str>) -> DateTime<Utc> {
-        let turn = Turn { campaign: self.campaign, enrollment, timezone, step: self.id };
-        turn.due_at(self.timing, self.began_at, &self.settings)
-    }
 }
 
 async fn set_active(tx: &Tx, id: CampaignId, began_at: DateTime<Utc>) -> Result<Campaign> {

@@ -3,7 +3,7 @@
 //! Whatever changes a campaign goes through [`hold`], which closes its gate: no two changes meet, and nothing leaves
 //! between a change and its commit.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -181,6 +181,11 @@ impl Campaign {
         })
     }
 
+    /// The clock of its offsets; none before it is activated.
+    pub(super) fn clock(&self) -> Option<OffsetClock> {
+        Some(OffsetClock { started_at: self.started_at?, paused: Duration::try_seconds(self.paused_seconds)? })
+    }
+
     /// Errors: [`Error::Conflict`] (`campaign_not_draft`).
     pub(super) fn require_draft(&self) -> Result<()> {
         if self.status == Status::Draft {
@@ -255,6 +260,16 @@ pub async fn hold(tx: &Tx, id: CampaignId) -> Result<Campaign> {
     // Whoever can't see the campaign must not hold up its owner at the gate.
     find(tx, id).await?;
     gates::close(tx, &[Gate::Campaign(id)]).await?;
+    find(tx, id).await
+}
+
+/// Passes the campaign's gate and reads it in a statement after that: until this transaction ends nobody else changes the campaign.
+/// Its mails are let through meanwhile.
+///
+/// Errors: [`Error::NotFound`].
+pub(super) async fn pass(tx: &Tx, id: CampaignId) -> Result<Campaign> {
+    find(tx, id).await?;
+    gates::pass(tx, &[Gate::Campaign(id)]).await?;
     find(tx, id).await
 }
 

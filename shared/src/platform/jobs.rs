@@ -19,6 +19,8 @@ use crate::{Error, JobId, OrganizationId, Result, Tx};
 pub enum JobKind {
     /// Enrolls a campaign's audience, then activates it.
     CampaignActivation,
+    /// Enrolls more people in a campaign that runs.
+    CampaignEnrollment,
     /// Writes all data of the organization into an archive.
     OrganizationExport,
     /// Fills a custom field with what contacts had before it was defined.
@@ -35,6 +37,7 @@ impl JobKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::CampaignActivation => "campaign_activation",
+            Self::CampaignEnrollment => "campaign_enrollment",
             Self::OrganizationExport => "organization_export",
             Self::CustomFieldFilling => "custom_field_filling",
             Self::ContactBulkAct => "contact_bulk_act",
@@ -45,6 +48,7 @@ impl JobKind {
     fn parse(name: &str) -> Result<Self> {
         match name {
             "campaign_activation" => Ok(Self::CampaignActivation),
+            "campaign_enrollment" => Ok(Self::CampaignEnrollment),
             "organization_export" => Ok(Self::OrganizationExport),
             "custom_field_filling" => Ok(Self::CustomFieldFilling),
             "contact_bulk_act" => Ok(Self::ContactBulkAct),
@@ -153,6 +157,18 @@ pub async fn note(tx: &Tx, job: &Job, outcomes: &[(&str, i64)]) -> Result<()> {
     let all = serde_json::to_value(all).map_err(Error::internal)?;
     tx.execute(include_str!("jobs/note.sql"), &[&job.id, &all]).await?;
     Ok(())
+}
+
+/// What whoever asked for a job reads where a chunk has come to this error, and the job ends; none where the chunk is to be done again.
+/// For chunks that come to it before they write anything.
+#[must_use]
+pub fn final_error(error: &Error) -> Option<String> {
+    match error {
+        Error::NotFound(what) => Some(format!("the {what} was deleted")),
+        Error::Conflict { message, .. } => Some(message.clone()),
+        Error::Invalid(fields) => fields.first().map(|field| field.message.clone()),
+        _ => None,
+    }
 }
 
 /// Ends a job, with the reason if it failed.

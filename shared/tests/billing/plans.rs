@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use shared::audience::imports::importing::{Importer, Progress};
 use shared::audience::imports::{self, NewImport, Pace};
-use shared::audience::lists::{self, List, ListFields};
+use shared::audience::lists::{self, List, ListFields, NewMembers};
 use shared::delivery::senders::{self, Sender};
 use shared::outreach::activation::{self, Activation};
 use shared::outreach::campaigns;
 use shared::platform::plans::Limit;
-use shared::{CampaignId, ListId, Result, Tx};
+use shared::{CampaignId, ContactId, ListId, Result, Tx};
 use testkit::{FakeAccount, FakeImportQueue, FakeObjectStore};
 
 use crate::office::{Office, assert_limit_reached, until_waiting};
@@ -81,7 +81,7 @@ async fn an_organization_without_plan_limits_is_not_held_to_them() {
     bound(&office, Limit::ContactsAList, 0).await;
     let list = office.act(async |tx| new_list(tx, "List").await).await.unwrap();
     let contacts = office.scene.contacts(2).await;
-    office.act(async |tx| lists::add_members(tx, list.id, &contacts).await).await.unwrap();
+    office.act(async |tx| lists::add_members(tx, list.id, by_id(&contacts)).await).await.unwrap();
 }
 
 #[tokio::test]
@@ -153,9 +153,8 @@ async fn a_list_takes_all_of_a_request_or_nothing() {
     bound(&office, Limit::ContactsAList, 3).await;
     let list = office.act(async |tx| new_list(tx, "List").await).await.unwrap().id;
     let people = office.scene.contacts(5).await;
-    let add = async |contacts: &[shared::ContactId]| {
-        office.act(async |tx| lists::add_members(tx, list, contacts).await).await
-    };
+    let add =
+        async |contacts: &[ContactId]| office.act(async |tx| lists::add_members(tx, list, by_id(contacts)).await).await;
     assert_eq!(add(&people[..2]).await.unwrap().added, 2);
     assert_limit_reached(add(&people[2..4]).await, "contacts_a_list");
     assert_eq!(members(&office, list).await, 2);
@@ -252,4 +251,8 @@ async fn usage_tells_each_limit_and_the_month() {
     assert_eq!(told, expected);
     assert_eq!((usage.plan_type.as_str(), usage.has_plan_limits, usage.month.mails_sent), ("free", true, 7));
     assert_eq!(campaign.contacts.len(), 3);
+}
+
+fn by_id(contacts: &[ContactId]) -> NewMembers {
+    NewMembers { contact_ids: contacts.to_vec(), ..NewMembers::default() }
 }

@@ -362,3 +362,52 @@ async fn explain(tx: &Tx, question: &str) -> String {
 fn condition(plan: &str, kind: &str) -> String {
     plan.lines().filter(|line| line.trim_start().starts_with(kind)).collect::<Vec<_>>().join("\n")
 }
+
+/// Of a page nobody is read but those whom it shows and the entries of the index on the way to them, in the index's order.
+#[tokio::test]
+async fn duplicates_are_read_from_indexes_in_their_order() {
+    let scene = crowded().await;
+    for sql in [
+        "insert into persons (organization_id, id) select organization_id, md5('p' || email)::uuid from contacts",
+        "update contacts set person_id = md5('p' || email)::uuid, first_name = 'Ada', last_name = md5(email), company = 'Acme'",
+        // One in ten has a mailbox with a tag, and one in a hundred is somebody else as well.
+        "update contacts set email = replace(email, '@', '+x@') where id::text like '%7'",
+        "update contacts set first_name = 'Ada', last_name = 'Lovelace' where id::text like '%77'",
+        "analyze contacts",
+        "analyze persons",
+    ] {
+        scene.run(sql, &[]).await;
+    }
+    let tx = scene.db.app().begin(scene.organization).await.unwrap();
+    for (walk, read, place, indexes) in [
+        (
+            include_str!("../../src/audience/duplicates/walk_person.sql"),
+            include_str!("../../src/audience/duplicates/read_person.sql"),
+            "'70000000-0000-0000-0000-000000000000'",
+            &["contacts_person_idx"][..],
+        ),
+        (
+            include_str!("../../src/audience/duplicates/walk_mailbox.sql"),
+            include_str!("../../src/audience/duplicates/read_mailbox.sql"),
+            "'person5'",
+            &["contacts_address_base_idx", "contacts_email_key"],
+        ),
+        (
+            include_str!("../../src/audience/duplicates/walk_name_and_company.sql"),
+            include_str!("../../src/audience/duplicates/read_name_and_company.sql"),
+            "'1234567890'",
+            &["contacts_namesake_idx"],
+        ),
+    ] {
+        let keys = format!("array[{place}]");
+        for (sql, first, second) in [(walk, "null", "1000"), (walk, place, "1000"), (read, keys.as_str(), "21")] {
+            let question = sql.replace("$1", first).replace("$2", second).replace("$3", "21");
+            let plan = explain(&tx, &question).await;
+            assert!(
+                !plan.contains("Seq Scan on contacts") && !plan.contains("Sort Key: contacts"),
+                "{question}\n{plan}"
+            );
+            assert!(indexes.iter().all(|index| plan.contains(index)), "{question}\n{plan}");
+        }
+    }
+}

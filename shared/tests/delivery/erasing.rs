@@ -33,6 +33,7 @@ const IMPERSONAL: &[(&str, &str, &str)] = &[
     ("campaign_reports", "*", "numbers, and what the organization calls its steps"),
     ("campaign_settings", "*", "windows and limits"),
     ("campaigns", "*", "what the organization writes about its campaigns"),
+    ("contacts", "address_base", "the address without its tag; it goes with the row"),
     ("contacts", "email_domain", "a domain; it goes with the row"),
     ("contacts", "source", "api or import"),
     ("contacts", "status", "a state"),
@@ -63,7 +64,7 @@ const IMPERSONAL: &[(&str, &str, &str)] = &[
     ("import_batches", "*", "names of files and columns; objects of the bucket, which expire"),
     ("import_errors", "code", "a name of what is wrong"),
     ("invites", "*", "of people who may have an account, who are not those written to"),
-    ("jobs", "*", "ids and numbers"),
+    ("jobs", "*", "ids and numbers; what a job was asked for goes when it ends, and whoever is named in it ends it"),
     ("lead_form_usage", "*", "numbers"),
     ("lead_forms", "*", "what the organization asks for in its pages"),
     ("leads", "consent_text", "what the organization asks people to agree to"),
@@ -90,7 +91,11 @@ const IMPERSONAL: &[(&str, &str, &str)] = &[
     ("persons", "timezone", "a zone; it goes with the row"),
     ("provider_usage", "*", "numbers"),
     ("replies", "object_key", "the name of an object, which expires"),
-    ("segments", "*", "what the organization calls its segments, and their conditions"),
+    (
+        "segments",
+        "*",
+        "what the organization calls its segments, and their conditions: another test erases an address in these",
+    ),
     ("senders", "*", "who writes, not who is written to"),
     ("sessions", "*", "of people with an account, who are not those written to"),
     ("steps", "*", "templates, which name nobody"),
@@ -727,6 +732,59 @@ async fn erasing_twice_and_nobody_is_not_found() {
     assert!(matches!(again, Err(Error::NotFound(_))), "{again:?}");
     let export = personal_data::export(&tx, keys, person.contact, None, 10).await;
     assert!(matches!(export, Err(Error::NotFound(_))));
+}
+
+#[tokio::test]
+async fn what_filters_and_segments_name_of_an_erased_person_goes() {
+    use shared::audience::bulk_acts::{self, BulkAct};
+    use shared::audience::segments::{self, SegmentFields};
+    use shared::platform::jobs;
+
+    let stage = Stage::new().await;
+    let contact = stage.scene.contacts(2).await[0];
+    let keys = &stage.letterhead.keys;
+    let tx = stage.worker("martlet_app").begin(stage.scene.organization).await.unwrap();
+    let fields = |name: &str, text: &str| SegmentFields {
+        name: Some(Some(name.to_owned())),
+        text: Some(text.to_owned()),
+        ..SegmentFields::default()
+    };
+    let but_them = "first_name is set and not email in (\"Person1@people.test\", \"x\")";
+    let segment = segments::create(&tx, fields("All but them", but_them)).await.unwrap();
+    let others = segments::create(&tx, fields("Others", "email = \"person11@people.test\"")).await.unwrap();
+    let ask = async |filter: &str| {
+        let act =
+            serde_json::from_value::<BulkAct>(json!({"act": {"kind": "delete"}, "selection": {"filter": filter}}));
+        bulk_acts::create(&tx, act.unwrap(), None).await.unwrap().id
+    };
+    let (ended, named, unnamed) = (
+        ask("email = \"person1@people.test\"").await,
+        ask("email = \"PERSON1@people.test\"").await,
+        ask("email = \"person11@people.test\"").await,
+    );
+    jobs::finish(&tx, ended, None).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let tx = stage.worker("martlet_app").begin(stage.scene.organization).await.unwrap();
+    let erased = personal_data::erase(&tx, keys, contact).await.unwrap();
+    assert_eq!((erased.segments, erased.jobs), (1, 1));
+    let text = segments::find(&tx, segment.id).await.unwrap().text;
+    assert_eq!(text, but_them.replace("Person1@people.test", "erased"));
+    assert_eq!(segments::count(&tx, segment.id).await.unwrap().count, 1, "it means whom it meant, but the person");
+    assert_eq!(segments::find(&tx, others.id).await.unwrap().text, others.text);
+    tx.commit().await.unwrap();
+    let states = stage.scene.rows("select id, state, input::text from jobs", &[]).await;
+    for row in &states {
+        let (id, state, input): (shared::JobId, &str, &str) = (row.get(0), row.get(1), row.get(2));
+        let expected = if id == ended {
+            "completed"
+        } else if id == named {
+            "failed"
+        } else {
+            "pending"
+        };
+        assert_eq!((state, input == "{}"), (expected, id != unnamed), "{input}");
+    }
 }
 
 #[tokio::test]

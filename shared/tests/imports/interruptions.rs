@@ -1,7 +1,7 @@
 //! The same file comes to the same result however it is cut, killed, delivered or raced.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Instant;
 
 use proptest::prelude::*;
@@ -11,6 +11,7 @@ use shared::audience::imports::importing::Progress;
 use shared::audience::imports::{NewImport, Pace};
 use shared::db::Config;
 use shared::{Database, Error, OrganizationId, TagId};
+use testkit::Killed;
 use testkit::workbooks::{Workbook, row};
 
 use crate::desk::{AT_ONCE, Desk, Outcome, ROW_BY_ROW, counts, far, mapping, plain};
@@ -135,24 +136,6 @@ async fn the_size_of_chunks_and_pieces_changes_nothing() {
     }
 }
 
-/// Stops a future, as a kill does, after it was polled so often.
-struct Killed<F> {
-    work: Pin<Box<F>>,
-    polls: usize,
-}
-
-impl<F: Future> Future for Killed<F> {
-    type Output = Option<F::Output>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.polls == 0 {
-            return Poll::Ready(None);
-        }
-        self.polls -= 1;
-        self.work.as_mut().poll(context).map(Some)
-    }
-}
-
 #[tokio::test]
 async fn killed_anywhere_and_delivered_again_it_comes_to_the_same() {
     let desk = Desk::new().await;
@@ -169,8 +152,7 @@ async fn killed_anywhere_and_delivered_again_it_comes_to_the_same() {
         let importer = desk.importer(pace);
         let (mut kills, mut polls) = (0, 1);
         loop {
-            let run = Box::pin(importer.run(hint.0, hint.1, far()));
-            match (Killed { work: run, polls }).await {
+            match Killed::after(polls, importer.run(hint.0, hint.1, far())).await {
                 Some(Ok(Progress::Ended)) => break,
                 // Either the server hasn't noticed yet that the worker before is gone, or that worker was killed between
                 // its last commit and the answer to it: then the import has ended and nobody was told.

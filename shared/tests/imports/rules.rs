@@ -1,8 +1,8 @@
 //! What a file does to the contacts.
 
 use serde_json::{Value, json};
-use shared::Error;
 use shared::audience::imports::{NewImport, Pace};
+use shared::{ContactId, Error};
 
 use crate::desk::{AT_ONCE, Desk, ROW_BY_ROW, counts, mapping, plain};
 
@@ -28,6 +28,16 @@ fn five_thousand() -> Vec<u8> {
         }
     }
     text.into_bytes()
+}
+
+/// Acts on many walk contacts by ascending ids up to that of the moment.
+#[tokio::test]
+async fn whoever_an_import_makes_has_an_id_of_its_time() {
+    let desk = Desk::new().await;
+    let before = ContactId::fresh();
+    desk.import(desk.scene.organization, plain(), &five_thousand(), Pace::default()).await;
+    let outside = "select count(*) from contacts where id not between $1 and $2 or uuid_extract_version(id) <> 7";
+    assert_eq!(desk.scene.number(outside, &[&before, &ContactId::fresh()]).await, 0);
 }
 
 #[tokio::test]

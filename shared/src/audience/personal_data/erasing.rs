@@ -6,12 +6,15 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio_postgres::types::ToSql;
 
-use super::Person;
+use super::{Person, find_address, naming};
 use crate::audience::{contacts, suppressions};
 use crate::delivery::limits;
 use crate::delivery::stopping::{self, Stop};
 use crate::delivery::tokens::KeyRing;
 use crate::{ContactId, Error, Result, SuppressionId, Tx, WebhookEventId};
+
+/// What whoever asked for a job reads whose filter named somebody.
+const FILTER_ERASED: &str = "its filter named somebody who was erased meanwhile";
 
 /// What was erased, as numbers.
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
@@ -46,6 +49,10 @@ pub struct Erased {
     pub workflow_runs: u64,
     /// What lay in the bin.
     pub deleted_contacts: u64,
+    /// Segments whose conditions named the address, and say `erased` in its place.
+    pub segments: u64,
+    /// Acts on many contacts that had not ended and whose filter named the address: they have failed.
+    pub jobs: u64,
 }
 
 /// Erases a person: stops them everywhere, takes back what is queued, suppresses the address by its hash, and takes what
@@ -54,6 +61,9 @@ pub struct Erased {
 ///
 /// Errors: [`Error::NotFound`].
 pub async fn erase(tx: &Tx, keys: &KeyRing, contact: ContactId) -> Result<Erased> {
+    // Jobs come before everything else, as for whoever does a chunk of one.
+    let named = naming(&find_address(tx, contact).await?);
+    let jobs = tx.execute(include_str!("erasing/fail_jobs.sql"), &[&named, &FILTER_ERASED, &tx.now()]).await?;
     // Contact, enrollments, messages; then what hangs on them, and the counters last.
     tx.query(include_str!("erasing/lock_contacts.sql"), &[&contact]).await?;
     hold(tx, contact).await?;
@@ -75,6 +85,7 @@ pub async fn erase(tx: &Tx, keys: &KeyRing, contact: ContactId) -> Result<Erased
     let replies = tx.execute(include_str!("erasing/delete_replies.sql"), &[messages, &contact, email_lower]).await?;
     let import_errors = tx.execute(include_str!("erasing/delete_import_errors.sql"), &[naming]).await?;
     let answers = tx.query(include_str!("erasing/drop_answers.sql"), &[&contact.to_string(), naming]).await?;
+    let segments = tx.execute(include_str!("erasing/rename_in_segments.sql"), &[naming]).await?;
     let (webhook_events, workflow_runs) = erase_webhooks(tx, &person).await?;
     let forgotten = suppressions::erase(tx, keys, email_lower, messages).await?;
     contacts::remove(tx, contact).await?;
@@ -96,6 +107,8 @@ pub async fn erase(tx: &Tx, keys: &KeyRing, contact: ContactId) -> Result<Erased
         webhook_events,
         workflow_runs,
         deleted_contacts,
+        segments,
+        jobs,
     })
 }
 

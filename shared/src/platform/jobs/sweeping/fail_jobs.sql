@@ -9,7 +9,7 @@ with abandoned as materialized (
        for update skip locked
 )
 update jobs j
-   set state = 'failed', error = $2, completed_at = $3
+   set state = 'failed', input = '{}', error = $2, completed_at = $3
   from abandoned a
  where j.organization_id = a.organization_id
    and j.id = a.id;

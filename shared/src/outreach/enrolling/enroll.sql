@@ -1,5 +1,6 @@
 -- Runs after the contacts are locked, so that a suppression committed before that is seen. The senders, of whom
 -- one may be there several times, take their turns by the number of people dealt out so far, which a chunk that is done again repeats.
+-- Whoever is in the campaign already stays as they are.
 with eligible as (
     select c.id, member.enrollment_id, member.due, row_number() over (order by c.id) as turn
       from unnest($3::uuid[], $4::uuid[], $7::timestamptz[]) as member (id, enrollment_id, due)
@@ -21,5 +22,6 @@ with eligible as (
       from eligible
      order by turn
         on conflict on constraint enrollments_contact_key do nothing
+    returning 1
 )
-select count(*) as dealt from eligible;
+select (select count(*) from eligible) as dealt, (select count(*) from enrolled) as enrolled;

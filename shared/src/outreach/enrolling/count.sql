@@ -1,0 +1,1 @@
+select count(*) as people from enrollments where campaign_id = $1;
