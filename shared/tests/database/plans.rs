@@ -315,7 +315,7 @@ async fn tasks_and_verifications_are_listed_by_indexes_whatever_the_filter() {
         (
             of_address,
             vec!["'person5@people.test'", "'valid'", "null::text", "21"],
-            "email_verifications_pkey",
+            "email_verifications_",
             vec!["email_lower"],
         ),
     ] {
