@@ -104,3 +104,4 @@ create table leads (
 );
 create index leads_contact_idx on leads (organization_id, contact_id, received_at);
 call protect_tenant_table('leads', 'select, insert');
+grant update (contact_id) on leads to martlet_app;

@@ -5,6 +5,7 @@ create function suppression_gravity(reason text) returns int
 as $$
     select case reason when 'hard_bounce' then 2 when 'complaint' then 2 when 'unsubscribe' then 1 else 0 end
 $$;
+grant execute on function suppression_gravity(text) to martlet_app, martlet_feedback, martlet_sender;
 grant update (reason) on suppressions to martlet_app;
 grant update (reason, message_id) on suppressions to martlet_feedback, martlet_sender;
 

@@ -89,6 +89,29 @@ async fn a_suppression_stops_people_and_lifting_it_enrolls_nobody() {
 }
 
 #[tokio::test]
+async fn a_graver_reason_takes_the_place_of_a_lesser_and_never_the_other_way_round() {
+    let app = App::new().await;
+    app.scene.contacts(1).await;
+    let add = async |reason: &str| {
+        let body = json!({"email": "person1@people.test", "reason": reason});
+        app.send(router(&app), Method::POST, "/v1/suppressions", Some(body)).await
+    };
+    let made = add("manual").await.expect(201).text("/id").to_owned();
+    for (given, stays) in [("unsubscribe", "unsubscribe"), ("manual", "unsubscribe"), ("complaint", "complaint")] {
+        let answer = add(given).await.expect(200);
+        assert_eq!((answer.text("/id"), answer.text("/reason")), (made.as_str(), stays), "after {given}");
+    }
+    assert_eq!(
+        add("hard_bounce").await.expect(200).text("/reason"),
+        "complaint",
+        "of two that are alike the first stays"
+    );
+    let path = format!("/v1/suppressions/{made}");
+    let refused = app.send(router(&app), Method::DELETE, &path, None).await.expect(409);
+    assert_eq!(refused.text("/code"), "confirmation_needed");
+}
+
+#[tokio::test]
 async fn a_domain_is_suppressed_once_for_all_campaigns_and_once_for_a_list_s() {
     let app = App::new().await;
     let sender = app.scene.sender(1, 100, 0).await;

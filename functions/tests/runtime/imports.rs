@@ -15,7 +15,7 @@ const IMPORTER: &str = env!("CARGO_BIN_EXE_importer");
 /// Moments at which it is killed, each in an import of its own.
 const KILLS: u64 = 20;
 const SEED: u64 = 1;
-const ROWS: usize = 4_000;
+const ROWS: usize = 2_500;
 /// What makes a chunk of some hundreds of rows, so that a short file has many.
 const WIDE: usize = 3_000;
 

@@ -247,7 +247,9 @@ async fn put_contact(tx: &Tx, lead: &Lead) -> Result<ContactId> {
                 Err(error) => return Err(error),
             },
             None => {
-                if let Some(contact) = contacts::insert(tx, new_contact(lead)).await? {
+                let mut custom = Map::new();
+                merging::take_custom(&mut custom, &lead.custom)?;
+                if let Some(contact) = contacts::insert(tx, new_contact(lead, &custom)).await? {
                     return Ok(contact.id);
                 }
             }
@@ -256,7 +258,7 @@ async fn put_contact(tx: &Tx, lead: &Lead) -> Result<ContactId> {
     Err(Error::Unavailable("a contact is made and deleted again and again".into()))
 }
 
-fn new_contact(lead: &Lead) -> NewContact<'_> {
+fn new_contact<'a>(lead: &'a Lead, custom: &'a Map<String, Value>) -> NewContact<'a> {
     NewContact {
         email: &lead.email,
         name: lead.name.as_deref(),
@@ -264,7 +266,7 @@ fn new_contact(lead: &Lead) -> NewContact<'_> {
         last_name: lead.last_name.as_deref(),
         company: lead.company.as_deref(),
         timezone: lead.timezone.as_deref(),
-        custom: &lead.custom,
+        custom,
         source: SOURCE,
     }
 }

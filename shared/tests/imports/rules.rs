@@ -196,6 +196,39 @@ async fn what_the_caller_says_about_columns_wins_and_is_shown() {
 }
 
 #[tokio::test]
+async fn what_martlet_has_written_is_read_as_it_was() {
+    let desk = Desk::new().await;
+    let organization = desk.scene.organization;
+    let file =
+        b"email,first_name,custom.phone,\nada@people.test,'=Ada,'+49 30 1,,,\nbob@people.test,'t Hooft,''quoted',\n\
+                 cleo@people.test,Cleo,,,more\n";
+    let import = desk.import(organization, plain(), file, AT_ONCE).await;
+    assert_eq!(counts(&import), [3, 2, 0, 0, 1]);
+    assert_eq!(desk.codes(organization, import.id).await, [(4, "too_many_fields".to_owned())]);
+    let sql = "select string_agg(concat_ws('|', first_name, custom ->> 'phone', raw_data ->> 'custom.phone'), ', ' order by email)
+                 from contacts";
+    let read = desk.scene.rows(sql, &[]).await[0].get::<_, String>(0);
+    assert_eq!(read, "=Ada|+49 30 1|'+49 30 1, 't Hooft|'quoted'|''quoted'");
+}
+
+#[tokio::test]
+async fn whoever_could_not_be_taken_is_put_on_no_list() {
+    let desk = Desk::new().await;
+    let organization = desk.scene.organization;
+    let half = "x".repeat(9_000);
+    let sql = "insert into contacts (organization_id, id, email, custom) values ($1, gen_random_uuid(), 'ada@people.test', jsonb_build_object('a', $2::text))";
+    desk.scene.run(sql, &[&organization, &half]).await;
+    let list = desk.list(organization).await;
+    let wishes = NewImport { list_id: Some(list), ..plain() };
+    let file = format!("email,b\nada@people.test,{half}\nbob@people.test,1\n");
+    let import = desk.import(organization, wishes, file.as_bytes(), AT_ONCE).await;
+    assert_eq!(counts(&import), [2, 1, 0, 0, 1]);
+    let sql =
+        "select string_agg(email, ', ') from list_members m join contacts c on c.id = m.contact_id where list_id = $1";
+    assert_eq!(desk.scene.rows(sql, &[&list]).await[0].get::<_, &str>(0), "bob@people.test");
+}
+
+#[tokio::test]
 async fn too_much_in_custom_fields_fails_the_row_alone() {
     let desk = Desk::new().await;
     let organization = desk.scene.organization;

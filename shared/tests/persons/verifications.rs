@@ -69,6 +69,32 @@ async fn the_budget_bounds_what_is_asked_and_the_rest_is_pending() {
 }
 
 #[tokio::test]
+async fn a_verdict_stays_where_nobody_can_tell_any_more() {
+    let desk = Desk::new(3).await;
+    desk.set("verification", "provider", provider()).await;
+    for (person, status, answer) in [(1, 200, "ok"), (2, 200, "gone"), (3, 500, "")] {
+        desk.asker.answer(&format!("person{person}%40"), status, json!({"result": answer}));
+    }
+    let id = desk.verify(false).await;
+    let job = desk.run_verification(id).await;
+    assert_eq!((job.valid, job.invalid, job.unverified), (1, 1, 1));
+    let known = "select string_agg(concat_ws(' ', deliverable, status, reason), ', ' order by email_lower) from email_verifications";
+    let known = async || desk.scene.rows(known, &[]).await[0].get::<_, String>(0);
+    let first = "passed valid, failed invalid no_such_mailbox, pending unverified provider_unavailable";
+    assert_eq!(known().await, first);
+    desk.asker.answer("people.test", 500, json!({}));
+    let id = desk.verify(true).await;
+    desk.run_verification(id).await;
+    assert_eq!(known().await, first);
+    // What is known by ourselves counts all the same.
+    let sql = "insert into suppressions (organization_id, id, email_lower, reason) values ($1, gen_random_uuid(), 'person1@people.test', 'hard_bounce')";
+    desk.scene.run(sql, &[&desk.scene.organization]).await;
+    let id = desk.verify(true).await;
+    desk.run_verification(id).await;
+    assert!(known().await.starts_with("passed invalid "), "{}", known().await);
+}
+
+#[tokio::test]
 async fn what_administrators_add_counts_for_everybody() {
     let desk = Desk::new(2).await;
     desk.scene.run("update contacts set email = 'empfang@people.test' where email like 'person1@%'", &[]).await;
@@ -181,17 +207,19 @@ async fn a_job_is_one_worker_s_at_a_time_and_nobody_s_when_its_lease_is_over() {
     assert_eq!(desk.verification_chunk_by(id, &desk.asker).await.unwrap(), Continuation::Ended);
     assert!(desk.asker.drain().is_empty(), "nobody is paid twice");
     desk.scene.run("update verification_jobs set leased_until = now() - interval '1 second'", &[]).await;
-    // Whoever has lost it records nothing.
+    // Whoever has lost it does not move the job on; what was found out, and paid for, stays.
     let lost = Meanwhile(&desk, "update verification_jobs set attempt = gen_random_uuid()");
     assert_eq!(desk.verification_chunk_by(id, &lost).await.unwrap(), Continuation::Ended);
-    assert_eq!(desk.verified().await, [""; 0]);
+    assert_eq!(desk.verified().await, ["person1@people.test valid -", "person2@people.test valid -"]);
+    desk.asker.drain();
     // A job that was cancelled and goes on is whose hint comes first.
     let tx = desk.tx().await;
     jobs::cancel(&tx, id).await.unwrap();
     jobs::resume(&tx, id).await.unwrap();
     tx.commit().await.unwrap();
     let job = desk.run_verification(id).await;
-    assert_eq!((job.status, job.valid), (RunStatus::Completed, 2));
+    assert_eq!((job.status, job.valid, job.skipped), (RunStatus::Completed, 0, 2));
+    assert!(desk.asker.drain().is_empty(), "nobody is paid twice");
 }
 
 #[tokio::test]

@@ -4,4 +4,5 @@ select d.organization_id, l.id, l.lead_form_id, l.form_name, $2, l.received_at, 
  cross join lateral jsonb_populate_recordset(null::leads, d.snapshot -> 'leads') as l
  where d.id = $1
  order by l.id
-    on conflict on constraint leads_pkey do nothing;
+    -- A contact that comes back from a merge takes its own along again.
+    on conflict on constraint leads_pkey do update set contact_id = excluded.contact_id;

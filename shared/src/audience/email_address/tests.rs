@@ -264,3 +264,14 @@ proptest! {
         prop_assert_eq!(check(&format!("{local}@{domain}")), "ok");
     }
 }
+
+#[test]
+fn what_is_looked_for_is_folded_as_it_is_kept() {
+    for spelling in ["Ada@Example.com", "ada@exam\u{ad}ple.com", "ada@\u{ff45}xample.com", "ada@example.com\u{a0}"] {
+        assert_eq!(folded(spelling), "ada@example.com", "{spelling:?}");
+    }
+    assert_eq!(folded("ada@b\u{fc}cher.de"), "ada@xn--bcher-kva.de");
+    assert_eq!(folded("No Address"), "no address");
+    assert_eq!(folded_domain("B\u{fc}cher.DE"), "xn--bcher-kva.de");
+    assert_eq!(folded_domain("No domain"), "no domain");
+}

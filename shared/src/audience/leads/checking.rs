@@ -122,12 +122,8 @@ impl Reading<'_> {
     }
 
     fn page_url(&mut self, value: &Value) -> Option<String> {
-        let url = self.text(PAGE_URL, value)?;
-        if !is_page_url(url) {
-            let message = "page_url is an http or https URL without credentials, of 2000 characters at most";
-            self.fields.refuse(PAGE_URL, "invalid_url", message);
-        }
-        Some(url.to_owned())
+        // Nobody typed it: one that can't be kept keeps nobody out.
+        self.text(PAGE_URL, value).filter(|url| is_page_url(url)).map(str::to_owned)
     }
 
     /// A custom field, or one that the form does not have.

@@ -63,7 +63,10 @@ pub struct Erased {
 pub async fn erase(tx: &Tx, keys: &KeyRing, contact: ContactId) -> Result<Erased> {
     // Jobs come before everything else, as for whoever does a chunk of one.
     let named = naming(&find_address(tx, contact).await?);
-    let jobs = tx.execute(include_str!("erasing/fail_jobs.sql"), &[&named, &FILTER_ERASED, &tx.now()]).await?;
+    let now = tx.now();
+    let jobs = tx.execute(include_str!("erasing/fail_jobs.sql"), &[&named, &FILTER_ERASED, &now]).await?;
+    tx.execute(include_str!("erasing/empty_enrichment_jobs.sql"), &[&named, &now]).await?;
+    tx.execute(include_str!("erasing/empty_verification_jobs.sql"), &[&named, &now]).await?;
     // Contact, enrollments, messages; then what hangs on them, and the counters last.
     tx.query(include_str!("erasing/lock_contacts.sql"), &[&contact]).await?;
     hold(tx, contact).await?;
@@ -114,13 +117,10 @@ pub async fn erase(tx: &Tx, keys: &KeyRing, contact: ContactId) -> Result<Erased
 
 /// Deletes what was learned about a person and found out about their addresses; returns how many persons and addresses that are.
 async fn erase_what_was_learned(tx: &Tx, keys: &KeyRing, person: &Person) -> Result<(u64, u64)> {
-    let Person { contact, email_lower, naming, messages, deleted } = person;
+    let Person { contact, email_lower, messages, deleted, .. } = person;
     let persons = tx.execute(include_str!("erasing/delete_person.sql"), &[contact, deleted]).await?;
     let of_addresses = include_str!("erasing/delete_verifications.sql");
     let email_verifications = tx.execute(of_addresses, &[email_lower, messages]).await?;
-    let now = tx.now();
-    tx.execute(include_str!("erasing/empty_enrichment_jobs.sql"), &[naming, &now]).await?;
-    tx.execute(include_str!("erasing/empty_verification_jobs.sql"), &[naming, &now]).await?;
     let hashes = keys.answer_hashes(email_lower);
     tx.query(include_str!("erasing/forget_answers.sql"), &[&hashes]).await?;
     Ok((persons, email_verifications))

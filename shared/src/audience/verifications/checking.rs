@@ -222,10 +222,10 @@ fn conclude(facts: Facts, deliverable: Check, reason: Option<&'static str>) -> F
     Finding { email: facts.email, checks, reason }
 }
 
-/// What the provider says of a mailbox.
+/// What the provider says of a mailbox; whoever it could not be asked about is asked about again the next time.
 async fn ask(asker: &dyn Asker, provider: &MailboxProvider, email: &EmailAddress) -> (Check, Option<&'static str>) {
     let Ok(reply) = asker.ask(&provider.form.question(email)).await else {
-        return (Check::Unknown, Some("provider_unavailable"));
+        return (Check::Pending, Some("provider_unavailable"));
     };
     match reply.status {
         200..=299 => match reply.body.pointer(&provider.verdict) {
@@ -234,7 +234,7 @@ async fn ask(asker: &dyn Asker, provider: &MailboxProvider, email: &EmailAddress
             _ => (Check::Unknown, Some("provider_unsure")),
         },
         429 | 503 => (Check::Pending, Some("provider_busy")),
-        _ => (Check::Unknown, Some("provider_unavailable")),
+        _ => (Check::Pending, Some("provider_unavailable")),
     }
 }
 

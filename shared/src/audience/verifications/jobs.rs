@@ -152,8 +152,8 @@ pub async fn run_chunk(
     let params: [&(dyn ToSql + Sync); 8] =
         [&id, &begins_after, &ends_with, &valid, &invalid, &unverified, &skipped, &attempt];
     if tx.execute(include_str!("jobs/advance.sql"), &params).await? == 0 {
-        // Somebody else has it now, or it was cancelled: it is theirs to say how it goes on.
-        tx.rollback().await?;
+        // Somebody else has it now, or it was cancelled: it is theirs to say how it goes on. What was found out, and paid for, stays.
+        tx.commit().await?;
         return Ok(Continuation::Ended);
     }
     tx.commit().await?;
