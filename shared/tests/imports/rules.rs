@@ -36,7 +36,7 @@ async fn whoever_an_import_makes_has_an_id_of_its_time() {
     let desk = Desk::new().await;
     let before = ContactId::fresh();
     desk.import(desk.scene.organization, plain(), &five_thousand(), Pace::default()).await;
-    let outside = "select count(*) from contacts where id not between $1 and $2 or uuid_extract_version(id) <> 7";
+    let outside = "select count(*) from contacts where id not between $1 and $2 or substr(id::text, 15, 1) <> '7'";
     assert_eq!(desk.scene.number(outside, &[&before, &ContactId::fresh()]).await, 0);
 }
 
