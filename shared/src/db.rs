@@ -480,7 +480,6 @@ impl Tx {
     /// Errors: also when a statement before has failed. To a bare COMMIT the server would then answer with ROLLBACK and
     /// no error; the SELECT in front of it fails instead.
     pub async fn commit(self) -> Result<()> {
-        #[cfg(fault_points)]
         crate::fault_points::reach("commit");
         self.finish("SELECT; COMMIT").await
     }

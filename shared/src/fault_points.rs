@@ -1,5 +1,6 @@
 //! Points in which a run of faults holds this process or kills it, and defects that it switches on to see whether it finds
-//! them. Compiled in by `cargo xtask faults` alone (`cfg(fault_points)`): no other build contains any of it.
+//! them. They are part of builds with debug assertions, which the tests are; of what is packaged for AWS nothing of them is left, which
+//! `cargo xtask package` makes sure of.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -19,7 +20,14 @@ pub const CANDIDATES_BY_DUE_TIME: &str = include_str!("fault_points/candidates_b
 /// Tells the driver that this process has come to `point` and waits until the driver lets it go on, which it may never do.
 ///
 /// It blocks the thread on purpose: nothing of this process moves while it is held.
+#[inline]
 pub fn reach(point: &str) {
+    if cfg!(debug_assertions) {
+        wait_for_driver(point);
+    }
+}
+
+fn wait_for_driver(point: &str) {
     let Some(driver) = variable(DRIVER) else { return };
     let function = variable("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
     // A driver that has gone holds nobody.
@@ -31,8 +39,9 @@ pub fn reach(point: &str) {
 
 /// Whether this defect is switched on.
 #[must_use]
+#[inline]
 pub fn defect(name: &str) -> bool {
-    variable(DEFECT).is_some_and(|defect| defect == name)
+    cfg!(debug_assertions) && variable(DEFECT).is_some_and(|defect| defect == name)
 }
 
 #[expect(clippy::disallowed_methods, reason = "what drives the faults sets it, and no deployed function has it")]

@@ -7,7 +7,6 @@ pub mod audience;
 pub mod db;
 pub mod delivery;
 pub mod error;
-#[cfg(fault_points)]
 pub mod fault_points;
 pub mod fields;
 pub mod ids;

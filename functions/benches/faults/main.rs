@@ -38,8 +38,7 @@ fn main() -> ExitCode {
 }
 
 fn read(arguments: &[String]) -> Result<Arguments, String> {
-    let kinds = Kind::ALL.iter().copied().filter(|kind| cfg!(fault_points) || !kind.needs_points()).collect();
-    let options = Options { messages: 20_000, seed: 1, kinds, workers: 2, until_violated: false };
+    let options = Options { messages: 20_000, seed: 1, kinds: Kind::ALL.to_vec(), workers: 2, until_violated: false };
     let mut read = Arguments { options, json: false, bites: false, defect: None };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
@@ -67,7 +66,7 @@ fn read(arguments: &[String]) -> Result<Arguments, String> {
 
 fn build(defect: Option<&str>) -> Build {
     let binaries = Path::new(env!("CARGO_BIN_EXE_sender")).parent().unwrap().to_owned();
-    Build { binaries, has_points: cfg!(fault_points), defect: defect.map(str::to_owned) }
+    Build { binaries, defect: defect.map(str::to_owned) }
 }
 
 async fn run(options: &Options, defect: Option<&str>, json: bool) -> bool {

@@ -50,13 +50,8 @@ impl Ses {
     }
 }
 
-#[cfg(not(fault_points))]
-fn retries() -> RetryConfig {
-    RetryConfig::disabled()
-}
-
-/// A run of faults may have the SDK retry, as it does by default, to see whether that is found.
-#[cfg(fault_points)]
+/// None: a retry within the SDK is a second mail that the ledger knows nothing of. A run of faults may have the SDK retry, as it does
+/// by default, to see whether that is found.
 fn retries() -> RetryConfig {
     if shared::fault_points::defect("sdk_retries") { RetryConfig::standard() } else { RetryConfig::disabled() }
 }

@@ -44,7 +44,6 @@ pub async fn handle(db: &Database, event: SqsEvent) -> Result<SqsBatchResponse> 
                 content.as_ref().is_some_and(|event| kept.contains(&(event.message, event.dedupe_key.clone())))
             }))
         }
-        #[cfg(fault_points)]
         Err(_) if shared::fault_points::defect("checkpoint_at_fetch") => Ok(batch.answer(|_| false)),
         Err(error) => Err(error),
     }

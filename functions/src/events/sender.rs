@@ -23,7 +23,6 @@ pub async fn handle(sender: &Sender, event: SqsEvent) -> Result<SqsBatchResponse
     let hints: Vec<MessageKey> = batch.contents().copied().collect();
     let delivered = sending::deliver(&sender.db, &*sender.mailer, &sender.letterhead, &hints).await?;
     tracing::info!(counts = ?delivered.counts, unrecorded = delivered.unrecorded.len(), "the batch is delivered");
-    #[cfg(fault_points)]
     shared::fault_points::reach("before_ack");
     Ok(batch.answer(|hint| delivered.unrecorded.contains(hint)))
 }

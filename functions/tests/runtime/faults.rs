@@ -1,21 +1,12 @@
-//! The short form of `cargo xtask faults`: a round of some kinds, with the functions as every build has them; and with the build
-//! that has points to stop in (`cargo xtask test` runs this file once more with it), the other kinds, and each defect.
+//! The short form of `cargo xtask faults`: a round of some kinds, and each defect.
 
 use std::path::Path;
 
 use testkit::faults::{self, Build, Kind, Options};
 
-#[test]
-fn a_build_that_was_not_asked_for_points_contains_nothing_of_them() {
-    let sender = std::fs::read(env!("CARGO_BIN_EXE_sender")).unwrap();
-    let name = b"FAULT_POINTS";
-    let contains = sender.windows(name.len()).any(|window| window == name);
-    assert_eq!(contains, cfg!(fault_points));
-}
-
 fn build(defect: Option<&str>) -> Build {
     let binaries = Path::new(env!("CARGO_BIN_EXE_sender")).parent().unwrap().to_owned();
-    Build { binaries, has_points: cfg!(fault_points), defect: defect.map(str::to_owned) }
+    Build { binaries, defect: defect.map(str::to_owned) }
 }
 
 async fn nothing_is_violated_by(kinds: &[Kind]) {
@@ -49,14 +40,24 @@ async fn the_ledger_keeps_its_promise_when_two_work_at_once() {
     nothing_is_violated_by(&[Kind::SchedulerTwice, Kind::QueueVisibility, Kind::EnrollTwice]).await;
 }
 
-#[cfg(fault_points)]
 #[tokio::test]
 async fn the_ledger_keeps_its_promise_when_processes_stop_where_it_hurts() {
-    let kinds: Vec<Kind> = Kind::ALL.iter().copied().filter(|kind| kind.needs_points()).collect();
+    let kinds = [
+        Kind::KillBeforeClaim,
+        Kind::KillAfterClaim,
+        Kind::KillAfterRecord,
+        Kind::KillBeforeAck,
+        Kind::KillSchedulerAfterCommit,
+        Kind::KillFeedback,
+    ];
     nothing_is_violated_by(&kinds).await;
 }
 
-#[cfg(fault_points)]
+#[tokio::test]
+async fn the_ledger_keeps_its_promise_when_people_stop_a_mail_that_is_on_its_way() {
+    nothing_is_violated_by(&[Kind::RaceUnsubscribe, Kind::RaceSuppress, Kind::RacePause, Kind::RaceReply]).await;
+}
+
 #[tokio::test]
 async fn each_defect_is_found() {
     for (defect, kinds) in faults::DEFECTS {

@@ -232,7 +232,6 @@ pub async fn apply(db: &Database, events: &[Event]) -> Result<Applied> {
     limits::count(&tx, &moved.counted, &moved.released).await?;
     tell(&tx, moved.told, &new).await?;
     tx.commit().await?;
-    #[cfg(fault_points)]
     crate::fault_points::reach("after_commit");
     Ok(Applied { new: new.len(), passed_over: events.len() - new.len() })
 }

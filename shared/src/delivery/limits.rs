@@ -187,7 +187,6 @@ pub(crate) async fn read(tx: &Tx, counters: &[Counter]) -> Result<BTreeMap<Count
 /// Locks counters in the order of their keys, making those that nobody has used yet.
 pub(crate) async fn lock(tx: &Tx, counters: &[Counter]) -> Result<BTreeMap<Counter, Usage>> {
     let columns = Columns::of(counters.iter().copied());
-    #[cfg(fault_points)]
     if crate::fault_points::defect("reserve_while_locking") {
         tx.execute(crate::fault_points::ENSURE_MISSING_LIMITS, &columns.params()).await?;
         return from_rows(&tx.query(crate::fault_points::LOCK_AND_READ_LIMITS, &columns.params()).await?);

@@ -38,7 +38,6 @@ pub struct Standing {
 pub async fn confirm(db: &Database, memory: &dyn Memory, horizon: Duration) -> Result<Standing> {
     // Asked before the database: what is remembered now was committed before.
     let remembered = memory.recall().await?.unwrap_or_default();
-    #[cfg(fault_points)]
     let remembered = if crate::fault_points::defect("nothing_remembered") { 0 } else { remembered };
     let tx = db.begin_for(&[]).await?;
     let known: i64 = tx.query_one("select runs from ledger_runs", &[]).await?.try_get(0)?;

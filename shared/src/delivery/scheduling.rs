@@ -99,7 +99,6 @@ pub async fn enqueue_due(
             break;
         }
         let Claimed { hints, moved } = claim(db, organizations, horizon, batch).await?;
-        #[cfg(fault_points)]
         crate::fault_points::reach("after_commit");
         planned.granted += hints.len();
         // Committed before this line: what the queue does not take, the sweeper brings again.
@@ -171,7 +170,6 @@ async fn claim(db: &Database, organizations: &[OrganizationId], horizon: Duratio
     let given = grant(&tx, &open, account, people, now, until).await?;
     let moved = given.later.write(&tx, until).await?;
     let hints = write(&tx, &given, now).await?;
-    #[cfg(fault_points)]
     crate::fault_points::reach("granted");
     tx.commit().await?;
     Ok(Claimed { hints, moved })
@@ -284,17 +282,11 @@ async fn lock_due(
         columns.2.push(wanted.pair.sender);
         columns.3.push(wanted.candidates());
     }
-    let rows = tx
-        .query(
-            include_str!("scheduling/candidates.sql"),
-            &[&columns.0, &columns.1, &columns.2, &columns.3, &until, &batch],
-        )
-        .await?;
-    #[cfg(fault_points)]
     let rows = if crate::fault_points::defect("claim_by_due_time") {
         tx.query(crate::fault_points::CANDIDATES_BY_DUE_TIME, &[&until, &BATCH]).await?
     } else {
-        rows
+        let params: [&(dyn ToSql + Sync); 6] = [&columns.0, &columns.1, &columns.2, &columns.3, &until, &batch];
+        tx.query(include_str!("scheduling/candidates.sql"), &params).await?
     };
     let (mut due, _) = lock_people(tx, &rows, until).await?;
     let mut turns: BTreeMap<OrganizationId, usize> = BTreeMap::new();

@@ -123,18 +123,15 @@ pub async fn deliver(
     let mut letters = letters::render(&materials, letterhead);
     letters::store_links(&tx, &mut letters).await?;
     tx.commit().await?;
-    #[cfg(fault_points)]
     crate::fault_points::reach("before_claim");
     let claimed = match admission {
         Admission::Probe { .. } => claim_one(db, &letterhead.keys, letters, &mut delivered).await?,
         _ => claiming::claim(db, &letterhead.keys, letters, &mut delivered).await?,
     };
-    #[cfg(fault_points)]
     crate::fault_points::reach("after_claim");
     let answers = join_all(claimed.iter().map(|mail| mailer.send(mail))).await;
     let attempts: Vec<_> = claimed.into_iter().zip(answers).collect();
     delivered.unrecorded = recording::record(db, &attempts, &mut delivered).await;
-    #[cfg(fault_points)]
     crate::fault_points::reach("after_record");
     Ok(delivered)
 }

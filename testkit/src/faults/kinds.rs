@@ -83,24 +83,6 @@ impl Kind {
         Self::ALL.iter().copied().find(|kind| kind.name() == name)
     }
 
-    /// Whether it needs processes that stop at points, which only a build for it has.
-    #[must_use]
-    pub fn needs_points(self) -> bool {
-        matches!(
-            self,
-            Self::KillBeforeClaim
-                | Self::KillAfterClaim
-                | Self::KillAfterRecord
-                | Self::KillBeforeAck
-                | Self::KillSchedulerAfterCommit
-                | Self::KillFeedback
-                | Self::RaceUnsubscribe
-                | Self::RaceSuppress
-                | Self::RacePause
-                | Self::RaceReply
-        )
-    }
-
     /// Whether it takes seconds of real time each time.
     #[must_use]
     pub fn is_slow(self) -> bool {

@@ -109,7 +109,7 @@ impl Round<'_, '_> {
             }
             Kind::Workers16OneCap if self.striking => {
                 self.ledger.injected += 1;
-                if self.world.has_points() && self.ledger.injected == 1 {
+                if self.ledger.injected == 1 {
                     self.schedule_beside_one_that_is_held().await;
                 } else {
                     self.schedule_at_once(WORKERS).await;

@@ -22,8 +22,6 @@ const MOST_MEMORY: u64 = 256 << 20;
 pub struct Build {
     /// The folder of the functions' binaries.
     pub binaries: PathBuf,
-    /// Whether they stop at points (`cfg(fault_points)`).
-    pub has_points: bool,
     /// The defect that is switched on in them.
     pub defect: Option<String>,
 }
@@ -69,11 +67,6 @@ impl<'a> World<'a> {
         self.owner = db.owner().await;
     }
 
-    /// Whether processes stop at points.
-    pub fn has_points(&self) -> bool {
-        self.build.has_points
-    }
-
     /// What the functions call in AWS.
     pub fn aws(&self) -> &AwsStandIn {
         &self.installation.aws
@@ -100,10 +93,8 @@ impl<'a> World<'a> {
         let mut installed = self
             .installation
             .function(function, self.build.binaries.join(function))
-            .variable("DATABASE_PORT", self.wire.port().to_string());
-        if self.build.has_points {
-            installed = installed.variable("FAULT_POINTS", self.points.address());
-        }
+            .variable("DATABASE_PORT", self.wire.port().to_string())
+            .variable("FAULT_POINTS", self.points.address());
         if let Some(defect) = &self.build.defect {
             installed = installed.variable("FAULT_DEFECT", defect);
         }

@@ -11,10 +11,6 @@ use crate::local::tools::Tools;
 use crate::local::{ledger, postgres, processes};
 use crate::say;
 
-/// Has the build scripts of our own crates compile the points in which processes stop; dependencies stay as they are.
-pub(crate) const POINTS: &str = "MARTLET_FAULT_POINTS";
-/// Apart from every other build, which has no such points.
-pub(crate) const TARGET: &str = "target/faults";
 /// Mails of a long run: about ten thousand faults.
 const LONG: usize = 100_000;
 
@@ -29,31 +25,20 @@ pub(crate) struct Options {
     pub(crate) json: bool,
 }
 
-/// Builds the functions with points, injects the faults and prints a table. Fails on any violation.
+/// Builds the functions, which have points to stop in without optimization, injects the faults and prints a table. Fails on any violation.
 pub(crate) async fn faults(places: &Places, options: &Options) -> Result<ExitCode> {
     ledger::sweep(places)?;
     let tools = Tools::ensure(places).await?;
     let cargo = || {
         let mut cargo = Command::new("cargo");
-        cargo.current_dir(places.checkout()).env(POINTS, "1");
-        // What is measured is whether it is right, so it is built as quickly as can be.
-        cargo.args([
-            "bench",
-            "--profile",
-            "dev",
-            "--target-dir",
-            TARGET,
-            "--package",
-            "functions",
-            "--bench",
-            "faults",
-        ]);
+        cargo.current_dir(places.checkout());
+        // What is measured is whether it is right, and the points are part of builds with debug assertions. As the tests are built.
+        cargo.args(["bench", "--workspace", "--profile", "dev", "--bench", "faults"]);
         cargo
     };
     let mut build = cargo();
     build.arg("--no-run");
-    say::step("Building the functions with points to stop in", processes::output(places, "cargo bench", &mut build))
-        .await?;
+    say::step("Building the functions", processes::output(places, "cargo bench", &mut build)).await?;
     let starting = postgres::start_for_tests(places, &tools, Major::V18);
     let server = say::step("Starting PostgreSQL 18", starting).await?;
     let mut run = cargo();

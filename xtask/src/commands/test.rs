@@ -1,13 +1,12 @@
-//! `cargo xtask test`: all tests, against real PostgreSQL servers that live as long as the run, then those of faults with a build
-//! that has points to stop in, and at the end the deployed stack: one test from end to end, and all of its API held to its
-//! description in short.
+//! `cargo xtask test`: all tests, against real PostgreSQL servers that live as long as the run, and the deployed stack: a few tests from
+//! end to end, and all of its API held to its description in short.
 
 use std::process::{ExitCode, ExitStatus, Stdio};
 
 use anyhow::Result;
 use tokio::process::Command;
 
-use crate::commands::{conformance, faults};
+use crate::commands::conformance;
 use crate::local::database::Login;
 use crate::local::installation::Major;
 use crate::local::places::Places;
@@ -30,6 +29,9 @@ pub(crate) enum Versions {
     Both,
 }
 
+/// What has tests. The functions' binaries only wire, and each would be linked once more for none.
+const TARGETS: [&str; 5] = ["--lib", "--bin", "xtask", "--test", "*"];
+
 /// Which tests a run has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scope {
@@ -46,31 +48,23 @@ pub(crate) async fn test(
 ) -> Result<ExitCode> {
     ledger::sweep(places)?;
     let tools = Tools::ensure(places).await?;
-    let runs: &[(Major, Scope)] = match versions {
-        Versions::Oldest => &[(Major::V16, Scope::Everything)],
-        Versions::Newest => &[(Major::V18, Scope::Everything)],
-        Versions::Both => &[(Major::V18, Scope::Everything), (Major::V16, Scope::Database)],
-    };
-    for &(major, scope) in runs {
-        let status = run(places, &tools, major, scope, arguments).await?;
-        if !status.success() {
-            return Ok(exit_code(status));
+    let first = if versions == Versions::Oldest { Major::V16 } else { Major::V18 };
+    let status = run(places, &tools, first, Scope::Everything, arguments).await?;
+    if !status.success() {
+        return Ok(exit_code(status));
+    }
+    let once_more = async {
+        match versions {
+            Versions::Oldest | Versions::Newest => Ok(ExitCode::SUCCESS),
+            Versions::Both => run(places, &tools, Major::V16, Scope::Database, arguments).await.map(exit_code),
         }
-    }
+    };
     if !arguments.is_empty() {
-        return Ok(ExitCode::SUCCESS);
+        return once_more.await;
     }
-    let status = run_faults(places, &tools).await?;
-    if !status.success() {
-        return Ok(exit_code(status));
-    }
-    let stack = Stack::attach_or_start(places, database).await?;
-    let status = run_deployed(places, &stack).await?;
-    if !status.success() {
-        return Ok(exit_code(status));
-    }
-    let is_sound = conformance::hold(places, &stack, &conformance::Options::in_tests()).await?;
-    Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    // What is asked of the deployed stack waits for its answers most of the time.
+    let (once_more, deployed) = tokio::try_join!(once_more, test_deployed(places, database))?;
+    Ok(if once_more == ExitCode::SUCCESS { deployed } else { once_more })
 }
 
 fn exit_code(status: ExitStatus) -> ExitCode {
@@ -84,37 +78,36 @@ async fn run(places: &Places, tools: &Tools, major: Major, scope: Scope, argumen
     runner.current_dir(places.checkout());
     // The same packages in every run: another choice would build the dependencies once more, with other features.
     if has_nextest().await {
-        runner.args(["nextest", "run", "--workspace"]);
+        runner.args(["nextest", "run", "--workspace"]).args(TARGETS);
         if scope == Scope::Database && arguments.is_empty() {
             // All SQL is in this package, and the tests of each statement.
             runner.args(["--filterset", "package(shared)"]);
         }
     } else {
-        runner.args(["test", "--workspace"]);
+        runner.args(["test", "--workspace"]).args(TARGETS);
     }
     runner.args(arguments).env("TEST_DATABASE_URL", server.owner.url());
     let name = format!("Testing on PostgreSQL {}", major.number());
     say::step(&name, processes::run(places, "the tests", &mut runner)).await
 }
 
-/// The tests of faults once more, with the build that `cargo xtask faults` makes.
-async fn run_faults(places: &Places, tools: &Tools) -> Result<ExitStatus> {
-    let server =
-        say::step("Starting PostgreSQL 18 for faults", postgres::start_for_tests(places, tools, Major::V18)).await?;
-    let mut runner = Command::new("cargo");
-    runner.current_dir(places.checkout()).env(faults::POINTS, "1").env("TEST_DATABASE_URL", server.owner.url());
-    runner.args(if has_nextest().await { &["nextest", "run"][..] } else { &["test"] });
-    runner.args(["--target-dir", faults::TARGET, "--package", "functions", "--test", "runtime", "faults::"]);
-    say::step("Testing with points to stop in", processes::run(places, "the tests", &mut runner)).await
+/// Tests the deployed stack from end to end, and holds its API to its description.
+async fn test_deployed(places: &Places, database: Option<Login>) -> Result<ExitCode> {
+    let stack = Stack::attach_or_start(places, database).await?;
+    let status = run_deployed(places, &stack).await?;
+    if !status.success() {
+        return Ok(exit_code(status));
+    }
+    let is_sound = conformance::hold(places, &stack, &conformance::Options::in_tests()).await?;
+    Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Tests the deployed stack from end to end.
 async fn run_deployed(places: &Places, stack: &Stack) -> Result<ExitStatus> {
     let State { api_url, api_key, emulator_url, postbox_url, outputs, .. } = &stack.state;
     let mut runner = Command::new("cargo");
     runner.current_dir(places.checkout());
     if has_nextest().await {
-        runner.args(["nextest", "run", "--workspace", "--run-ignored", "only", "--filterset", "binary(deployed)"]);
+        runner.args(["nextest", "run", "--workspace", "--test", "deployed", "--run-ignored", "only"]);
     } else {
         runner.args(["test", "--workspace", "--test", "deployed", "--", "--ignored"]);
     }

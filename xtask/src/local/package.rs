@@ -18,6 +18,9 @@ use crate::say;
 /// The newest glibc that Amazon Linux 2023 offers a function: 2.34.
 const LAMBDA_GLIBC_MINOR: u32 = 34;
 
+/// The variable that makes a function stop at points (`shared::fault_points`); its name is in every binary that has any.
+const FAULT_POINTS: &[u8] = b"FAULT_POINTS";
+
 /// What kind of build is packaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Build {
@@ -176,7 +179,11 @@ async fn pack(places: &Places, binary: &Binary, build: Build) -> Result<Packaged
     let stripped = folder.join(format!("{}.stripped", binary.name));
     strip(places, binary, &stripped, build).await?;
     if matches!(build, Build::Release(_)) {
-        warn_of_newer_glibc(&binary.name, &fs::read(&stripped)?);
+        let content = fs::read(&stripped)?;
+        if content.windows(FAULT_POINTS.len()).any(|window| window == FAULT_POINTS) {
+            bail!("{} can be stopped by a run of faults: it was built with debug assertions", binary.name);
+        }
+        warn_of_newer_glibc(&binary.name, &content);
     }
     // A new file rather than new content: the emulator may hold a second name of the old one.
     let unfinished = folder.join(format!("{}.unfinished", binary.name));

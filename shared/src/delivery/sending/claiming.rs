@@ -1,6 +1,5 @@
 //! Claiming: under the locks, and in statements after them, it is decided what happens to each message.
 
-#[cfg(fault_points)]
 mod defects;
 
 use std::collections::BTreeMap;
@@ -71,10 +70,10 @@ pub(super) async fn claim(
         return Ok(Vec::new());
     }
     let keys: Vec<MessageKey> = letters.iter().map(|letter| letter.key).collect();
-    #[cfg(not(fault_points))]
-    let (tx, locked, facts) = lock_and_read(db, ring, &keys).await?;
-    #[cfg(fault_points)]
-    let (tx, locked, facts) = defects::lock_and_read(db, ring, &keys).await?;
+    let (tx, locked, facts) = match defects::lock_and_read(db, ring, &keys).await {
+        Some(defect) => defect?,
+        None => lock_and_read(db, ring, &keys).await?,
+    };
     let has_system_mail = letters.iter().any(|letter| letter.kind == Kind::System);
     let system_facts = if has_system_mail { read_system_facts(&tx, ring, &locked).await? } else { Vec::new() };
     let mut letters: BTreeMap<MessageKey, Letter> = letters.into_iter().map(|letter| (letter.key, letter)).collect();
@@ -90,7 +89,6 @@ pub(super) async fn claim(
         // Its slot is counted nowhere.
         acts.note(None, None, verdict, letter);
     }
-    #[cfg(fault_points)]
     crate::fault_points::reach("checked");
     let claimed = acts.carry_out(&tx, delivered).await?;
     tx.commit().await?;

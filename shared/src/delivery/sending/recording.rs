@@ -58,7 +58,6 @@ async fn record_batch(db: &Database, attempts: &[(Mail, Answer)]) -> Result<BTre
 async fn record_once(db: &Database, attempts: &[(Mail, Answer)]) -> Result<BTreeMap<&'static str, usize>> {
     let keys: Vec<MessageKey> = attempts.iter().map(|(mail, _)| mail.message).collect();
     let (tx, tried) = begin_and_lock(db, &keys).await?;
-    #[cfg(fault_points)]
     crate::fault_points::reach("recording");
     let recorded = write(&tx, attempts, &tried).await?;
     let mut ended = BTreeMap::new();
@@ -109,7 +108,6 @@ async fn begin_and_lock(db: &Database, keys: &[MessageKey]) -> Result<(Tx, BTree
         include_str!("lock_enrollments.sql"),
         include_str!("lock_attempts.sql"),
     ];
-    #[cfg(fault_points)]
     let locks = match locks {
         // The defect is that nobody's contact is locked.
         [_, enrollments, attempts] if crate::fault_points::defect("no_contact_lock") => {

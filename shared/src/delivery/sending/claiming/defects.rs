@@ -5,23 +5,21 @@ use crate::delivery::messages::organizations;
 use crate::fault_points::defect;
 use crate::{Database, MessageId, Result, Tx};
 
-/// The locks and checks, with the defect that is switched on.
-pub(super) async fn lock_and_read(
-    db: &Database,
-    ring: &KeyRing,
-    keys: &[MessageKey],
-) -> Result<(Tx, Vec<Row>, Vec<Facts>)> {
+type Locked = (Tx, Vec<Row>, Vec<Facts>);
+
+/// The locks and checks with the defect that is switched on, if one of theirs is.
+pub(super) async fn lock_and_read(db: &Database, ring: &KeyRing, keys: &[MessageKey]) -> Option<Result<Locked>> {
     if defect("check_while_locking") {
-        return check_while_locking(db, ring, keys).await;
+        Some(check_while_locking(db, ring, keys).await)
+    } else if defect("no_contact_lock") {
+        Some(no_contact_lock(db, ring, keys).await)
+    } else {
+        None
     }
-    if defect("no_contact_lock") {
-        return no_contact_lock(db, ring, keys).await;
-    }
-    super::lock_and_read(db, ring, keys).await
 }
 
 /// What decides is read with the snapshot from before the locks, as a statement that checks and locks at once reads it.
-async fn check_while_locking(db: &Database, ring: &KeyRing, keys: &[MessageKey]) -> Result<(Tx, Vec<Row>, Vec<Facts>)> {
+async fn check_while_locking(db: &Database, ring: &KeyRing, keys: &[MessageKey]) -> Result<Locked> {
     let (tx, ids, doors) = begin(db, keys).await?;
     let locked = tx.query(include_str!("../lock_messages.sql"), &[&ids]).await?;
     let facts = read_facts(&tx, ring, &locked).await?;
@@ -32,7 +30,7 @@ async fn check_while_locking(db: &Database, ring: &KeyRing, keys: &[MessageKey])
 }
 
 /// Nothing keeps whoever stops a contact out, nor keeps their order.
-async fn no_contact_lock(db: &Database, ring: &KeyRing, keys: &[MessageKey]) -> Result<(Tx, Vec<Row>, Vec<Facts>)> {
+async fn no_contact_lock(db: &Database, ring: &KeyRing, keys: &[MessageKey]) -> Result<Locked> {
     let (tx, ids, doors) = begin(db, keys).await?;
     gates::pass(&tx, &doors).await?;
     tx.query(include_str!("../lock_enrollments.sql"), &[&ids]).await?;
