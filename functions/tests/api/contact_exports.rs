@@ -36,6 +36,19 @@ async fn contacts_are_written_in_the_columns_that_are_asked_for_and_no_cell_is_a
 }
 
 #[tokio::test]
+async fn a_file_whose_filter_means_nothing_any_more_fails_and_says_why() {
+    let desk = Desk::new().await;
+    desk.post("/v1/contacts", json!({"email": "a@x.test"})).await.expect(201);
+    let tag = desk.post("/v1/tags", json!({"name": "Hot"})).await.expect(201).text("/id").to_owned();
+    let asked = json!({"selection": {"filter": "tag = \"Hot\""}});
+    let begun = desk.post("/v1/contacts/exports", asked).await.expect(202);
+    desk.send(Method::DELETE, &format!("/v1/tags/{tag}"), None).await.expect(204);
+    desk.run_jobs().await;
+    let done = desk.get(begun.headers["location"].to_str().unwrap()).await;
+    assert_eq!((&done["state"], &done["error"]), (&json!("failed"), &json!("there is no tag \"Hot\"")));
+}
+
+#[tokio::test]
 async fn a_large_file_is_written_part_by_part_within_bounds() {
     let desk = Desk::new().await;
     let scene = &desk.app.scene;

@@ -124,14 +124,7 @@ pub async fn create(tx: &Tx, asked: BulkAct, by: Option<Uuid>) -> Result<Job> {
 
 /// Does one chunk of a job that this transaction has locked.
 pub async fn run_chunk(tx: &Tx, job: &Job) -> Result<Chunk> {
-    match act_on_chunk(tx, job).await {
-        Ok(chunk) => Ok(chunk),
-        Err(error) => {
-            let reason = jobs::final_error(&error).ok_or(error)?;
-            jobs::finish(tx, job.id, Some(&reason)).await?;
-            Ok(Chunk::Last)
-        }
-    }
+    jobs::or_end(tx, job, act_on_chunk(tx, job).await).await
 }
 
 async fn act_on_chunk(tx: &Tx, job: &Job) -> Result<Chunk> {

@@ -131,6 +131,10 @@ fn key(organization: OrganizationId, job: JobId) -> String {
 ///
 /// Errors: the database or the store is not available. The chunk is to be done again then.
 pub async fn run_chunk(tx: &Tx, store: &dyn ArchiveStore, job: &Job) -> Result<Chunk> {
+    jobs::or_end(tx, job, write_chunk(tx, store, job).await).await
+}
+
+async fn write_chunk(tx: &Tx, store: &dyn ArchiveStore, job: &Job) -> Result<Chunk> {
     let Input { selection, columns, up_to } = Input::deserialize(&job.input).map_err(Error::internal)?;
     let key = key(tx.organization()?, job.id);
     let mut part = Vec::new();

@@ -191,8 +191,8 @@ pub(super) async fn hold_lists(tx: &Tx, ids: &[ContactId]) -> Result<OpenLists> 
     Ok(OpenLists { lists, full })
 }
 
-/// Gives `to`, a contact, what its snapshot in the bin says that `from` had: lists among these, tags, what was agreed to, ways through campaigns in which
-/// it is not yet, messages and replies that belong to nobody.
+/// Gives `to`, a contact, what its snapshot in the bin says that `from` had: lists among these, tags, what was agreed to, ways through
+/// campaigns in which it is not yet, messages and replies that belong to nobody.
 pub(super) async fn hand_over(tx: &Tx, from: ContactId, to: ContactId, lists: &[ListId]) -> Result<()> {
     tx.execute(include_str!("deleted_contacts/hand_over_lists.sql"), &[&from, &to, &lists]).await?;
     tx.execute(include_str!("deleted_contacts/hand_over_tags.sql"), &[&from, &to]).await?;

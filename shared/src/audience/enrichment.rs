@@ -20,6 +20,7 @@ use tokio_postgres::types::ToSql;
 pub use self::running::{Means, run_chunk};
 use super::selection::{Bounds, Selection};
 use crate::error::violated_constraint;
+use crate::platform::jobs;
 use crate::{ContactId, EnrichmentJobId, Error, OrganizationId, Result, Tx, VerificationJobId};
 
 /// How a job stands.
@@ -74,10 +75,7 @@ pub enum Continuation {
 ///
 /// Errors: any other, as it came.
 pub(crate) fn broken_selection(error: Error) -> Result<&'static str> {
-    match error {
-        Error::NotFound(_) | Error::Conflict { .. } | Error::Invalid(_) => Ok("selection_is_broken"),
-        other => Err(other),
-    }
+    jobs::final_error(&error).map(|_| "selection_is_broken").ok_or(error)
 }
 
 /// What waits for the function that learns and checks.

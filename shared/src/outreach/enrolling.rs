@@ -137,14 +137,7 @@ pub async fn create(tx: &Tx, campaign: CampaignId, selection: Selection) -> Resu
 /// Does one chunk of a job that this transaction has locked: its outcomes are `enrolled`, `already`, `suppressed`, `written_before` and
 /// `unknown`. Where the campaign takes nobody any more, the job fails and says so; whoever was enrolled stays.
 pub async fn run_chunk(tx: &Tx, job: &Job) -> Result<Chunk> {
-    match enroll_chunk(tx, job).await {
-        Ok(chunk) => Ok(chunk),
-        Err(error) => {
-            let reason = jobs::final_error(&error).ok_or(error)?;
-            jobs::finish(tx, job.id, Some(&reason)).await?;
-            Ok(Chunk::Last)
-        }
-    }
+    jobs::or_end(tx, job, enroll_chunk(tx, job).await).await
 }
 
 async fn enroll_chunk(tx: &Tx, job: &Job) -> Result<Chunk> {

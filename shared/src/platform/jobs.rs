@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
+use crate::outreach::activation::Chunk;
 use crate::{Error, JobId, OrganizationId, Result, Tx};
 
 /// What a job does.
@@ -159,10 +160,24 @@ pub async fn note(tx: &Tx, job: &Job, outcomes: &[(&str, i64)]) -> Result<()> {
     Ok(())
 }
 
-/// What whoever asked for a job reads where a chunk has come to this error, and the job ends; none where the chunk is to be done again.
-/// For chunks that come to it before they write anything.
+/// What became of a chunk; one that has come to an error which another try would meet again ends the job, and says why. For chunks that
+/// come to such an error before they write anything.
+///
+/// Errors: the others, after which the chunk is to be done again.
+pub async fn or_end(tx: &Tx, job: &Job, done: Result<Chunk>) -> Result<Chunk> {
+    match done {
+        Ok(chunk) => Ok(chunk),
+        Err(error) => {
+            let reason = final_error(&error).ok_or(error)?;
+            finish(tx, job.id, Some(&reason)).await?;
+            Ok(Chunk::Last)
+        }
+    }
+}
+
+/// What whoever asked for a job reads where another try would come to the same error; none where the chunk is to be done again.
 #[must_use]
-pub fn final_error(error: &Error) -> Option<String> {
+pub(crate) fn final_error(error: &Error) -> Option<String> {
     match error {
         Error::NotFound(what) => Some(format!("the {what} was deleted")),
         Error::Conflict { message, .. } => Some(message.clone()),

@@ -2,14 +2,12 @@
 -- written meanwhile is read again once the row is ours. No lane goes back: a chunk that had to become shorter may end before the
 -- place of the lane that was ahead.
 update import_batches
-   set lane_bytes = array[case when $12 then greatest($2, lane_bytes[1]) else lane_bytes[1] end,
-                          case when $13 then greatest($2, lane_bytes[2]) else lane_bytes[2] end],
-       lane_lines = array[case when $12 then greatest($3, lane_lines[1]) else lane_lines[1] end,
-                          case when $13 then greatest($3, lane_lines[2]) else lane_lines[2] end],
-       bytes_done = least(case when $12 then greatest($2, lane_bytes[1]) else lane_bytes[1] end,
-                          case when $13 then greatest($2, lane_bytes[2]) else lane_bytes[2] end),
-       lines_done = least(case when $12 then greatest($3, lane_lines[1]) else lane_lines[1] end,
-                          case when $13 then greatest($3, lane_lines[2]) else lane_lines[2] end),
+   set (lane_bytes, lane_lines, bytes_done, lines_done) = (
+           select bytes, lines, least(bytes[1], bytes[2]), least(lines[1], lines[2])
+             from (select array[case when $12 then greatest($2, lane_bytes[1]) else lane_bytes[1] end,
+                                case when $13 then greatest($2, lane_bytes[2]) else lane_bytes[2] end],
+                          array[case when $12 then greatest($3, lane_lines[1]) else lane_lines[1] end,
+                                case when $13 then greatest($3, lane_lines[2]) else lane_lines[2] end]) as moved (bytes, lines)),
        rows_total = rows_total + $4::bigint + $5::bigint + $6::bigint + $7::bigint,
        rows_created = rows_created + $4,
        rows_updated = rows_updated + $5,

@@ -162,7 +162,7 @@ impl Prepared {
                     (MailHost::Present, Some(_)) if facts.is_invalid() => (Check::Unknown, None),
                     (MailHost::Present, Some(provider)) if may_ask => {
                         let asked = tokio::time::timeout_at(deadline, ask(means.asker, provider, &facts.email)).await;
-                        asked.unwrap_or((Check::Unknown, Some("provider_unavailable")))
+                        asked.unwrap_or(UNAVAILABLE)
                     }
                     (MailHost::Present, Some(_)) => (Check::Pending, Some("budget_spent")),
                 };
@@ -222,10 +222,13 @@ fn conclude(facts: Facts, deliverable: Check, reason: Option<&'static str>) -> F
     Finding { email: facts.email, checks, reason }
 }
 
-/// What the provider says of a mailbox; whoever it could not be asked about is asked about again the next time.
+/// Of a mailbox that the provider could not be asked about: it is asked about again the next time.
+const UNAVAILABLE: (Check, Option<&str>) = (Check::Pending, Some("provider_unavailable"));
+
+/// What the provider says of a mailbox.
 async fn ask(asker: &dyn Asker, provider: &MailboxProvider, email: &EmailAddress) -> (Check, Option<&'static str>) {
     let Ok(reply) = asker.ask(&provider.form.question(email)).await else {
-        return (Check::Pending, Some("provider_unavailable"));
+        return UNAVAILABLE;
     };
     match reply.status {
         200..=299 => match reply.body.pointer(&provider.verdict) {
@@ -234,7 +237,7 @@ async fn ask(asker: &dyn Asker, provider: &MailboxProvider, email: &EmailAddress
             _ => (Check::Unknown, Some("provider_unsure")),
         },
         429 | 503 => (Check::Pending, Some("provider_busy")),
-        _ => (Check::Pending, Some("provider_unavailable")),
+        _ => UNAVAILABLE,
     }
 }
 
