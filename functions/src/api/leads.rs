@@ -54,7 +54,7 @@ async fn create(
     Key(key): Key,
     sent: Sent,
 ) -> ApiResult<Across<ApiResult<Received>>> {
-    let admitted = leads::admit(&state.db, &key).await?;
+    let admitted = leads::admit(&state.db, &state.keys, &key, visitor.address).await?;
     let form = admitted.form().clone();
     let origin = sent.origin.clone().filter(|origin| form.admits(Some(origin)));
     let answer = match sent.fields {

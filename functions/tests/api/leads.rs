@@ -414,6 +414,26 @@ async fn of_many_at_once_exactly_as_many_pass_as_the_form_takes() {
 }
 
 #[tokio::test]
+async fn one_network_has_a_third_of_a_forms_minute() {
+    let page = Page::new().await;
+    page.change(json!({"minute_limit": 36})).await;
+    page.send(lead("person1@people.test")).await.expect(202);
+    // A minute that does not end while the test runs.
+    for table in ["lead_form_usage set minute", "address_request_counts set window_start"] {
+        page.app.scene.run(&format!("update {table} = now() + interval '1 hour'"), &[]).await;
+    }
+    for n in 2..=12 {
+        page.send(lead(&format!("person{n}@people.test"))).await.expect(202);
+    }
+    let refused = page.send(lead("person13@people.test")).await.expect(429);
+    assert!(refused.headers["retry-after"].to_str().unwrap().parse::<i64>().unwrap() > 0);
+    assert_eq!(page.counts().await, [12, 0, 1, 0, 0]);
+    // Whoever else comes is taken.
+    page.sample("leads/create").await.expect(202);
+    assert_eq!((page.contacts().await, page.counts().await), (13, [13, 0, 1, 0, 0]));
+}
+
+#[tokio::test]
 async fn an_address_has_a_number_of_requests_a_minute_over_all_forms() {
     let page = Page::new().await;
     let scene = &page.app.scene;
@@ -465,6 +485,7 @@ async fn what_is_wrong_is_named_and_nothing_is_kept() {
         assert_eq!((refused.text("/errors/0/field"), refused.text("/errors/0/code")), (field, code), "{field}");
         assert_eq!(refused.headers["access-control-allow-origin"], ORIGIN, "the page may say what is wrong");
         page.app.scene.run("update lead_form_usage set minute_used = 0", &[]).await;
+        page.app.scene.run("delete from address_request_counts", &[]).await;
     }
     let all = page.send(json!({"email": "x", "name": long})).await.expect(422);
     assert_eq!(all.body["errors"].as_array().unwrap().len(), 3, "all of it at once: {:#}", all.body);

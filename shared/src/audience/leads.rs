@@ -9,6 +9,7 @@ mod checking;
 use std::net::IpAddr;
 
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
@@ -95,17 +96,24 @@ pub struct Admitted {
     retry_after: Option<i64>,
 }
 
-/// Counts a submission, in a transaction of its own: many at once are no more than many in a row, and none waits for another's work.
+/// Counts a submission of a network, in a transaction of its own: many at once are no more than many in a row, and none waits for
+/// another's work.
 ///
 /// Errors: [`Error::NotFound`] as [`find_form`].
-pub async fn admit(db: &Database, key: &LeadKey) -> Result<Admitted> {
-    let (tx, rows) =
-        db.begin_after(key.organization(), include_str!("leads/admit.sql"), &[(&key.text(), Type::TEXT)]).await?;
+pub async fn admit(db: &Database, keys: &KeyRing, key: &LeadKey, address: IpAddr) -> Result<Admitted> {
+    let share = share_of(&key.text(), keys.network_hash(address));
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&key.text(), Type::TEXT), (&share.as_slice(), Type::BYTEA)];
+    let (tx, rows) = db.begin_after(key.organization(), include_str!("leads/admit.sql"), &parameters).await?;
     let Some(row) = rows.first() else {
         tx.rollback().await?;
         return Err(Error::not_found("lead form"));
     };
     Ok(Admitted { form: OpenForm::from_row(row)?, retry_after: row.try_get("retry_after")?, tx })
+}
+
+/// What a network's share of a form's minute is counted under, beside the requests of networks.
+fn share_of(form: &str, network: [u8; 32]) -> [u8; 32] {
+    Sha256::new().chain_update("share of lead form").chain_update(network).chain_update(form).finalize().into()
 }
 
 impl Admitted {

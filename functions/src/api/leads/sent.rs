@@ -128,8 +128,7 @@ struct LeadFields {
     custom: Option<Map<String, Value>>,
     /// Whether the person agrees to the form's text; needed where it has one.
     consent: Option<bool>,
-    /// The page that the form stands in.
-    #[schemars(length(max = 2000))]
+    /// The page that the form stands in. What is no URL of 2,000 characters at most is left out: nobody typed it, so it keeps nobody out.
     page_url: Option<String>,
 }
 
