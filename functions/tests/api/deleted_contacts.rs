@@ -176,3 +176,14 @@ async fn whoever_lies_in_the_bin_is_exported_and_erased_like_everybody() {
     assert_eq!(desk.app.scene.number("select count(*) from messages where recipient <> 'erased'", &[]).await, 0);
     person.restore().await.expect(404);
 }
+
+#[tokio::test]
+async fn whoever_was_suppressed_meanwhile_comes_back_suppressed() {
+    let person = Person::new().await;
+    person.delete().await;
+    let suppressions = crate::suppressions::router(&person.desk.app);
+    let asked = json!({"email": "person1@people.test", "reason": "unsubscribe"});
+    person.desk.app.send(suppressions, Method::POST, "/v1/suppressions", Some(asked)).await.expect(201);
+    assert_eq!(person.restore().await.expect(200).text("/status"), "unsubscribed");
+    assert_eq!(person.desk.get(&person.path()).await["status"], "unsubscribed");
+}

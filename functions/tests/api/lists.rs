@@ -198,6 +198,15 @@ async fn a_list_is_kept_while_a_campaign_or_an_import_is_about_to_use_it() {
     assert_eq!(delete().await.expect(409).text("/code"), "list_in_use");
     app.scene.run("update import_batches set status = 'completed'", &[]).await;
     assert_eq!(app.scene.number("select count(*) from list_members", &[]).await, 1);
+    // Whoever must not be written to for this list is known by the list alone.
+    let suppressed = json!({"email": "person1@people.test", "list_id": scene.list});
+    let suppressions = crate::suppressions::router(&app);
+    app.send(suppressions, Method::POST, "/v1/suppressions", Some(suppressed)).await.expect(201);
+    for status in ["active", "paused"] {
+        app.scene.run("update campaigns set status = $1", &[&status]).await;
+        assert_eq!(delete().await.expect(409).text("/code"), "list_in_use", "{status}");
+    }
+    app.scene.run("update campaigns set status = 'completed'", &[]).await;
     delete().await.expect(204);
     assert_eq!(app.scene.number("select count(*) from campaigns where list_id is null", &[]).await, 1);
     assert_eq!(app.scene.number("select count(*) from contacts", &[]).await, 1);

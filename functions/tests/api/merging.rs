@@ -120,6 +120,29 @@ async fn nobody_gets_the_same_mail_twice_by_a_merge() {
 }
 
 #[tokio::test]
+async fn each_mail_of_two_ways_through_a_campaign_stays_with_its_own_way() {
+    let desk = Desk::new().await;
+    let scene = &desk.app.scene;
+    let sender = scene.sender(1, 100, 0).await;
+    let campaign = scene.running_campaign(2, &[sender], 1, 100).await;
+    let [winner, other] = campaign.contacts[..] else { panic!("two were asked for") };
+    let sent = "insert into messages (organization_id, id, dedupe_key, campaign_id, step_id, enrollment_id, contact_id, sender_id,
+                                      recipient, state, slot_day, send_at, expires_at, sent_at)
+                select e.organization_id, gen_random_uuid(), e.id::text, e.campaign_id, s.id, e.id, e.contact_id, e.sender_id,
+                       c.email, 'sent', current_date, now(), now(), now()
+                  from enrollments e
+                  join contacts c on c.id = e.contact_id
+                  join steps s on s.campaign_id = e.campaign_id and s.position = 1";
+    scene.run(sent, &[]).await;
+    merge(&desk, &winner.to_string(), &[&other.to_string()]).await.expect(200);
+    let of_nobody_else = "select count(*) from messages where contact_id = $1";
+    assert_eq!(scene.number(of_nobody_else, &[&winner]).await, 2);
+    let by_way = "select count(*) from messages m join enrollments e on e.id = m.enrollment_id group by e.id";
+    let counts: Vec<i64> = scene.rows(by_way, &[]).await.iter().map(|row| row.get(0)).collect();
+    assert_eq!(counts, [1], "one person has had a step once");
+}
+
+#[tokio::test]
 async fn whoever_lies_in_the_bin_is_merged_into_whoever_has_the_address_now() {
     let desk = Desk::new().await;
     let old = make(&desk, json!({"email": "ada@x.test", "company": "Analytical"})).await;

@@ -1,7 +1,7 @@
 use axum::Router;
 use axum::http::Method;
 use functions::api::suppressions::{self, Suppressions};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::app::App;
 
@@ -62,7 +62,7 @@ async fn a_suppression_stops_people_and_lifting_it_enrolls_nobody() {
     let sender = app.scene.sender(1, 100, 0).await;
     let campaign = app.scene.running_campaign(3, &[sender], 1, 100).await.campaign;
     app.scene.running_campaign(0, &[sender], 1, 100).await;
-    let add = |email: &str, reason: &str, scope: serde_json::Value| {
+    let add = |email: &str, reason: &str, scope: Value| {
         let body = json!({"email": email, "reason": reason, "campaign_id": scope});
         (Method::POST, "/v1/suppressions", Some(body))
     };
@@ -208,6 +208,27 @@ async fn a_list_is_imported_once_and_comes_back_from_its_export() {
         lines
     };
     assert_eq!(without_times(again.body.as_str().unwrap()), without_times(&csv));
+}
+
+#[tokio::test]
+async fn of_the_lines_of_one_address_the_gravest_counts_and_no_reason_is_guessed() {
+    let app = App::new().await;
+    let csv = "email,reason\na@people.test,manual\na@people.test,complaint\na@people.test,\n\
+               b@people.test,?!\nc@people.test,Über\nd@people.test,\n";
+    let path = "/v1/suppressions/import";
+    let imported = app.send_text(router(&app), path, "text/csv", csv.to_owned()).await.expect(200);
+    assert_eq!((&imported.body["added"], &imported.body["refused"]), (&json!(2), &json!(2)), "{:#}", imported.body);
+    let lines: Vec<&Value> = imported.body["errors"].as_array().unwrap().iter().map(|error| &error["line"]).collect();
+    assert_eq!(lines, [&json!(5), &json!(6)]);
+    let listed = app.send(router(&app), Method::GET, "/v1/suppressions", None).await.expect(200);
+    let mut reasons: Vec<(&str, &str)> = listed.body["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["email"].as_str().unwrap(), row["reason"].as_str().unwrap()))
+        .collect();
+    reasons.sort_unstable();
+    assert_eq!(reasons, [("a@people.test", "complaint"), ("d@people.test", "manual")]);
 }
 
 #[tokio::test]
