@@ -17,6 +17,8 @@ use crate::rounds::{Figure, Target, middle, progress, times};
 
 /// What 95 of 100 pages may take at most: planning and execution, as EXPLAIN ANALYZE reports them.
 const PAGE: Duration = Duration::from_millis(50);
+/// Pages of each round that are told of by name.
+const SLOWEST: usize = 8;
 /// Rows that a page of twenty reads.
 const ROWS: i64 = 21;
 
@@ -97,17 +99,18 @@ pub(crate) async fn measure(options: &Options) -> Vec<Figure> {
     let tx = db.app().begin(organization).await.unwrap();
     let mut questions = Vec::new();
     for text in SEGMENTS {
-        questions.push(ask(&tx, text).await);
+        questions.push((text, ask(&tx, text).await));
     }
     let counts = count(&db, &tx, organization, &questions, options.rounds).await;
     for text in FILTERS {
-        questions.push(ask(&tx, text).await);
+        questions.push((text, ask(&tx, text).await));
     }
     let mut lists = Vec::new();
     for text in LISTS {
-        lists.push(ask(&tx, text).await);
+        lists.push((text, ask(&tx, text).await));
     }
-    lists.extend(SEARCHES.map(|text| Question::words(&text.split(' ').map(str::to_owned).collect::<Vec<_>>())));
+    let words = |text: &str| Question::words(&text.split(' ').map(str::to_owned).collect::<Vec<_>>());
+    lists.extend(SEARCHES.map(|text| (text, words(text))));
     let note = format!("{contacts} contacts");
     vec![
         counts.note(note.clone()),
@@ -121,11 +124,14 @@ async fn ask(tx: &Tx, text: &str) -> Question {
     segments::resolve(tx, "filter", &tree).await.unwrap()
 }
 
+/// A question, and how it was put.
+type Put = (&'static str, Question);
+
 /// All segments counted by us, and the same statements by psql, which tells how long it waited for each.
-async fn count(db: &TestDb, tx: &Tx, organization: OrganizationId, questions: &[Question], rounds: usize) -> Figure {
+async fn count(db: &TestDb, tx: &Tx, organization: OrganizationId, questions: &[Put], rounds: usize) -> Figure {
     let mut script =
         format!("begin; select set_config('app.organization_id', '{organization}', true) \\g /dev/null\n\\timing on\n");
-    for question in questions {
+    for (_, question) in questions {
         let asked = selecting::counting(question);
         script.push_str(&format!(
             "{} \\bind {} \\g\n",
@@ -138,7 +144,7 @@ async fn count(db: &TestDb, tx: &Tx, organization: OrganizationId, questions: &[
         let (limit, theirs) = psql(db, &script);
         let mut ours = Vec::new();
         let begun = Instant::now();
-        for question in questions {
+        for (_, question) in questions {
             ours.push(selecting::count(tx, question).await.unwrap());
         }
         let took = begun.elapsed();
@@ -187,7 +193,7 @@ fn psql(db: &TestDb, script: &str) -> (Duration, Vec<i64>) {
 }
 
 /// The first page of each question and one from the middle, a ratio a round.
-async fn pages(path: &'static str, says: &'static str, tx: &Tx, questions: &[Question], rounds: usize) -> Figure {
+async fn pages(path: &'static str, says: &'static str, tx: &Tx, questions: &[Put], rounds: usize) -> Figure {
     let rows = tx
         .query_once("select id from contacts order by id offset (select count(*) / 2 from contacts) limit 1", &[])
         .await;
@@ -195,18 +201,18 @@ async fn pages(path: &'static str, says: &'static str, tx: &Tx, questions: &[Que
     let mut ratios = Vec::new();
     for round in 1..=rounds {
         let mut took = Vec::new();
-        for question in questions {
+        for (text, question) in questions {
             for before in [None, Some(middle_of_all)] {
-                took.push(page(tx, question, before).await);
+                took.push((page(tx, question, before).await, *text));
             }
         }
         took.sort_unstable();
-        let p95 = took[(took.len() * 95).div_ceil(100) - 1];
-        progress(&format!(
-            "{path}, round {round}: p95 {p95:.1?}, median {:.1?}, longest {:.1?}",
-            middle(&took),
-            took[took.len() - 1]
-        ));
+        let times_alone: Vec<Duration> = took.iter().map(|(took, _)| *took).collect();
+        let p95 = times_alone[(took.len() * 95).div_ceil(100) - 1];
+        progress(&format!("{path}, round {round}: p95 {p95:.1?}, median {:.1?}", middle(&times_alone)));
+        for (took, text) in took.iter().rev().take(SLOWEST) {
+            progress(&format!("  {took:.1?} {text}"));
+        }
         ratios.push(times(p95, PAGE));
     }
     Figure::new(path, says, Target::AtMost(1.0), ratios)
