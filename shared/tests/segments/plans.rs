@@ -65,6 +65,14 @@ const RARE: &[(&str, &str)] = &[
     ),
 ];
 
+/// Conditions that say nothing of the contact itself.
+const OF_OTHER_TABLES: &[&str] = &[
+    "list = \"Handpicked\"",
+    "tag = \"Board\" and not opened(30d)",
+    "custom.plan = \"ultimate\" and custom.seats > 499",
+    "tag = \"Board\" and (list = \"Handpicked\" or not replied())",
+];
+
 /// Conditions that many meet: the first page is among the newest.
 const FREQUENT: &[&str] = &[
     "everybody",
@@ -132,6 +140,17 @@ async fn no_page_filter_search_or_count_of_few_reads_a_large_table_through() {
         }
         let outside = [&all, &count].into_iter().any(|plan| !plan.contains("organization_id = "));
         assert!(!outside, "{text} looks up no organization:\n{all}\n{count}");
+    }
+    for text in OF_OTHER_TABLES {
+        let question = ask(&tx, text).await;
+        let mut page = PageOf::new(None, 21);
+        let all = explain(&tx, selecting::paging(&question, &mut page).last().unwrap()).await;
+        let count = explain(&tx, &selecting::counting(&question)).await;
+        // A page reads the contacts that it shows.
+        let reads = [&all, &count].map(|plan| plan.matches(" on contacts c").count());
+        if reads != [1, 0] {
+            wrong.push(format!("{text} reads contacts:\n{all}\n{count}"));
+        }
     }
     for text in FREQUENT {
         let question = ask(&tx, text).await;

@@ -35,6 +35,8 @@ pub enum Form {
 pub struct Condition {
     /// A boolean expression about the row `c`.
     pub sql: String,
+    /// What the rows `c` are, where they need not be contacts.
+    rows: Option<String>,
     values: Vec<Value>,
 }
 
@@ -146,9 +148,16 @@ impl Condition {
     /// A statement with this condition in the place that it keeps for it.
     #[must_use]
     pub fn within(&self, statement: &str) -> String {
-        statement.replace(PLACE, &self.sql)
+        let sql = statement.replace(PLACE, &self.sql);
+        match &self.rows {
+            Some(rows) => sql.replace(ROWS, rows),
+            None => sql,
+        }
     }
 }
+
+/// Where a statement says that it needs nothing of the rows `c` but their ids.
+pub const ROWS: &str = "contacts c /* by id */";
 
 /// Where a statement keeps the place of a condition: everybody, as long as there is none.
 pub const PLACE: &str = "true /* who */";
@@ -501,17 +510,42 @@ impl Question {
     pub fn condition(&self, form: Form, statement: usize) -> Condition {
         let mut writer = Writer { form, first: statement, values: Vec::new() };
         let sql = writer.write(&self.normal);
-        Condition { sql: format!("({sql})"), values: writer.values }
+        Condition { sql: format!("({sql})"), rows: None, values: writer.values }
+    }
+
+    /// The condition of everybody for a statement that needs their ids alone. Where nothing is said of the contact itself, the rows of a
+    /// list, of a tag or of a custom field are enough, each of which is about one contact that there is.
+    #[must_use]
+    pub fn condition_by_id(&self, statement: usize) -> Condition {
+        let parts = self.parts();
+        let first =
+            parts.iter().position(Normal::is_once_of_contact).filter(|_| parts.iter().all(Normal::needs_id_alone));
+        let mut writer = Writer { form: Form::Sets, first: statement, values: Vec::new() };
+        if let Some(first) = first
+            && let Normal::Leaf { test, .. } = &parts[first]
+            && let Some((table, condition)) = writer.rows_of_contact(test)
+        {
+            let alias = alias(table);
+            let rows = format!("(select {alias}.contact_id as id from {table} {alias} where {condition}) c");
+            let others: Vec<Normal> = [&parts[..first], &parts[first + 1..]].concat();
+            let sql = writer.write(&Normal::All(others));
+            return Condition { sql: format!("({sql})"), rows: Some(rows), values: writer.values };
+        }
+        self.condition(Form::Sets, statement)
+    }
+
+    /// What has to hold of everybody who is meant.
+    fn parts(&self) -> &[Normal] {
+        match &self.normal {
+            Normal::All(parts) => parts,
+            one => std::slice::from_ref(one),
+        }
     }
 
     /// The list or tag that everybody who is meant is on or has: its members lie in the order of their ids.
     #[must_use]
     pub fn ordered_by(&self) -> Option<OrderedBy> {
-        let parts = match &self.normal {
-            Normal::All(parts) => parts.as_slice(),
-            one => std::slice::from_ref(one),
-        };
-        parts.iter().find_map(|part| match part {
+        self.parts().iter().find_map(|part| match part {
             Normal::Leaf { test: Test::List(Some(ids)), holds: true } if ids.len() == 1 => {
                 ids.first().copied().map(OrderedBy::List)
             }
@@ -530,10 +564,7 @@ impl Question {
             comparison.column == "c.email_lower"
                 && matches!(comparison.relation, Relation::Is(_) | Relation::IsOneOf(_))
         };
-        match &self.normal {
-            Normal::All(parts) => parts.iter().any(names),
-            one => names(one),
-        }
+        self.parts().iter().any(names)
     }
 }
 
@@ -743,6 +774,25 @@ fn alias(table: &str) -> &'static str {
 }
 
 impl Normal {
+    /// Whether it holds of whom a table has a row about, and one row at most of each.
+    fn is_once_of_contact(&self) -> bool {
+        match self {
+            Self::Leaf { test: Test::Tag(Some(ids)) | Test::List(Some(ids)), holds: true } => ids.len() == 1,
+            Self::Leaf { test: Test::Custom { .. }, holds: true } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether only what other tables say of a contact's id is asked.
+    fn needs_id_alone(&self) -> bool {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().all(Self::needs_id_alone),
+            Self::Leaf { test, .. } => {
+                matches!(test, Test::Tag(_) | Test::List(_) | Test::Custom { .. } | Test::Engaged { .. })
+            }
+        }
+    }
+
     /// Whether only columns of contacts are compared.
     fn is_of_contacts(&self) -> bool {
         match self {

@@ -10,12 +10,12 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
-use super::compiling::{Condition, Form, OrderedBy, Question};
+use super::compiling::{Condition, Form, OrderedBy, Question, ROWS};
 use crate::audience::contacts::{self, Contact};
 use crate::{CampaignId, ContactId, Error, Result, Tx};
 
-/// Contacts that a page looks at one by one: some milliseconds, and enough to fill a page with what one in two hundred is.
-pub const WINDOW: i64 = 5_000;
+/// Contacts that a page looks at one by one: some milliseconds, and enough to fill a page with what one in a hundred is.
+pub const WINDOW: i64 = 2_500;
 
 /// A parameter of a statement around a condition.
 pub(crate) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
@@ -30,7 +30,10 @@ pub struct Asked<'a> {
 
 impl<'a> Asked<'a> {
     fn new(statement: &str, question: &Question, form: Form, parameters: Vec<Parameter<'a>>) -> Self {
-        let condition = question.condition(form, parameters.len());
+        let condition = match form {
+            Form::Sets if statement.contains(ROWS) => question.condition_by_id(parameters.len()),
+            _ => question.condition(form, parameters.len()),
+        };
         Self { sql: condition.within(statement), condition, parameters }
     }
 

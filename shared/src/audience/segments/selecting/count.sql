@@ -1,3 +1,3 @@
 select count(*) as people
-  from contacts c
+  from contacts c /* by id */
  where true /* who */;

@@ -1,4 +1,4 @@
 select count(*) as people
-  from contacts c
+  from contacts c /* by id */
  where c.id <= $1
    and true /* who */;

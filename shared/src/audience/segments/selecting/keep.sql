@@ -1,7 +1,7 @@
 with kept as (
     insert into audience_snapshots (organization_id, campaign_id, contact_id)
     select $1, $2, c.id
-      from contacts c
+      from contacts c /* by id */
      where true /* who */
      order by c.id
     returning 1

@@ -2,7 +2,7 @@
 -- limit, a plan for few might walk all contacts by age until the page is full, which it never is.
 with found as materialized (
     select c.id
-      from contacts c
+      from contacts c /* by id */
      where c.id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
        and true /* who */
 )
