@@ -3,7 +3,8 @@
 use axum::{Json, Router};
 use serde_json::json;
 use shared::audience::lead_forms::{self, LeadForm, LeadFormFields, Rotation};
-use shared::{Database, LeadFormId};
+use shared::audience::leads::{self, FormLead};
+use shared::{Database, LeadFormId, LeadId};
 
 use crate::http::{ApiResult, Body, Caller, Created, Id, Listing, NoContent, Page, Routes, created, route};
 
@@ -13,6 +14,7 @@ pub fn routes<R: Routes<Database>>(routes: R) -> R {
         .on(route!(GET "/v1/lead-forms"), list)
         .on(route!(POST "/v1/lead-forms"), create)
         .on(route!(GET "/v1/lead-forms/{id}"), find)
+        .on(route!(GET "/v1/lead-forms/{id}/leads"), list_leads)
         .on(route!(PATCH "/v1/lead-forms/{id}"), update)
         .on(route!(DELETE "/v1/lead-forms/{id}"), delete)
         .on(route!(POST "/v1/lead-forms/{id}/rotate"), rotate)
@@ -44,6 +46,14 @@ async fn find(caller: Caller, Id(id): Id<LeadFormId>) -> ApiResult<Json<LeadForm
     let form = lead_forms::find(&caller.tx, id).await?;
     caller.commit().await?;
     Ok(Json(form))
+}
+
+/// Who has come through a form, the newest first.
+async fn list_leads(caller: Caller, Id(id): Id<LeadFormId>, listing: Listing) -> ApiResult<Json<Page<FormLead>>> {
+    let (_, page) = listing.read(caller.organization())?;
+    let rows = leads::list(&caller.tx, id, page.before.map(LeadId), page.fetch).await?;
+    caller.commit().await?;
+    Ok(Json(page.page(rows, |lead| lead.id.0)))
 }
 
 /// Changes the fields that are given; also enables and disables.

@@ -291,6 +291,7 @@ pub const ROUTES: &[Route] = &[
     row("GET", "/v1/lead-forms", VIEWER, "lead_forms:read", "The lead forms, the newest first."),
     row("POST", "/v1/lead-forms", ADMIN, "lead_forms:write", "Makes a lead form, with its key."),
     row("GET", "/v1/lead-forms/{id}", VIEWER, "lead_forms:read", "One lead form, and what has become of all that came through it."),
+    row("GET", "/v1/lead-forms/{id}/leads", VIEWER, "contacts:read", "Who has come through a lead form, and what they agreed to, the newest first."),
     row("PATCH", "/v1/lead-forms/{id}", ADMIN, "lead_forms:write", "Changes the fields that are given; also enables and disables."),
     row("DELETE", "/v1/lead-forms/{id}", ADMIN, "lead_forms:write", "Deletes a lead form for good; whoever came through it stays."),
     row("POST", "/v1/lead-forms/{id}/rotate", ADMIN, "lead_forms:write", "Gives a lead form another key; the one before goes on for a while."),

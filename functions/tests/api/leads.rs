@@ -360,6 +360,19 @@ async fn the_same_sent_twice_makes_one_contact_also_at_once() {
     assert_eq!((page.contacts().await, page.number("select count(*) from leads").await), (1, 3));
     let texts = "select count(distinct consent_text) from leads";
     assert_eq!(page.number(texts).await, 2, "each has what was agreed to then");
+    // The form tells who came, page by page.
+    let leads = async |rest: &str| {
+        let path = format!("/v1/lead-forms/{}/leads?limit=2{rest}", page.id);
+        page.app.send(router(&page.app), Method::GET, &path, None).await.expect(200).body
+    };
+    let newest = leads("").await;
+    assert_eq!(newest["data"][0]["consent_text"], "Write to me about everything.");
+    assert_eq!((&newest["data"][1]["consent_text"], &newest["data"][1]["origin"]), (&json!(CONSENT), &json!(ORIGIN)));
+    let oldest = leads(&format!("&cursor={}", newest["next_cursor"].as_str().unwrap())).await;
+    let everybody = [&newest["data"][0], &newest["data"][1], &oldest["data"][0]].map(|lead| lead["email"].as_str());
+    assert!(everybody.iter().all(|email| email.unwrap().eq_ignore_ascii_case("ada@people.test")), "{everybody:?}");
+    assert_eq!((oldest["data"].as_array().unwrap().len(), &oldest["next_cursor"]), (1, &Value::Null));
+    page.app.sample(router(&page.app), "lead_forms/leads", &[("LEAD_FORM_ID", &page.list)]).await.expect(404);
 }
 
 #[tokio::test]
@@ -414,7 +427,7 @@ async fn of_many_at_once_exactly_as_many_pass_as_the_form_takes() {
 }
 
 #[tokio::test]
-async fn one_network_has_a_third_of_a_forms_minute() {
+async fn one_network_has_a_third_of_a_forms_minute_and_of_its_day() {
     let page = Page::new().await;
     page.change(json!({"minute_limit": 36})).await;
     page.send(lead("person1@people.test")).await.expect(202);
@@ -431,6 +444,21 @@ async fn one_network_has_a_third_of_a_forms_minute() {
     // Whoever else comes is taken.
     page.sample("leads/create").await.expect(202);
     assert_eq!((page.contacts().await, page.counts().await), (13, [13, 0, 1, 0, 0]));
+    // What was too much for the minute was none of the day's hundred.
+    let network = testkit::key_ring().network_hash(std::net::Ipv4Addr::UNSPECIFIED.into());
+    let share = async |of: &str| {
+        let sql = "select used from address_request_counts where address_hash = sha256($1 || uuid_send($2::text::uuid) || $3::text::bytea)";
+        page.app.scene.number(sql, &[&network.as_slice(), &page.id, &of]).await
+    };
+    assert_eq!((share("minute").await, share("day").await), (13, 12));
+    page.change(json!({"day_limit": 300})).await;
+    page.app
+        .scene
+        .run("update address_request_counts set used = case used when 12 then 99 else 0 end + 1 where used >= 12", &[])
+        .await;
+    let refused = page.send(lead("person14@people.test")).await.expect(429);
+    assert!(refused.headers["retry-after"].to_str().unwrap().parse::<i64>().unwrap() > 60);
+    assert_eq!(page.counts().await, [13, 0, 2, 0, 0]);
 }
 
 #[tokio::test]

@@ -38,6 +38,10 @@ async fn what_has_happened_to_a_contact_is_told_the_newest_first_page_by_page() 
             &[],
         )
         .await;
+    let domains = "insert into suppressions (organization_id, id, domain, reason, created_at)
+                   select $1, gen_random_uuid(), domain, 'manual', '2026-01-09'
+                     from unnest(array['people.test', 'test', 'other.test']) as domain";
+    scene.run(domains, &[&scene.organization]).await;
     desk.send(Method::PATCH, &path, Some(json!({"company": "Analytical"}))).await.expect(200);
 
     let all = desk.get(&format!("{path}/timeline")).await;
@@ -45,6 +49,7 @@ async fn what_has_happened_to_a_contact_is_told_the_newest_first_page_by_page() 
         all["data"].as_array().unwrap().iter().map(|entry| entry["kind"].as_str().unwrap()).collect();
     let expected = [
         "contact.updated",
+        "suppressed",
         "suppressed",
         "reply_received",
         "message_opened",
@@ -55,9 +60,10 @@ async fn what_has_happened_to_a_contact_is_told_the_newest_first_page_by_page() 
         "created",
     ];
     assert_eq!(kinds, expected);
-    assert_eq!(all["data"][3]["details"]["is_machine"], json!(true));
+    assert_eq!(all["data"][4]["details"]["is_machine"], json!(true));
     assert_eq!(all["data"][0]["details"]["fields"], json!(["company"]));
-    assert_eq!(all["data"][7]["subject_id"], json!(campaign.list));
+    assert_eq!(all["data"][1]["details"]["domain"], "people.test");
+    assert_eq!(all["data"][8]["subject_id"], json!(campaign.list));
 
     let (mut paged, mut next): (Vec<Value>, String) = (Vec::new(), format!("{path}/timeline?limit=2"));
     loop {

@@ -8,18 +8,20 @@ mod checking;
 
 use std::net::IpAddr;
 
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 use self::checking::Lead;
 use super::contacts::{self, Contact, NewContact};
-use super::lead_forms::{LeadKey, UnknownFields};
+use super::lead_forms::{self, LeadKey, UnknownFields};
 use super::{custom_fields, merging, suppressions};
 use crate::delivery::tokens::KeyRing;
 use crate::platform::plans;
-use crate::{CampaignId, ContactId, Database, Error, LeadFormId, LeadId, ListId, Result, Tx};
+use crate::{CampaignId, ContactId, Database, Error, LeadFormId, LeadId, ListId, Result, Tx, timestamps};
 
 /// Where such a contact came from, as its `source` says.
 const SOURCE: &str = "lead";
@@ -88,6 +90,47 @@ pub async fn find_form(db: &Database, key: &LeadKey) -> Result<OpenForm> {
     OpenForm::from_row(&row.ok_or(Error::not_found("lead form"))?)
 }
 
+/// That somebody came through a form, as it was then.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct FormLead {
+    /// Its id.
+    pub id: LeadId,
+    /// Who came. It is the contact that they have become, also where that was merged into another.
+    pub contact_id: ContactId,
+    /// Their address, as it is now.
+    pub email: String,
+    /// When they came.
+    #[serde(serialize_with = "timestamps::millis")]
+    pub received_at: DateTime<Utc>,
+    /// What they agreed to; null where the form asked for nothing.
+    pub consent_text: Option<String>,
+    /// The origin of the page; null for a program.
+    pub origin: Option<String>,
+    /// The page.
+    pub page_url: Option<String>,
+}
+
+/// Who came through a form, the newest first, at most `limit`, older than `before`. Whoever was deleted or erased since is not among them.
+///
+/// Errors: [`Error::NotFound`] for the form.
+pub async fn list(tx: &Tx, form: LeadFormId, before: Option<LeadId>, limit: i64) -> Result<Vec<FormLead>> {
+    lead_forms::find(tx, form).await?;
+    let rows = tx.query(include_str!("leads/list.sql"), &[&form, &before, &limit]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(FormLead {
+                id: row.try_get("id")?,
+                contact_id: row.try_get("contact_id")?,
+                email: row.try_get("email")?,
+                received_at: row.try_get("received_at")?,
+                consent_text: row.try_get("consent_text")?,
+                origin: row.try_get("origin")?,
+                page_url: row.try_get("page_url")?,
+            })
+        })
+        .collect()
+}
+
 /// A submission that has been counted and is to be received or refused.
 pub struct Admitted {
     tx: Tx,
@@ -101,19 +144,14 @@ pub struct Admitted {
 ///
 /// Errors: [`Error::NotFound`] as [`find_form`].
 pub async fn admit(db: &Database, keys: &KeyRing, key: &LeadKey, address: IpAddr) -> Result<Admitted> {
-    let share = share_of(&key.text(), keys.network_hash(address));
-    let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&key.text(), Type::TEXT), (&share.as_slice(), Type::BYTEA)];
+    let network = keys.network_hash(address);
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&key.text(), Type::TEXT), (&network.as_slice(), Type::BYTEA)];
     let (tx, rows) = db.begin_after(key.organization(), include_str!("leads/admit.sql"), &parameters).await?;
     let Some(row) = rows.first() else {
         tx.rollback().await?;
         return Err(Error::not_found("lead form"));
     };
     Ok(Admitted { form: OpenForm::from_row(row)?, retry_after: row.try_get("retry_after")?, tx })
-}
-
-/// What a network's share of a form's minute is counted under, beside the requests of networks.
-fn share_of(form: &str, network: [u8; 32]) -> [u8; 32] {
-    Sha256::new().chain_update("share of lead form").chain_update(network).chain_update(form).finalize().into()
 }
 
 impl Admitted {

@@ -58,6 +58,7 @@ migrations![
     "0037_contact_work",
     "0038_learning_jobs",
     "0039_reviewed_audience",
+    "0040_leads_of_forms",
 ];
 
 /// The roles that functions log in as. None owns anything or passes row-level security.

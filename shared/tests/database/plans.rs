@@ -248,6 +248,7 @@ async fn what_is_asked_of_contacts_is_found_by_indexes() {
             vec![contact.as_str(), "'person7@people.test'", "null", "null", "null", "20"],
             "messages_contact_idx",
         ),
+        (include_str!("../../src/audience/leads/list.sql"), vec![id, "null", "21"], "leads_form_idx"),
         (include_str!("../../src/audience/personal_data/exporting/leads.sql"), vec![id, "20", id], "leads_contact_idx"),
         (
             "select contact_id from custom_values where field_id = $1 and number_value >= $2",

@@ -1,25 +1,44 @@
 -- It commits by itself before the work begins, so the row that all submissions of a form share is held for no longer than this.
--- Fixed windows by machine time; what comes over the minute's limit uses up none of the day. Of the minute one network
--- has a third, ten at least: one that sends without end keeps nobody else away.
+-- Fixed windows by machine time; what comes over the minute's limit uses up none of the day. One network ($2) has a third of the
+-- minute, ten at least, and of the day, a hundred at least: one that sends without end keeps nobody else away. Of a share the start of a
+-- window is its end, so that it is kept until then.
 with form as (
-    select f.*, greatest(f.minute_limit / 3, 10) as share_limit
+    select f.*,
+           greatest(f.minute_limit / 3, 10) as minute_share,
+           greatest(f.day_limit / 3, 100) as day_share,
+           ((now() at time zone 'UTC')::date + 1)::timestamp at time zone 'UTC' as day_ends_at
       from lead_forms f
       join organizations o on o.id = f.organization_id and o.status = 'active'
      where f.is_enabled
        and (f.key = $1 or f.previous_key = $1 and f.previous_key_ends_at > clock_now())
-), share as (
+), of_minute as (
     insert into address_request_counts as w (address_hash, window_start, used)
-    select $2, date_trunc('minute', now()), 1 from form
+    select sha256($2 || uuid_send(id) || 'minute'), date_trunc('minute', now()) + interval '1 minute', 1 from form
         on conflict (address_hash) do update
-       set used = case when excluded.window_start > w.window_start then 1 else w.used + 1 end,
-           window_start = greatest(excluded.window_start, w.window_start)
-    returning w.window_start, w.used
+       set used = case when w.window_start <= now() then 1 else w.used + 1 end,
+           window_start = case when w.window_start <= now() then excluded.window_start else w.window_start end
+    returning w.window_start as ends_at, w.used
+), of_day as (
+    insert into address_request_counts as w (address_hash, window_start, used)
+    select sha256($2 || uuid_send(form.id) || 'day'), form.day_ends_at, 1
+      from form, of_minute
+     where of_minute.used <= form.minute_share
+        on conflict (address_hash) do update
+       set used = case when w.window_start <= now() then 1 else w.used + 1 end,
+           window_start = case when w.window_start <= now() then excluded.window_start else w.window_start end
+    returning w.window_start as ends_at, w.used
+), share as (
+    select m.used > form.minute_share or d.used > form.day_share as is_used_up,
+           case when d.used > form.day_share then d.ends_at else m.ends_at end as ends_at
+      from form
+     cross join of_minute m
+      left join of_day d on true
 ), kept_away as (
     update lead_form_usage u
        set throttled = u.throttled + 1
       from form, share
      where u.lead_form_id = form.id
-       and share.used > form.share_limit
+       and share.is_used_up
 ), counted as (
     update lead_form_usage u
        set minute = greatest(u.minute, date_trunc('minute', now())),
@@ -34,16 +53,16 @@ with form as (
                   or u.day >= (now() at time zone 'UTC')::date and u.day_used >= form.day_limit)::integer
       from form, share
      where u.lead_form_id = form.id
-       and share.used <= form.share_limit
+       and not share.is_used_up
     returning u.minute, u.minute_used, u.day, u.day_used
 )
 select form.*,
-       case when c.day_used > form.day_limit
+       case when share.is_used_up
+            then ceil(extract(epoch from share.ends_at - now()))::bigint
+            when c.day_used > form.day_limit
             then ceil(extract(epoch from (c.day + 1)::timestamp at time zone 'UTC' - now()))::bigint
             when c.minute_used > form.minute_limit
-            then ceil(extract(epoch from c.minute + interval '1 minute' - now()))::bigint
-            when share.used > form.share_limit
-            then ceil(extract(epoch from share.window_start + interval '1 minute' - now()))::bigint end as retry_after
+            then ceil(extract(epoch from c.minute + interval '1 minute' - now()))::bigint end as retry_after
   from form
  cross join share
   left join counted c on true;

@@ -55,6 +55,11 @@ entries (at, kind, subject_id, place_id, details) as (
       from suppressions s
      where s.email_lower = $2
     union all
+    select s.created_at, 'suppressed', s.id, s.id,
+           jsonb_build_object('reason', s.reason, 'campaign_id', s.campaign_id, 'list_id', s.list_id, 'domain', s.domain)
+      from suppressions s
+     where s.domain = split_part($2::text, '@', -1)
+    union all
     -- What is said of a contact in the record are names of fields and ids.
     select a.created_at, a.action, a.id, a.id, a.details || jsonb_build_object('actor_kind', a.actor_kind, 'actor_id', a.actor_id)
       from audit_log a
