@@ -20,6 +20,10 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    if !cfg!(debug_assertions) {
+        eprintln!("an optimized build has no points to stop in: run `cargo xtask faults`");
+        return ExitCode::FAILURE;
+    }
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let arguments = match read(&arguments) {
         Ok(arguments) => arguments,

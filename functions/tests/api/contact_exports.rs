@@ -49,6 +49,25 @@ async fn a_file_whose_filter_means_nothing_any_more_fails_and_says_why() {
 }
 
 #[tokio::test]
+async fn what_is_done_for_a_list_that_is_deleted_meanwhile_is_not_done_to_its_end() {
+    let desk = Desk::new().await;
+    let scene = &desk.app.scene;
+    let list = shared::ListId::fresh();
+    let insert = "insert into lists (organization_id, id, name) values ($1, $2, 'People')";
+    scene.run(insert, &[&scene.organization, &list]).await;
+    let selection = json!({"list_id": list});
+    let file = desk.post("/v1/contacts/exports", json!({"selection": selection})).await.expect(202);
+    let act =
+        desk.post("/v1/contacts/bulk", json!({"act": {"kind": "delete"}, "selection": selection})).await.expect(202);
+    scene.run("delete from lists", &[]).await;
+    desk.run_jobs().await;
+    for begun in [file, act] {
+        let done = desk.get(begun.headers["location"].to_str().unwrap()).await;
+        assert_eq!((&done["state"], &done["error"]), (&json!("failed"), &json!("the list was deleted")));
+    }
+}
+
+#[tokio::test]
 async fn a_large_file_is_written_part_by_part_within_bounds() {
     let desk = Desk::new().await;
     let scene = &desk.app.scene;

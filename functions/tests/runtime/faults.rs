@@ -4,6 +4,14 @@ use std::path::Path;
 
 use testkit::faults::{self, Build, Kind, Options};
 
+#[test]
+fn a_build_with_debug_assertions_can_be_stopped() {
+    let sender = std::fs::read(env!("CARGO_BIN_EXE_sender")).unwrap();
+    // As `cargo xtask package` looks for it, where none may be.
+    let name = b"FAULT_POINTS";
+    assert_eq!(sender.windows(name.len()).any(|window| window == name), cfg!(debug_assertions));
+}
+
 fn build(defect: Option<&str>) -> Build {
     let binaries = Path::new(env!("CARGO_BIN_EXE_sender")).parent().unwrap().to_owned();
     Build { binaries, defect: defect.map(str::to_owned) }
@@ -21,26 +29,31 @@ async fn nothing_is_violated_by(kinds: &[Kind]) {
 }
 
 #[tokio::test]
+#[cfg_attr(not(debug_assertions), ignore = "an optimized build has no points to stop in")]
 async fn the_ledger_keeps_its_promise_when_senders_are_killed_and_the_provider_mumbles() {
     nothing_is_violated_by(&[Kind::KillInCall, Kind::KillAfterAccept, Kind::SesAcceptReset, Kind::SesGarbage200]).await;
 }
 
 #[tokio::test]
+#[cfg_attr(not(debug_assertions), ignore = "an optimized build has no points to stop in")]
 async fn the_ledger_keeps_its_promise_when_queue_and_database_fail() {
     nothing_is_violated_by(&[Kind::DbCutAtCommit, Kind::QueueTriple, Kind::QueueLost10, Kind::EventsShuffled]).await;
 }
 
 #[tokio::test]
+#[cfg_attr(not(debug_assertions), ignore = "an optimized build has no points to stop in")]
 async fn the_ledger_keeps_its_promise_when_the_database_is_restored_or_migrated() {
     nothing_is_violated_by(&[Kind::DbRestoredOneHour, Kind::MigrateDuringSend]).await;
 }
 
 #[tokio::test]
+#[cfg_attr(not(debug_assertions), ignore = "an optimized build has no points to stop in")]
 async fn the_ledger_keeps_its_promise_when_two_work_at_once() {
     nothing_is_violated_by(&[Kind::SchedulerTwice, Kind::QueueVisibility, Kind::EnrollTwice]).await;
 }
 
 #[tokio::test]
+#[cfg_attr(not(debug_assertions), ignore = "an optimized build has no points to stop in")]
 async fn the_ledger_keeps_its_promise_when_processes_stop_where_it_hurts() {
     let kinds = [
         Kind::KillBeforeClaim,
@@ -54,11 +67,13 @@ async fn the_ledger_keeps_its_promise_when_processes_stop_where_it_hurts() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(debug_assertions), ignore = "an optimized build has no points to stop in")]
 async fn the_ledger_keeps_its_promise_when_people_stop_a_mail_that_is_on_its_way() {
     nothing_is_violated_by(&[Kind::RaceUnsubscribe, Kind::RaceSuppress, Kind::RacePause, Kind::RaceReply]).await;
 }
 
 #[tokio::test]
+#[cfg_attr(not(debug_assertions), ignore = "an optimized build has no points to stop in")]
 async fn each_defect_is_found() {
     for (defect, kinds) in faults::DEFECTS {
         let found = faults::find(&build(Some(defect)), 1, kinds).await;

@@ -149,7 +149,13 @@ impl Selection {
                 return Ok(next.take(usize::try_from(limit).unwrap_or_default()).collect());
             }
             Self::ListId(list) => {
-                tx.query(include_str!("selection/read_of_list.sql"), &[&after, &up_to, &limit, list]).await?
+                let rows =
+                    tx.query(include_str!("selection/read_of_list.sql"), &[&after, &up_to, &limit, list]).await?;
+                // A list that is gone has no end that could be told from its last member.
+                if i64::try_from(rows.len()).map_err(Error::internal)? < limit {
+                    super::lists::find_name(tx, *list).await?;
+                }
+                rows
             }
             Self::SegmentId(_) | Self::Filter(_) => {
                 return selecting::read_ids(tx, &self.question(tx).await?, after, up_to, limit).await;

@@ -1,12 +1,13 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use futures_util::future::BoxFuture;
 use serde_json::json;
-use shared::Error;
 use shared::audience::enrichment::{self, Continuation, NewEnrichmentJob, RunStatus};
 use shared::audience::personal_data;
 use shared::audience::persons::{self, PersonPatch};
-use shared::audience::providers::NoReply;
+use shared::audience::providers::{Asker, NoReply, Question, Reply};
+use shared::{EnrichmentJobId, Error};
 
 use crate::desk::{Desk, Meanwhile, NONE_IS_OPEN, provider};
 
@@ -362,6 +363,31 @@ async fn a_job_that_is_cancelled_while_it_asks_learns_what_was_asked_and_stays_c
     tx.commit().await.unwrap();
     assert_eq!(desk.run_enrichment(job).await, None);
     assert_eq!((desk.enrichment(job).await.completed, desk.asker.drain().len()), (25, 5));
+}
+
+/// Whoever is asked finds that a second hint has come for the job.
+struct SecondHint<'a>(&'a Desk, EnrichmentJobId);
+
+impl Asker for SecondHint<'_> {
+    fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<Reply, NoReply>> {
+        Box::pin(async move {
+            let second = self.0.enrichment_chunk(self.1).await.unwrap();
+            assert!(matches!(second, Continuation::After(wait) if wait > Duration::from_secs(60)), "{second:?}");
+            self.0.asker.ask(question).await
+        })
+    }
+}
+
+#[tokio::test]
+async fn of_two_hints_for_a_job_one_asks_and_the_other_waits() {
+    let desk = Desk::new(25).await;
+    desk.set("enrichment", "provider", provider()).await;
+    let job = desk.enrich(false, false).await;
+    desk.enrichment_chunk(job).await.unwrap();
+    let first = desk.enrichment_chunk_by(job, &SecondHint(&desk, job)).await.unwrap();
+    assert_eq!((first, desk.asker.drain().len()), (Continuation::After(Duration::ZERO), 20));
+    assert_eq!(desk.run_enrichment(job).await, None);
+    assert_eq!(desk.asker.drain().len(), 5);
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ pub(crate) enum Versions {
     Both,
 }
 
-/// What has tests. The functions' binaries only wire, and each would be linked once more for none.
+/// What has tests, where nobody names some of them. The functions' binaries only wire, and each would be linked once more for none.
 const TARGETS: [&str; 5] = ["--lib", "--bin", "xtask", "--test", "*"];
 
 /// Which tests a run has.
@@ -63,7 +63,8 @@ pub(crate) async fn test(
         return once_more.await;
     }
     // What is asked of the deployed stack waits for its answers most of the time.
-    let (once_more, deployed) = tokio::try_join!(once_more, test_deployed(places, database))?;
+    let (once_more, deployed) = tokio::join!(once_more, test_deployed(places, database));
+    let (once_more, deployed) = (once_more?, deployed?);
     Ok(if once_more == ExitCode::SUCCESS { deployed } else { once_more })
 }
 
@@ -76,15 +77,18 @@ async fn run(places: &Places, tools: &Tools, major: Major, scope: Scope, argumen
     let server = say::step(&name, postgres::start_for_tests(places, tools, major)).await?;
     let mut runner = Command::new("cargo");
     runner.current_dir(places.checkout());
+    // All SQL is in the package `shared`, and the tests of each statement.
+    let is_of_shared = scope == Scope::Database && arguments.is_empty();
     // The same packages in every run: another choice would build the dependencies once more, with other features.
-    if has_nextest().await {
-        runner.args(["nextest", "run", "--workspace"]).args(TARGETS);
-        if scope == Scope::Database && arguments.is_empty() {
-            // All SQL is in this package, and the tests of each statement.
-            runner.args(["--filterset", "package(shared)"]);
-        }
-    } else {
-        runner.args(["test", "--workspace"]).args(TARGETS);
+    let has_nextest = has_nextest().await;
+    match has_nextest {
+        true if is_of_shared => runner.args(["nextest", "run", "--workspace", "--filterset", "package(shared)"]),
+        true => runner.args(["nextest", "run", "--workspace"]),
+        false if is_of_shared => runner.args(["test", "--package", "shared", "--lib", "--tests"]),
+        false => runner.args(["test", "--workspace"]),
+    };
+    if has_nextest && arguments.is_empty() {
+        runner.args(TARGETS);
     }
     runner.args(arguments).env("TEST_DATABASE_URL", server.owner.url());
     let name = format!("Testing on PostgreSQL {}", major.number());

@@ -75,7 +75,8 @@ pub async fn run_chunk(
         tx.commit().await?;
         return Ok(next);
     }
-    if let Some(rest) = row.try_get::<_, Option<f64>>("rests")?.filter(|rest| *rest > 0.0) {
+    let rest: Option<f64> = tx.query_one(include_str!("running/find_rest.sql"), &[&id]).await?.try_get("seconds")?;
+    if let Some(rest) = rest.filter(|rest| *rest > 0.0) {
         tx.execute(include_str!("running/rest.sql"), &[&id]).await?;
         tx.commit().await?;
         return Ok(after(rest));

@@ -121,8 +121,8 @@ pub async fn prepare(tx: &Tx, keys: &KeyRing, emails: Vec<EmailAddress>) -> Resu
 }
 
 impl Prepared {
-    /// Asks DNS, and the provider about what may still be valid, until `deadline`; what has not answered until then is not known. What
-    /// asking costs is reserved in a transaction of its own: none is open while anybody is asked.
+    /// Asks DNS, and the provider about what may still be valid, until `deadline`; a host that has not answered until then is not
+    /// known, and what the provider has not is pending. What asking costs is reserved in a transaction of its own: none is open while anybody is asked.
     pub async fn check(
         self,
         db: &Database,

@@ -26,7 +26,8 @@ use crate::{ContactId, Database, Error, OrganizationId, Result, Tx, Verification
 
 /// Contacts of a chunk.
 const CHUNK: i64 = 50;
-/// How long DNS and the provider are waited for together: what has not answered until then is not known.
+/// How long DNS and the provider are waited for together: a host that has not answered until then is not known, and a
+/// provider is asked again by the next job.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a chunk is its worker's: longer than all of it takes, and over before its hint is delivered again.
 const LEASE: Duration = Duration::from_secs(3 * 60);

@@ -1,5 +1,5 @@
--- Nothing is learned for an organization that is suspended or about to be deleted. A job that waits for its provider rests.
-select j.*, extract(epoch from case when j.waits_for = 'provider' then j.waits_until - now() end)::float8 as rests
+-- Nothing is learned for an organization that is suspended or about to be deleted.
+select j.*
   from enrichment_jobs j
  where j.id = $1
    and j.status = 'running'
