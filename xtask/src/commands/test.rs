@@ -87,12 +87,30 @@ async fn run(places: &Places, tools: &Tools, major: Major, scope: Scope, argumen
         false if is_of_shared => runner.args(["test", "--package", "shared", "--lib", "--tests"]),
         false => runner.args(["test", "--workspace"]),
     };
-    if has_nextest && arguments.is_empty() {
+    if has_nextest && !arguments.iter().any(|argument| names_targets(argument)) {
         runner.args(TARGETS);
     }
     runner.args(arguments).env("TEST_DATABASE_URL", server.owner.url());
     let name = format!("Testing on PostgreSQL {}", major.number());
     say::step(&name, processes::run(places, "the tests", &mut runner)).await
+}
+
+/// Whether an argument of Cargo's chooses targets: to these ours would be added.
+fn names_targets(argument: &str) -> bool {
+    let name = argument.split('=').next().unwrap_or_default();
+    [
+        "--lib",
+        "--bin",
+        "--bins",
+        "--test",
+        "--tests",
+        "--bench",
+        "--benches",
+        "--example",
+        "--examples",
+        "--all-targets",
+    ]
+    .contains(&name)
 }
 
 /// Tests the deployed stack from end to end, and holds its API to its description.
