@@ -71,9 +71,10 @@ enum Command {
     Bench {
         /// What to measure; everything unless given
         paths: Vec<commands::bench::Path>,
-        /// Rows of the imported file, contacts that are selected from, and enrollments of which a quarter is due
-        #[arg(long, default_value_t = 200_000)]
-        rows: usize,
+        /// Rows of the imported file, contacts that are selected from (a million unless given), and enrollments of which a quarter is
+        /// due (200,000)
+        #[arg(long)]
+        rows: Option<usize>,
         /// How often the limit and ours are measured, in turn
         #[arg(long, default_value_t = 5)]
         rounds: usize,

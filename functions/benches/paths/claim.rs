@@ -14,6 +14,8 @@ use testkit::scene::CampaignScene;
 use crate::Options;
 use crate::rounds::{Figure, Target, middle, progress, times};
 
+/// Enrollments, unless somebody says how many.
+const ROWS: usize = 200_000;
 /// One enrollment in so many is due.
 const DUE: usize = 4;
 /// Campaigns of the organization, over which the people are spread evenly.
@@ -25,9 +27,10 @@ const BATCH: i64 = 1_000;
 const NEVER: Duration = Duration::from_secs(3_600);
 
 pub(crate) async fn measure(options: &Options) -> Vec<Figure> {
+    let rows = options.rows.unwrap_or(ROWS);
     let scene = Scene::new().await;
-    let campaigns = people(&scene, options.rows).await;
-    let due = i64::try_from(options.rows / CAMPAIGNS / DUE * CAMPAIGNS).unwrap();
+    let campaigns = people(&scene, rows).await;
+    let due = i64::try_from(rows / CAMPAIGNS / DUE * CAMPAIGNS).unwrap();
     let (mut ratios, mut ours_all) = (Vec::new(), Vec::new());
     for round in 1..=options.rounds {
         make_due(&scene).await;
@@ -41,7 +44,7 @@ pub(crate) async fn measure(options: &Options) -> Vec<Figure> {
     }
     #[expect(clippy::cast_precision_loss, reason = "shown in thousands")]
     let speed = due as f64 / middle(&ours_all).as_secs_f64() / 1e3;
-    let note = format!("{due} due of {}, {speed:.1} thousand a second", options.rows);
+    let note = format!("{due} due of {}, {speed:.1} thousand a second", rows);
     vec![Figure::new("claim", "speed beside the bare claim", Target::AtLeast(0.5), ratios).note(note)]
 }
 

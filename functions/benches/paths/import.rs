@@ -14,6 +14,8 @@ use testkit::runtime_api::{Environment, events};
 use crate::Options;
 use crate::rounds::{Figure, Target, progress, times};
 
+/// Rows of the file, unless somebody says how many.
+const ROWS: usize = 1_000_000;
 /// One row in so many repeats an earlier one: 5 per cent.
 const REPEATS: usize = 20;
 /// Rows upserted, and in one transaction.
@@ -23,11 +25,12 @@ const UPSERTS: usize = 10_000;
 const PIECE: usize = 1 << 20;
 
 pub(crate) async fn measure(options: &Options) -> Vec<Figure> {
-    let file = file(options.rows);
+    let rows = options.rows.unwrap_or(ROWS);
+    let file = file(rows);
     let (mut first, mut again, mut beside, mut speeds) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for round in 1..=options.rounds {
-        let limit = copy(options.rows).await;
-        let upserted = upsert(options.rows).await;
+        let limit = copy(rows).await;
+        let upserted = upsert(rows).await;
         let [ours, repeated] = import(&file, Destination::Contacts).await;
         let [listed, _] = import(&file, Destination::List).await;
         progress(&format!(
@@ -41,8 +44,8 @@ pub(crate) async fn measure(options: &Options) -> Vec<Figure> {
         speeds.push(ours);
     }
     #[expect(clippy::cast_precision_loss, reason = "shown in thousands")]
-    let speed = options.rows as f64 / crate::rounds::middle(&speeds).as_secs_f64() / 1e3;
-    let note = format!("{} rows, {speed:.0} thousand a second", options.rows);
+    let speed = rows as f64 / crate::rounds::middle(&speeds).as_secs_f64() / 1e3;
+    let note = format!("{} rows, {speed:.0} thousand a second", rows);
     vec![
         Figure::new("import", "speed beside COPY", Target::AtLeast(0.8), first).note(note),
         Figure::new("import.again", "the same file again, beside COPY", Target::AtLeast(0.6), again),

@@ -22,8 +22,8 @@ use self::rounds::{Figure, table};
 pub(crate) struct Options {
     paths: Vec<String>,
     json: bool,
-    /// Rows of the file, contacts that are selected from, and enrollments of which a quarter is due.
-    rows: usize,
+    /// Rows of the file, contacts that are selected from, and enrollments of which a quarter is due; each path has its own unless given.
+    rows: Option<usize>,
     rounds: usize,
 }
 
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
 }
 
 fn options(arguments: &[String]) -> Result<Options, String> {
-    let mut options = Options { paths: Vec::new(), json: false, rows: 200_000, rounds: 5 };
+    let mut options = Options { paths: Vec::new(), json: false, rows: None, rounds: 5 };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         let mut number = |least: usize| {
@@ -58,7 +58,7 @@ fn options(arguments: &[String]) -> Result<Options, String> {
         };
         match argument.as_str() {
             "--json" => options.json = true,
-            "--rows" => options.rows = number(1_000)?,
+            "--rows" => options.rows = Some(number(1_000)?),
             "--rounds" => options.rounds = number(1)?,
             path if PATHS.contains(&path) => options.paths.push(path.to_owned()),
             other => return Err(format!("{other} is no path; there are {PATHS:?}")),

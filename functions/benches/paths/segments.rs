@@ -15,6 +15,8 @@ use testkit::generator::{Options as Generated, generate};
 use crate::Options;
 use crate::rounds::{Figure, Target, middle, progress, times};
 
+/// Contacts, unless somebody says how many.
+const CONTACTS: usize = 1_000_000;
 /// What 95 of 100 pages may take at most: planning and execution, as EXPLAIN ANALYZE reports them.
 const PAGE: Duration = Duration::from_millis(50);
 /// Pages of each round that are told of by name.
@@ -85,8 +87,9 @@ const SEARCHES: [&str; 10] = [
 ];
 
 pub(crate) async fn measure(options: &Options) -> Vec<Figure> {
+    let rows = options.rows.unwrap_or(CONTACTS);
     let db = TestDb::new().await;
-    let contacts = u32::try_from(options.rows).unwrap();
+    let contacts = u32::try_from(rows).unwrap();
     let mut owner = db.owner().await;
     let tell = |what: &str| progress(&format!("segments: generating {what}"));
     let organization = generate(&mut owner, Generated { contacts, seed: 1 }, tell).await.unwrap();

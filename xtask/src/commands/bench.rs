@@ -42,7 +42,7 @@ impl Path {
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) paths: Vec<Path>,
-    pub(crate) rows: usize,
+    pub(crate) rows: Option<usize>,
     pub(crate) rounds: usize,
     pub(crate) json: bool,
 }
@@ -63,7 +63,10 @@ pub(crate) async fn bench(places: &Places, options: &Options) -> Result<ExitCode
     let server = say::step("Starting PostgreSQL 18 to measure with", starting).await?;
     let mut run = cargo();
     run.args(["--quiet", "--"]).args(options.paths.iter().map(|path| path.name()));
-    run.args(["--rows", &options.rows.to_string(), "--rounds", &options.rounds.to_string()]);
+    if let Some(rows) = options.rows {
+        run.args(["--rows", &rows.to_string()]);
+    }
+    run.args(["--rounds", &options.rounds.to_string()]);
     if options.json {
         run.arg("--json");
     }
