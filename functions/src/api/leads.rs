@@ -59,7 +59,7 @@ async fn create(
     let origin = sent.origin.clone().filter(|origin| form.admits(Some(origin)));
     let answer = match sent.fields {
         Ok(fields) => {
-            let submission = Submission { fields, origin: sent.origin, address: visitor.address };
+            let submission = Submission { fields, origin: sent.origin };
             let received = admitted.receive(&state.keys, submission).await;
             received.map(|()| Received::by(sent.manner, form)).map_err(ApiError::from)
         }

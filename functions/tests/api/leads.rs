@@ -459,6 +459,12 @@ async fn one_network_has_a_third_of_a_forms_minute_and_of_its_day() {
     let refused = page.send(lead("person14@people.test")).await.expect(429);
     assert!(refused.headers["retry-after"].to_str().unwrap().parse::<i64>().unwrap() > 60);
     assert_eq!(page.counts().await, [13, 0, 2, 0, 0]);
+    // Whoever sends for many is given the whole.
+    page.change(json!({"allowed_origins": []})).await;
+    page.send_as("application/json", lead("person15@people.test").to_string(), None).await.expect(202);
+    // What is refused uses up nothing of it.
+    page.send_as("application/json", json!({"email": "no address"}).to_string(), None).await.expect(422);
+    assert_eq!(share("day").await, 101);
 }
 
 #[tokio::test]

@@ -76,8 +76,6 @@ pub struct Submission {
     pub fields: Map<String, Value>,
     /// The origin of the page, as the browser has told it.
     pub origin: Option<String>,
-    /// Where it came from.
-    pub address: IpAddr,
 }
 
 /// Finds the form of a key, for a browser that asks whether a page may use it. Nothing is counted by that.
@@ -135,6 +133,8 @@ pub async fn list(tx: &Tx, form: LeadFormId, before: Option<LeadId>, limit: i64)
 pub struct Admitted {
     tx: Tx,
     form: OpenForm,
+    /// The keyed hash of where it came from.
+    network: [u8; 32],
     /// Seconds until there is room again, where there is none.
     retry_after: Option<i64>,
 }
@@ -151,7 +151,7 @@ pub async fn admit(db: &Database, keys: &KeyRing, key: &LeadKey, address: IpAddr
         tx.rollback().await?;
         return Err(Error::not_found("lead form"));
     };
-    Ok(Admitted { form: OpenForm::from_row(row)?, retry_after: row.try_get("retry_after")?, tx })
+    Ok(Admitted { form: OpenForm::from_row(row)?, network, retry_after: row.try_get("retry_after")?, tx })
 }
 
 impl Admitted {
@@ -170,7 +170,7 @@ impl Admitted {
             return Err(Error::TooManyAttempts { retry_after });
         }
         let refused = Outcome { refused: 1, ..Outcome::default() };
-        refused.count(&self.tx, self.form.id).await?;
+        refused.count(&self.tx, self.form.id, self.network).await?;
         self.tx.commit().await
     }
 
@@ -179,19 +179,19 @@ impl Admitted {
     /// Errors: [`Error::TooManyAttempts`], [`Error::Forbidden`] for a page that may not use the form, [`Error::Invalid`]. None of them
     /// depends on what is known of the address.
     pub async fn receive(self, keys: &KeyRing, submission: Submission) -> Result<()> {
-        let Self { tx, form, retry_after } = self;
+        let Self { tx, form, network, retry_after } = self;
         if let Some(retry_after) = retry_after {
             tx.rollback().await?;
             return Err(Error::TooManyAttempts { retry_after });
         }
-        let (outcome, answer) = match decide(&tx, keys, &form, submission).await {
+        let (outcome, answer) = match decide(&tx, keys, &form, network, submission).await {
             Ok(outcome) => (outcome, Ok(())),
             Err(error @ (Error::Forbidden(_) | Error::Invalid(_))) => {
                 (Outcome { refused: 1, ..Outcome::default() }, Err(error))
             }
             Err(error) => return Err(error),
         };
-        outcome.count(&tx, form.id).await?;
+        outcome.count(&tx, form.id, network).await?;
         tx.commit().await?;
         answer
     }
@@ -208,15 +208,22 @@ struct Outcome {
 
 impl Outcome {
     /// The last statement of its transaction: the row is everybody's who comes through the form.
-    async fn count(&self, tx: &Tx, form: LeadFormId) -> Result<()> {
+    async fn count(&self, tx: &Tx, form: LeadFormId, network: [u8; 32]) -> Result<()> {
         let Self { accepted, refused, trapped, not_listed } = self;
-        tx.execute(include_str!("leads/count.sql"), &[&form, accepted, refused, trapped, not_listed]).await?;
+        let counted: [&(dyn ToSql + Sync); 6] = [&form, accepted, refused, trapped, not_listed, &network.as_slice()];
+        tx.execute(include_str!("leads/count.sql"), &counted).await?;
         Ok(())
     }
 }
 
 /// Nothing is written where it is refused.
-async fn decide(tx: &Tx, keys: &KeyRing, form: &OpenForm, submission: Submission) -> Result<Outcome> {
+async fn decide(
+    tx: &Tx,
+    keys: &KeyRing,
+    form: &OpenForm,
+    network: [u8; 32],
+    submission: Submission,
+) -> Result<Outcome> {
     if !form.admits(submission.origin.as_deref()) {
         return Err(Error::Forbidden("a page of an origin that the form allows".to_owned()));
     }
@@ -225,7 +232,7 @@ async fn decide(tx: &Tx, keys: &KeyRing, form: &OpenForm, submission: Submission
     }
     let lead = checking::check(form, &custom_fields::all(tx).await?, submission.fields)?;
     tx.mark().await?;
-    let not_listed = keep(tx, form, &lead, submission.origin.as_deref(), keys.network_hash(submission.address)).await?;
+    let not_listed = keep(tx, form, &lead, submission.origin.as_deref(), network).await?;
     // Asked behind the contact's lock, so that an erasure that has just ended is seen.
     if is_forgotten(tx, keys, &lead).await? {
         tx.take_back().await?;

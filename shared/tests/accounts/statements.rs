@@ -95,10 +95,9 @@ async fn as_many_statements_for_an_address_that_is_known_as_for_one_that_is_not(
     for email in ["person1", "person1", "person2", "person2", "new", "new"] {
         let fields = json!({"email": format!("{email}@people.test"), "company": "Example"});
         let fields = fields.as_object().unwrap().clone();
-        let address = [192, 0, 2, 1].into();
-        let submission = Submission { fields, origin: None, address };
+        let submission = Submission { fields, origin: None };
         let count = sent(async {
-            let admitted = leads::admit(&db, &keys, &key, address).await.unwrap();
+            let admitted = leads::admit(&db, &keys, &key, [192, 0, 2, 1].into()).await.unwrap();
             admitted.receive(&keys, submission).await.unwrap();
         });
         counts.push(count.await);

@@ -1,12 +1,11 @@
 -- It commits by itself before the work begins, so the row that all submissions of a form share is held for no longer than this.
--- Fixed windows by machine time; what comes over the minute's limit uses up none of the day. One network ($2) has a third of the
--- minute, ten at least, and of the day, a hundred at least: one that sends without end keeps nobody else away. Of a share the start of a
--- window is its end, so that it is kept until then.
+-- Fixed windows by machine time; what comes over the minute's limit uses up none of the day. Of a form that stands in pages one network
+-- ($2) has a third of the minute, ten at least, and of the day, a hundred at least: one that sends without end keeps nobody else away. Of a
+-- share the start of a window is its end, so that it is kept until then. That of the day is counted where a submission is taken (count.sql).
 with form as (
     select f.*,
-           greatest(f.minute_limit / 3, 10) as minute_share,
-           greatest(f.day_limit / 3, 100) as day_share,
-           ((now() at time zone 'UTC')::date + 1)::timestamp at time zone 'UTC' as day_ends_at
+           case when f.allowed_origins = '{}' then f.minute_limit else greatest(f.minute_limit / 3, 10) end as minute_share,
+           case when f.allowed_origins = '{}' then f.day_limit else greatest(f.day_limit / 3, 100) end as day_share
       from lead_forms f
       join organizations o on o.id = f.organization_id and o.status = 'active'
      where f.is_enabled
@@ -19,17 +18,12 @@ with form as (
            window_start = case when w.window_start <= now() then excluded.window_start else w.window_start end
     returning w.window_start as ends_at, w.used
 ), of_day as (
-    insert into address_request_counts as w (address_hash, window_start, used)
-    select sha256($2 || uuid_send(form.id) || 'day'), form.day_ends_at, 1
-      from form, of_minute
-     where of_minute.used <= form.minute_share
-        on conflict (address_hash) do update
-       set used = case when w.window_start <= now() then 1 else w.used + 1 end,
-           window_start = case when w.window_start <= now() then excluded.window_start else w.window_start end
-    returning w.window_start as ends_at, w.used
+    select w.window_start as ends_at, w.used
+      from form
+      join address_request_counts w on w.address_hash = sha256($2 || uuid_send(form.id) || 'day') and w.window_start > now()
 ), share as (
-    select m.used > form.minute_share or d.used > form.day_share as is_used_up,
-           case when d.used > form.day_share then d.ends_at else m.ends_at end as ends_at
+    select m.used > form.minute_share or coalesce(d.used >= form.day_share, false) as is_used_up,
+           case when d.used >= form.day_share then d.ends_at else m.ends_at end as ends_at
       from form
      cross join of_minute m
       left join of_day d on true
