@@ -153,7 +153,8 @@ async fn write_chunk(tx: &Tx, store: &dyn ArchiveStore, job: &Job) -> Result<Chu
     let mut is_last = false;
     while part.len() < PART && !is_last {
         let found = selection.read(tx, Bounds { after: cursor.after, up_to }, FOUND).await?;
-        is_last = found.is_empty();
+        // Where fewer come than were asked for, there is nobody behind them.
+        is_last = i64::try_from(found.len()).map_err(Error::internal)? < FOUND;
         for page in found.chunks(PAGE) {
             for row in &tx.query(include_str!("contact_exports/read.sql"), &[&page]).await? {
                 let cells: Vec<String> = columns.iter().map(|column| cell(row, column)).collect::<Result<_>>()?;
@@ -162,6 +163,7 @@ async fn write_chunk(tx: &Tx, store: &dyn ArchiveStore, job: &Job) -> Result<Chu
             }
             cursor.after = page.last().copied();
             if part.len() >= PART {
+                is_last &= cursor.after == found.last().copied();
                 break;
             }
         }

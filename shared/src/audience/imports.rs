@@ -165,7 +165,7 @@ pub struct ImportError {
     pub code: String,
     /// The same for people.
     pub reason: String,
-    /// The row's text, cut at 1,000 characters.
+    /// The row's text; of one of more than 4,000 characters the beginning, with … behind it.
     pub raw: String,
 }
 

@@ -231,6 +231,34 @@ async fn a_persona_is_written_where_a_model_is_set_up() {
 }
 
 #[tokio::test]
+async fn whoever_is_known_and_not_described_is_described_without_asking_the_provider_again() {
+    let desk = Desk::new(2).await;
+    desk.set("enrichment", "provider", provider()).await;
+    desk.asker.answer("people.test", 200, ada());
+    let job = desk.enrich(true, false).await;
+    desk.run_enrichment(job).await;
+    let known = desk.person(1).await.unwrap();
+    assert_eq!((known.persona.as_deref(), desk.asker.drain().len()), (None, 2));
+    let model = json!({"name": "writer", "url": "https://api.writer.test/v1/chat/completions", "model": "small-1"});
+    desk.set("enrichment", "text_model", model).await;
+    desk.asker.answer("writer.test", 500, json!({}));
+    let job = desk.enrich(true, false).await;
+    assert_eq!(desk.run_enrichment(job).await, None);
+    assert_eq!((desk.enrichment(job).await.skipped, desk.asker.drain().len()), (2, 2));
+    desk.asker.answer("writer.test", 200, json!({"choices": [{"message": {"content": "Thinks in engines."}}]}));
+    let job = desk.enrich(true, false).await;
+    assert_eq!(desk.run_enrichment(job).await, None);
+    let (job, described) = (desk.enrichment(job).await, desk.person(1).await.unwrap());
+    assert_eq!((job.completed, job.cost, desk.asker.drain().len()), (2, 0, 2));
+    assert_eq!(described.persona.as_deref(), Some("Thinks in engines."));
+    assert_eq!(described.fields, known.fields);
+    // Whoever is described is known.
+    let job = desk.enrich(true, false).await;
+    assert_eq!(desk.run_enrichment(job).await, None);
+    assert_eq!((desk.enrichment(job).await.skipped, desk.asker.drain().len()), (2, 0));
+}
+
+#[tokio::test]
 async fn without_a_provider_there_are_examples_and_files() {
     let desk = Desk::new(2).await;
     desk.scene.run("update contacts set email = 'Amelia.Hart@example.com' where email like 'person1@%'", &[]).await;

@@ -236,6 +236,24 @@ async fn a_provider_that_is_busy_is_left_alone_for_a_while_and_what_is_no_answer
 }
 
 #[tokio::test]
+async fn a_provider_that_answers_none_of_many_questions_is_left_alone_for_longer() {
+    let desk = Desk::new(60).await;
+    desk.set("verification", "provider", provider()).await;
+    desk.scene.run("update contacts set email = 'a@nowhere.test' where email = 'person1@people.test'", &[]).await;
+    desk.hosts.say("nowhere.test", MailHost::Absent);
+    desk.asker.answer("people.test", 500, json!({}));
+    let id = desk.verify(false).await;
+    let chunk = async |id| desk.verification_chunk_by(id, &desk.asker).await.unwrap();
+    assert_eq!(chunk(id).await, Continuation::After(Duration::from_secs(600)));
+    assert_eq!(chunk(id).await, Continuation::After(Duration::ZERO), "nobody is left");
+    assert_eq!(chunk(id).await, Continuation::Ended);
+    // The next job asks again, and one answer says that the others are an affair of theirs.
+    desk.asker.answer("person2%40", 200, json!({"result": "gone"}));
+    let id = desk.verify(false).await;
+    assert_eq!(chunk(id).await, Continuation::After(Duration::ZERO));
+}
+
+#[tokio::test]
 async fn a_job_whose_tag_is_gone_ends_and_one_of_a_suspended_organization_waits() {
     let desk = Desk::new(1).await;
     let tag = "insert into tags (organization_id, id, name) values ($1, gen_random_uuid(), 'VIP')";

@@ -169,6 +169,8 @@ struct Claimed {
 enum Step {
     /// The person is known already.
     KnownAlready,
+    /// The person is known already, and nobody has described them yet.
+    Describe,
     /// Somebody else asked before.
     Cached(Option<Learned>),
     /// The budget of the day is spent.
@@ -182,7 +184,8 @@ enum Step {
 /// Takes tasks that are due, looks for answers that were given before, and reserves what asking for the others costs.
 async fn claim(tx: &Tx, job: &EnrichmentJob, settings: &Settings, keys: &KeyRing) -> Result<Chunk> {
     let attempt = ids::fresh();
-    let most = if settings.asks() || (job.with_persona && settings.model.is_some()) { ASKED } else { READ };
+    let is_to_describe = job.with_persona && settings.model.is_some();
+    let most = if settings.asks() || is_to_describe { ASKED } else { READ };
     let params: [&(dyn ToSql + Sync); 4] = [&job.id, &most, &attempt, &(LEASE.num_seconds() as f64)];
     tx.execute(include_str!("running/claim.sql"), &params).await?;
     let rows = tx.query(include_str!("running/read_claimed.sql"), &[&job.id, &attempt]).await?;
@@ -192,6 +195,7 @@ async fn claim(tx: &Tx, job: &EnrichmentJob, settings: &Settings, keys: &KeyRing
         let is_known: bool = row.try_get("is_known")?;
         let step = match () {
             () if attempts > ATTEMPTS => Step::GiveUp,
+            () if is_known && !job.again && is_to_describe && !row.try_get::<_, bool>("has_persona")? => Step::Describe,
             () if is_known && !job.again => Step::KnownAlready,
             () => Step::Ask(0),
         };
@@ -259,6 +263,8 @@ struct Outcome {
 enum End {
     /// Something was learned, and described where that was wanted.
     Learned(Learned, Option<String>),
+    /// What was known is described now.
+    Described(String),
     /// Nothing is to be learned, for this reason.
     Skipped(&'static str),
     /// It may be tried again after this time.
@@ -320,6 +326,9 @@ async fn one(
     };
     let told = match (step, source) {
         (Step::KnownAlready, _) => Err(End::Skipped("known_already")),
+        (Step::Describe, _) => {
+            Err(describe(model, &known.known()).await.map_or(End::Skipped("no_persona"), End::Described))
+        }
         (Step::Wait, _) => Err(End::PutOff("budget_spent", None)),
         (Step::GiveUp, _) => Err(End::Failed("too_many_attempts")),
         (Step::Cached(learned), _) => learned.ok_or(End::Skipped("unknown_person")),
@@ -334,15 +343,17 @@ async fn one(
             let mut facts: BTreeMap<Field, String> = known.known();
             let taken = learned.0.iter().filter(|(field, _)| !set_by_hand.contains(field));
             facts.extend(taken.map(|(field, text)| (*field, text.clone())));
-            let persona = match model {
-                Some(model) => personas::write(model, &facts).await.ok(),
-                None => None,
-            };
+            let persona = describe(model, &facts).await;
             End::Learned(learned, persona)
         }
         Err(end) => end,
     };
     Outcome { contact, email, end, cost, is_cached }
+}
+
+/// What a model writes of these facts, where there is one and it does. Whoever gets none is described by the next job.
+async fn describe(model: Option<&dyn TextModel>, facts: &BTreeMap<Field, String>) -> Option<String> {
+    personas::write(model?, facts).await.ok()
 }
 
 /// What a provider tells of somebody, or how the task goes on without it.
@@ -415,14 +426,19 @@ async fn record(
     let mut settled = Settled::default();
     for outcome in outcomes {
         settled.add(&outcome, tx.now());
-        if let End::Learned(learned, persona) = outcome.end {
-            let mut person = persons::hold(tx, outcome.contact).await?;
+        let (learned, persona) = match outcome.end {
+            End::Learned(learned, persona) => (Some(learned), persona),
+            End::Described(persona) => (None, Some(persona)),
+            _ => continue,
+        };
+        let mut person = persons::hold(tx, outcome.contact).await?;
+        if let Some(learned) = learned {
             person.learn(&learned, settings.source.name(), tx.now());
-            if let (Some(text), Some(model)) = (persona, &settings.model) {
-                person.describe(text, &model.model);
-            }
-            person.write(tx, outcome.contact).await?;
         }
+        if let (Some(text), Some(model)) = (persona, &settings.model) {
+            person.describe(text, &model.model);
+        }
+        person.write(tx, outcome.contact).await?;
     }
     settled.write(tx, job, attempt).await?;
     let next: Option<f64> = match tx.query_opt(include_str!("running/find_next.sql"), &[&job.id]).await? {
@@ -490,7 +506,7 @@ struct Settled {
 impl Settled {
     fn add(&mut self, outcome: &Outcome, now: chrono::DateTime<chrono::Utc>) {
         let (status, code, wait) = match &outcome.end {
-            End::Learned(..) => (TaskStatus::Completed, None, None),
+            End::Learned(..) | End::Described(_) => (TaskStatus::Completed, None, None),
             End::Skipped(code) => (TaskStatus::Skipped, Some(*code), None),
             End::Failed(code) => (TaskStatus::Failed, Some(*code), None),
             End::Later(code, wait) => (TaskStatus::Queued, Some(*code), Some(*wait)),

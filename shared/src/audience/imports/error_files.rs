@@ -7,6 +7,7 @@ use super::ImportError;
 use super::columns::Columns;
 use super::encodings::Encoding;
 use super::parsing::{Parser, Position, Step};
+use super::rows::is_cut;
 use crate::spreadsheets::guarded;
 use crate::{Error, ImportId, OrganizationId, Result};
 
@@ -49,11 +50,17 @@ impl ErrorFile {
                 return Ok(false);
             }
             let line = error.line.to_string();
+            let mut reason = error.reason.clone();
             let cells = match self.delimiter {
+                // Imported again, half a row would be taken for a whole one.
+                Some(_) if is_cut(&error.raw) => {
+                    reason.push_str("; the row is too long to stand here: mend it in the file that was imported");
+                    Vec::new()
+                }
                 Some(delimiter) => cells(&error.raw, delimiter),
                 None => vec![error.raw.clone()],
             };
-            let told = [line.as_str(), &error.code, &error.reason];
+            let told = [line.as_str(), &error.code, &reason];
             self.record(told.into_iter().chain(cells.iter().map(String::as_str)))?;
         }
         Ok(true)
@@ -107,6 +114,7 @@ mod tests {
             error(6, "-x;@y"),
             error(7, "\"\tz\";\"\rz\""),
             error(8, "\"cut"),
+            error(9, &format!("nobody;{}…", "x".repeat(3_992))),
         ];
         assert!(file.extend(&rows).unwrap());
         let text = String::from_utf8(file.finish().unwrap()).unwrap();
@@ -115,7 +123,8 @@ mod tests {
             5,email_no_at,the address has no @,'=1+1,'+49 1\r\n\
             6,email_no_at,the address has no @,'-x,'@y\r\n\
             7,email_no_at,the address has no @,'\tz,\"'\rz\"\r\n\
-            8,email_no_at,the address has no @,cut\r\n";
+            8,email_no_at,the address has no @,cut\r\n\
+            9,email_no_at,the address has no @; the row is too long to stand here: mend it in the file that was imported\r\n";
         assert_eq!(text, expected);
     }
 

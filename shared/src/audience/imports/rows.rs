@@ -13,8 +13,15 @@ use crate::audience::contacts::{CUSTOM_MAXIMUM, LINE_MAXIMUM};
 use crate::audience::email_address::{EmailAddress, InvalidEmailAddress};
 use crate::spreadsheets::unguarded;
 
-/// Characters of a row that are kept with its error.
-const RAW_MAXIMUM: usize = 1_000;
+/// Characters of a row that are kept with its error: more than rows of people have.
+const RAW_MAXIMUM: usize = 4_000;
+/// What stands at the end of a row that was not kept whole.
+const CUT: char = '…';
+
+/// Whether this is the beginning of a row that was too long to be kept.
+pub(super) fn is_cut(raw: &str) -> bool {
+    raw.ends_with(CUT) && raw.chars().count() == RAW_MAXIMUM
+}
 
 /// What a row says about a person. Empty values say nothing and are left out.
 #[derive(Debug, Clone)]
@@ -63,12 +70,10 @@ impl Source {
     fn of(row: &RowView<'_>, encoding: Encoding) -> Self {
         // The database holds no NUL. Four bytes are the longest character there is.
         let bytes = &row.raw[..row.raw.len().min(4 * RAW_MAXIMUM)];
-        let shown = encoding.shown(bytes);
-        let raw = if shown.len() <= RAW_MAXIMUM && !shown.contains('\0') {
-            shown.into_owned()
-        } else {
-            shown.chars().take(RAW_MAXIMUM).collect::<String>().replace('\0', "\u{fffd}")
-        };
+        let shown = encoding.shown(bytes).replace('\0', "\u{fffd}");
+        let is_whole =
+            bytes.len() == row.raw.len() && (shown.len() <= RAW_MAXIMUM || shown.chars().count() <= RAW_MAXIMUM);
+        let raw = if is_whole { shown } else { shown.chars().take(RAW_MAXIMUM - 1).chain([CUT]).collect() };
         Self { line: row.line, raw }
     }
 

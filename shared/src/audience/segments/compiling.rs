@@ -486,11 +486,14 @@ impl Question {
         Self { normal: Normal::Leaf { test: Test::List(Some(vec![list.0])), holds: true } }
     }
 
-    /// Everybody of whom the address, the company or a part of the name begins with each of these words.
+    /// Everybody of whom the address, the company or a part of the name begins with each of these words, or with all of them together, as
+    /// companies do that have a name of several.
     #[must_use]
     pub fn words(words: &[String]) -> Self {
-        let word = |word: &String| Normal::Leaf { test: Test::Word(word.to_ascii_lowercase()), holds: true };
-        Self { normal: Normal::All(words.iter().map(word).collect()) }
+        let word = |word: &str| Normal::Leaf { test: Test::Word(word.to_ascii_lowercase()), holds: true };
+        let each = Normal::All(words.iter().map(|its| word(its)).collect());
+        let normal = if words.len() > 1 { Normal::Any(vec![each, word(&words.join(" "))]) } else { each };
+        Self { normal }
     }
 
     /// Those whom both mean.

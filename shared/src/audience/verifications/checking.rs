@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_postgres::types::ToSql;
 
 use super::lists::Known;
-use super::{Check, Checks, Verification, keep};
+use super::{Check, Checks, Filter, Verification, keep, list};
 use crate::audience::email_address::EmailAddress;
 use crate::audience::providers::budgets::{self, Budget, Purpose};
 use crate::audience::providers::{Asker, MailboxProvider};
@@ -288,9 +288,14 @@ pub async fn check_one(db: &Database, organization: OrganizationId, means: Means
 }
 
 impl Found {
-    /// Keeps it where a contact has the address.
+    /// Keeps it where a contact has the address, and tells what is known then: a verdict from before may stay.
     pub async fn keep(self, tx: &Tx) -> Result<Verification> {
-        keep(tx, self.finding.as_slice()).await?;
-        Ok(self.verification)
+        let Self { verification, finding } = self;
+        if finding.is_none() {
+            return Ok(verification);
+        }
+        keep(tx, finding.as_slice()).await?;
+        let filter = Filter { email: Some(verification.email.clone()), status: None };
+        Ok(list(tx, &filter, None, 1).await?.pop().unwrap_or(verification))
     }
 }

@@ -33,6 +33,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LEASE: Duration = Duration::from_secs(3 * 60);
 /// How long a provider is left alone that was busy.
 const BUSY_WAIT: Duration = Duration::from_secs(30);
+/// How long one is left alone that has answered none of so many questions.
+const OUT_WAIT: Duration = Duration::from_secs(10 * 60);
+const MANY: usize = 10;
 
 /// A job as the API shows it.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -140,9 +143,10 @@ pub async fn run_chunk(
     id: VerificationJobId,
 ) -> Result<Continuation> {
     let Some(chunk) = begin_chunk(db, means, organization, id).await? else { return Ok(Continuation::Ended) };
-    let Chunk { attempt, begins_after, ends_with, prepared, skipped } = chunk;
+    let Chunk { attempt, begins_after, ends_with, is_last, prepared, skipped } = chunk;
     let findings = prepared.check(db, organization, means, Instant::now() + PATIENCE).await?;
-    let is_busy = findings.iter().any(|finding| finding.reason == Some("provider_busy"));
+    // Where nobody is left to be asked about, the job ends at once.
+    let rest = if is_last { Duration::ZERO } else { rest(&findings) };
     let tx = db.begin(organization).await?;
     keep(&tx, &findings).await?;
     let of = |status: Status| -> i64 {
@@ -158,7 +162,23 @@ pub async fn run_chunk(
         return Ok(Continuation::Ended);
     }
     tx.commit().await?;
-    Ok(Continuation::After(if is_busy { BUSY_WAIT } else { Duration::ZERO }))
+    Ok(Continuation::After(rest))
+}
+
+/// How long the provider is left alone after a chunk: for a while where it was busy, and longer where of many questions it has answered
+/// none, so that one that is out does not use up the budget, and the job, for nothing.
+fn rest(findings: &[Finding]) -> Duration {
+    let count = |reason| findings.iter().filter(|finding| finding.reason == Some(reason)).count();
+    // What only the provider says.
+    let is_told = |finding: &Finding| {
+        finding.checks.deliverable == Check::Passed
+            || matches!(finding.reason, Some("no_such_mailbox" | "provider_unsure"))
+    };
+    match () {
+        () if count("provider_busy") > 0 => BUSY_WAIT,
+        () if count("provider_unavailable") >= MANY && !findings.iter().any(is_told) => OUT_WAIT,
+        () => Duration::ZERO,
+    }
 }
 
 /// A chunk that is ours for a while.
@@ -166,6 +186,8 @@ struct Chunk {
     attempt: Uuid,
     begins_after: Option<ContactId>,
     ends_with: ContactId,
+    /// Whether there is nobody behind it.
+    is_last: bool,
     prepared: Prepared,
     skipped: i64,
 }
@@ -202,7 +224,8 @@ async fn begin_chunk(
     let (emails, skipped) = addresses(&tx, &contacts, again).await?;
     let prepared = checking::prepare(&tx, means.keys, emails).await?;
     tx.commit().await?;
-    Ok(Some(Chunk { attempt, begins_after: bounds.after, ends_with, prepared, skipped }))
+    let is_last = i64::try_from(contacts.len()).map_err(Error::internal)? < CHUNK;
+    Ok(Some(Chunk { attempt, begins_after: bounds.after, ends_with, is_last, prepared, skipped }))
 }
 
 /// The addresses of contacts that are to be checked, and how many were checked lately.
