@@ -332,15 +332,16 @@ async fn contacts_are_locked_in_the_order_of_their_ids() {
     let file =
         "email,company\nperson5@people.test,A\nperson3@people.test,A\nperson1@people.test,A\nperson4@people.test,A\n";
     let id = desk.started(organization, plain(), file.as_bytes()).await;
-    let sql = "select id from contacts where id = any ($1) order by id for update nowait";
+    let sql = "select id from contacts where id = any ($1) order by id for update";
     let first = desk.db.begin(organization).await.unwrap();
     first.query(sql, &[&&people[..1]]).await.unwrap();
     let others = async {
         let waiting = "select count(*) from pg_locks join pg_stat_activity using (pid)
                         where not granted and datname = current_database()";
         while desk.scene.number(waiting, &[]).await == 0 {}
-        // The import waits for the first of them, so it holds none of the rest yet.
+        // The import waits for the first of them, so that lane holds none of the rest yet, and the other lane's are free when it is done.
         let rest = desk.scene.db.app().begin(organization).await.unwrap();
+        rest.query("select set_config('lock_timeout', '20s', true)", &[]).await.unwrap();
         rest.query(sql, &[&&people[1..]]).await.unwrap();
         rest.rollback().await.unwrap();
         first.rollback().await.unwrap();

@@ -126,8 +126,9 @@ struct LeadFields {
     timezone: Option<String>,
     /// Custom fields by their keys. In a form each is `custom.<key>`.
     custom: Option<Map<String, Value>>,
-    /// Whether the person agrees to the form's text; needed where it has one.
-    consent: Option<bool>,
+    /// Whether the person agrees to the form's text; needed where it has one: true, or what a box of a page sends (`on`, `yes`, `true`
+    /// or `1`).
+    consent: Option<Value>,
     /// The page that the form stands in. What is no URL of 2,000 characters at most is left out: nobody typed it, so it keeps nobody out.
     page_url: Option<String>,
 }
