@@ -4,6 +4,7 @@ pub mod batch;
 pub mod dispatcher;
 pub mod enricher;
 pub mod feedback;
+pub mod hints;
 pub mod importer;
 pub mod inbound;
 pub mod job_runner;

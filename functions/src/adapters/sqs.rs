@@ -17,6 +17,7 @@ use shared::{Error, ImportId, JobId, OrganizationId, Result};
 
 use super::aws::Aws;
 use crate::api::ses_events::NotificationQueue;
+use crate::events::hints::Hidden;
 
 /// SQS takes ten messages a call.
 const BATCH: usize = 10;
@@ -55,6 +56,17 @@ impl SqsQueue {
 impl NotificationQueue for SqsQueue {
     fn put(&self, notification: String) -> BoxFuture<'_, Result<()>> {
         Box::pin(self.send_text(notification))
+    }
+}
+
+impl Hidden for SqsQueue {
+    fn show_after<'a>(&'a self, receipt_handle: &'a str, delay: Duration) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let seconds = i32::try_from(delay.as_secs()).map_err(Error::internal)?;
+            let call = self.client.change_message_visibility().queue_url(&self.url).receipt_handle(receipt_handle);
+            call.visibility_timeout(seconds).send().await.map_err(|error| Error::Unavailable(Box::new(error)))?;
+            Ok(())
+        })
     }
 }
 

@@ -7,22 +7,27 @@ use functions::adapters::mail_exchanges::MailExchanges;
 use functions::adapters::object_store::S3Store;
 use functions::adapters::sqs::SqsQueue;
 use functions::environment::{optional, required};
-use functions::events::enricher::{self, Enricher};
+use functions::events::enricher::{Enricher, handle};
+use functions::events::hints;
 
 fn main() -> Result<(), lambda_runtime::Error> {
     functions::serve::events(
         async |environment| {
             let secret = optional("PROVIDER_SECRET_ARN");
             let credentials = data_providers::read_credentials(&environment.aws, secret.as_deref()).await?;
-            Ok(Enricher {
+            let queue = Arc::new(SqsQueue::new(&environment.aws, required("ENRICHMENT_QUEUE_URL")?));
+            let enricher = Enricher {
                 db: environment.database().await?,
-                queue: Arc::new(SqsQueue::new(&environment.aws, required("ENRICHMENT_QUEUE_URL")?)),
+                queue: queue.clone(),
                 hosts: Arc::new(MailExchanges::of_machine()?),
                 asker: Arc::new(HttpAsker::new(environment.webhook_reach(), credentials)),
                 store: Arc::new(S3Store::new(&environment.aws, required("UPLOADS_BUCKET")?)),
                 keys: environment.token_keys().await?,
-            })
+            };
+            Ok((enricher, queue))
         },
-        enricher::handle,
+        async |(enricher, queue), event| {
+            hints::follow(&**queue, event, async |event| handle(enricher, event).await).await
+        },
     )
 }

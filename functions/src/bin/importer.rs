@@ -5,6 +5,7 @@ use std::sync::Arc;
 use functions::adapters::object_store::S3Store;
 use functions::adapters::sqs::SqsQueue;
 use functions::environment::required;
+use functions::events::hints;
 use functions::events::importer::handle;
 use shared::audience::imports::Pace;
 use shared::audience::imports::importing::Importer;
@@ -12,13 +13,17 @@ use shared::audience::imports::importing::Importer;
 fn main() -> Result<(), lambda_runtime::Error> {
     functions::serve::events(
         async |environment| {
-            Ok(Importer {
+            let queue = Arc::new(SqsQueue::new(&environment.aws, required("IMPORT_QUEUE_URL")?));
+            let importer = Importer {
                 db: environment.database().await?,
                 store: Arc::new(S3Store::new(&environment.aws, required("UPLOADS_BUCKET")?)),
-                queue: Arc::new(SqsQueue::new(&environment.aws, required("IMPORT_QUEUE_URL")?)),
+                queue: queue.clone(),
                 pace: Pace::default(),
-            })
+            };
+            Ok((importer, queue))
         },
-        handle,
+        async |(importer, queue), event| {
+            hints::follow(&**queue, event, async |event| handle(importer, event).await).await
+        },
     )
 }

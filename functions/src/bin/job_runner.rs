@@ -5,15 +5,16 @@ use std::sync::Arc;
 use functions::adapters::object_store::S3Store;
 use functions::adapters::sqs::SqsQueue;
 use functions::environment::required;
-use functions::events::job_runner::{self, JobRunner};
+use functions::events::hints;
+use functions::events::job_runner::{JobRunner, handle};
 
 fn main() -> Result<(), lambda_runtime::Error> {
     functions::serve::events(
         async |environment| {
-            let queue = SqsQueue::new(&environment.aws, required("JOB_QUEUE_URL")?);
+            let queue = Arc::new(SqsQueue::new(&environment.aws, required("JOB_QUEUE_URL")?));
             let archives = S3Store::new(&environment.aws, required("UPLOADS_BUCKET")?);
-            Ok(JobRunner::new(environment.database().await?, Arc::new(queue), Arc::new(archives)))
+            Ok((JobRunner::new(environment.database().await?, queue.clone(), Arc::new(archives)), queue))
         },
-        async |runner, event| job_runner::handle(runner, event).await,
+        async |(runner, queue), event| hints::follow(&**queue, event, async |event| handle(runner, event).await).await,
     )
 }

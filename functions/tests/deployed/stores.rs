@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use aws_sdk_s3::config::{Credentials, Region, SharedCredentialsProvider};
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
 use functions::adapters::aws::Aws;
 use functions::adapters::object_store::S3Store;
-use functions::adapters::sqs::SqsDepths;
+use functions::adapters::sqs::{SqsDepths, SqsQueue};
+use functions::events::hints::Hidden as _;
 use shared::audience::imports::ObjectStore as _;
 use shared::platform::administration::health::Queues as _;
 use shared::platform::exports::ArchiveStore as _;
@@ -153,4 +155,34 @@ async fn queues_tell_what_they_hold_and_one_that_is_none_is_not_known() {
     assert_eq!((job.name.as_str(), job.waiting, job.in_flight), ("job", Some(2), Some(0)));
     assert_eq!((job.delayed, job.dead_letters), (Some(1), Some(1)));
     assert_eq!((none.waiting, none.in_flight, none.delayed, none.dead_letters), (None, None, None, None));
+}
+
+#[tokio::test]
+#[ignore = "needs the deployed stack: `cargo xtask test` runs it"]
+async fn a_hint_that_failed_is_shown_again_before_its_time_is_up() {
+    let stack = Stack::from_environment();
+    let aws = aws(&stack);
+    let sqs = aws_sdk_sqs::Client::new(&aws.config);
+    let made = sqs.create_queue().queue_name(stack.unique("hints"));
+    let made = made.attributes(QueueAttributeName::VisibilityTimeout, "1080").send().await.unwrap();
+    let url = made.queue_url.unwrap();
+    let receive = async || {
+        let attributes = MessageSystemAttributeName::ApproximateReceiveCount;
+        let asked = sqs.receive_message().queue_url(&url).message_system_attribute_names(attributes.clone());
+        let received = asked.send().await.unwrap().messages.unwrap_or_default();
+        let read =
+            |message: Message| (message.attributes.unwrap()[&attributes].clone(), message.receipt_handle.unwrap());
+        received.into_iter().map(read).collect::<Vec<_>>()
+    };
+    sqs.send_message().queue_url(&url).message_body("hint").send().await.unwrap();
+    let first = receive().await;
+    assert_eq!(first[0].0, "1");
+    assert!(receive().await.is_empty(), "it is hidden for 18 minutes");
+    let queue = SqsQueue::new(&aws, url.clone());
+    queue.show_after(&first[0].1, Duration::ZERO).await.unwrap();
+    let second = receive().await;
+    assert_eq!(second[0].0, "2");
+    queue.show_after(&second[0].1, Duration::from_secs(120)).await.unwrap();
+    assert!(receive().await.is_empty(), "not yet");
+    queue.show_after("no receipt", Duration::ZERO).await.unwrap_err();
 }
