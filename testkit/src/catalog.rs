@@ -71,6 +71,10 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
         "delete_organization_rows",
         "a number: deletes rows of an organization whose time of grace is over, for maintenance, and of no other",
     ),
+    (
+        "blacklist_verifications",
+        "nothing: makes what is known of the addresses that are suppressed invalid, in the tenants of these",
+    ),
     ("cached_answers", "what a provider answered of addresses whose keyed hashes the caller knows, and not to whom"),
     ("cancel_system_mails", "how many of the installation's own mails were taken back, for whoever planned them"),
     (
@@ -144,6 +148,10 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
     (
         "organizations_with_runs_to_end",
         "ids of organizations, for maintenance, which has no other way to know its tenants",
+    ),
+    (
+        "reopen_verifications",
+        "nothing: leaves open what is known of the addresses whose suppressions are lifted, in the tenants of these",
     ),
     (
         "organizations_with_webhook_events_before",

@@ -64,3 +64,22 @@ async fn a_contact_gets_all_of_the_tags_or_none() {
     desk.post(&format!("/v1/contacts/{theirs}/tags"), json!({"tag_ids": [ours]})).await.expect(404);
     assert_eq!(desk.app.scene.number("select count(*) from contact_tags", &[]).await, 0);
 }
+
+#[tokio::test]
+async fn of_a_tag_that_very_many_have_the_list_of_tags_counts_no_more_than_it_must() {
+    let desk = Desk::new().await;
+    let tag = desk.post("/v1/tags", json!({"name": "Large"})).await.expect(201);
+    assert_eq!(tag.body["has_more_contacts"], json!(false));
+    let id: shared::TagId = tag.text("/id").parse().unwrap();
+    desk.app.scene.contacts(10_001).await;
+    let fill =
+        "insert into contact_tags (organization_id, tag_id, contact_id) select organization_id, $1, id from contacts";
+    desk.app.scene.run(fill, &[&id]).await;
+    for (count, has_more) in [(10_001, true), (10_000, false)] {
+        let listed = desk.get("/v1/tags").await["data"][0].clone();
+        assert_eq!((&listed["contact_count"], &listed["has_more_contacts"]), (&json!(10_000), &json!(has_more)));
+        let found = desk.get(&format!("/v1/tags/{id}")).await;
+        assert_eq!((&found["contact_count"], &found["has_more_contacts"]), (&json!(count), &json!(false)));
+        desk.app.scene.run("delete from contacts where email = 'person1@people.test'", &[]).await;
+    }
+}

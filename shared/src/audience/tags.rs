@@ -23,8 +23,10 @@ pub struct Tag {
     pub id: TagId,
     /// Its name, which no other tag of the organization has in any case of its ASCII letters.
     pub name: String,
-    /// How many contacts have it.
+    /// How many contacts have it; where tags are listed, 10,000 at most.
     pub contact_count: i64,
+    /// Whether more have it than that: the tag itself says how many.
+    pub has_more_contacts: bool,
     /// When it was made.
     #[serde(serialize_with = "crate::timestamps::millis")]
     pub created_at: DateTime<Utc>,
@@ -162,6 +164,7 @@ fn from_row(row: &Row) -> Result<Tag> {
         id: row.try_get("id")?,
         name: row.try_get("name")?,
         contact_count: row.try_get("contact_count")?,
+        has_more_contacts: row.try_get("has_more_contacts")?,
         created_at: row.try_get("created_at")?,
         updated_at: row.try_get("updated_at")?,
     })

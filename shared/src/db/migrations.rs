@@ -59,6 +59,7 @@ migrations![
     "0038_learning_jobs",
     "0039_reviewed_audience",
     "0040_leads_of_forms",
+    "0041_verifications_follow",
 ];
 
 /// The roles that functions log in as. None owns anything or passes row-level security.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't be prepared has failed")]
 
+mod audience_plans;
 mod catalog;
 mod checklist;
 mod deleting;

@@ -173,7 +173,6 @@ async fn the_oldest_doubt_is_found_without_reading_the_ledger() {
     }
 }
 
-/// The list of messages with these parameters, as the planner sees it when it knows them; the others are null.
 #[tokio::test]
 async fn the_latest_mails_of_senders_and_campaigns_are_read_from_the_end_of_an_index() {
     let scene = ledger().await;
@@ -190,6 +189,7 @@ async fn the_latest_mails_of_senders_and_campaigns_are_read_from_the_end_of_an_i
     }
 }
 
+/// The list of messages with these parameters, as the planner sees it when it knows them; the others are null.
 fn question(given: &[(usize, &str)]) -> String {
     let sql = include_str!("../../src/delivery/messages/list.sql").to_owned();
     // From the last, since $1 is the beginning of $10.
@@ -200,142 +200,7 @@ fn question(given: &[(usize, &str)]) -> String {
 }
 
 /// An organization with many contacts beside another with some.
-/// What one contact, one list, one tag or one bin is asked for, in its own words and with its parameters.
-#[tokio::test]
-async fn what_is_asked_of_contacts_is_found_by_indexes() {
-    let scene = crowded().await;
-    let everything = "with t as (insert into tags (organization_id, id, name) values ($1, gen_random_uuid(), 'Tag') returning id),
-             l as (insert into lists (organization_id, id, name) values ($1, gen_random_uuid(), 'List') returning id),
-             f as (insert into custom_fields (organization_id, id, key, name, type) values ($1, gen_random_uuid(), 'k', 'K', 'number') returning id),
-             m as (insert into list_members (organization_id, list_id, contact_id) select $1, l.id, c.id from contacts c, l where c.organization_id = $1),
-             v as (insert into custom_values (organization_id, field_id, contact_id, number_value)
-                   select $1, f.id, c.id, length(c.email) from contacts c, f where c.organization_id = $1),
-             w as (insert into leads (organization_id, id, lead_form_id, form_name, contact_id, received_at, network_hash)
-                   select $1, gen_random_uuid(), $1, 'Form', c.id, now(), sha256('x') from contacts c where c.organization_id = $1),
-             d as (insert into deleted_contacts (organization_id, id, email_lower, snapshot, reason, deleted_at)
-                   select $1, c.id, c.email_lower, '{}', 'deleted', now() from contacts c where c.organization_id = $1)
-        insert into contact_tags (organization_id, tag_id, contact_id) select $1, t.id, c.id from contacts c, t where c.organization_id = $1";
-    scene.run(everything, &[&scene.organization]).await;
-    let mails = "insert into messages (organization_id, id, kind, dedupe_key, contact_id, recipient, state, send_at, expires_at)
-                 select organization_id, gen_random_uuid(), 'direct', id::text, id, email, 'cancelled', now(), now() from contacts
-                  where organization_id = $1";
-    scene.run(mails, &[&scene.organization]).await;
-    scene.run("analyze list_members, contact_tags, custom_values, deleted_contacts, leads, messages", &[]).await;
-    let tx = scene.db.app().begin(scene.organization).await.unwrap();
-    let id = "'00000000-0000-7000-8000-000000000000'";
-    let contact = format!("({id}::uuid)");
-    for (sql, params, index) in [
-        (include_str!("../../src/audience/selection/read.sql"), vec![id, id, "2000"], "contacts_pkey"),
-        (include_str!("../../src/audience/selection/read_of_list.sql"), vec![id, id, "2000", id], "list_members_pkey"),
-        (include_str!("../../src/audience/tags/of_contact.sql"), vec![id], "contact_tags_contact_idx"),
-        (
-            include_str!("../../src/audience/bulk_acts/untag.sql"),
-            vec![id, "array['00000000-0000-7000-8000-000000000000']"],
-            "contact_tags_",
-        ),
-        (
-            include_str!("../../src/audience/deleted_contacts/list.sql"),
-            vec!["null", "null", "20"],
-            "deleted_contacts_deleted_at_idx",
-        ),
-        (
-            include_str!("../../src/audience/personal_data/find_deleted.sql"),
-            vec![id, "'person7@people.test'"],
-            "deleted_contacts_email_idx",
-        ),
-        (
-            include_str!("../../src/audience/timeline/read.sql"),
-            vec![contact.as_str(), "'person7@people.test'", "null", "null", "null", "20"],
-            "messages_contact_idx",
-        ),
-        (include_str!("../../src/audience/leads/list.sql"), vec![id, "null", "21"], "leads_form_idx"),
-        (include_str!("../../src/audience/personal_data/exporting/leads.sql"), vec![id, "20", id], "leads_contact_idx"),
-        (
-            "select contact_id from custom_values where field_id = $1 and number_value >= $2",
-            vec![id, "19"],
-            "custom_values_number_idx",
-        ),
-    ] {
-        let question =
-            (1..=params.len()).rev().fold(sql.to_owned(), |sql, n| sql.replace(&format!("${n}"), params[n - 1]));
-        let plan = explain(&tx, &question).await;
-        assert!(plan.contains(index), "{index} is not used:\n{question}\n{plan}");
-        for table in ["contacts", "list_members", "contact_tags", "custom_values", "deleted_contacts", "leads"] {
-            assert!(!plan.contains(&format!("Seq Scan on {table}")), "{table} is read through:\n{question}\n{plan}");
-        }
-    }
-    let plan = explain(&tx, &format!("select from custom_values where field_id = {id} and number_value >= 19")).await;
-    assert!(condition(&plan, "Index Cond").contains("number_value"), "{plan}");
-}
-
-#[tokio::test]
-async fn tasks_and_verifications_are_listed_by_indexes_whatever_the_filter() {
-    let scene = crowded().await;
-    let fill = "with j as (insert into enrichment_jobs (organization_id, id, selection, up_to, status, started_at, ended_at)
-                           select $1, ('00000000-0000-7000-8000-00000000000' || n)::uuid, '{}', $1, 'completed', now(), now()
-                             from generate_series(1, 2) as n
-                           returning id),
-                     v as (insert into email_verifications (organization_id, email_lower, syntax, disposable, role_based, deliverable,
-                                                            blacklisted, status, checked_at)
-                           select organization_id, email_lower, 'passed', 'passed', 'passed',
-                                  case when id::text < '01' then 'failed' else 'passed' end, 'passed',
-                                  case when id::text < '01' then 'invalid' else 'valid' end, now()
-                             from contacts where organization_id = $1)
-                insert into enrichment_tasks (organization_id, job_id, contact_id, status, due_at, ended_at)
-                select c.organization_id, j.id, c.id, case when c.id::text < '01' then 'failed' else 'completed' end, null, now()
-                  from contacts c, j where c.organization_id = $1";
-    scene.run(fill, &[&scene.organization]).await;
-    scene.run("analyze enrichment_tasks, email_verifications", &[]).await;
-    let tx = scene.db.app().begin(scene.organization).await.unwrap();
-    let (job, middle) =
-        ("'00000000-0000-7000-8000-000000000001'::uuid", "'80000000-0000-0000-0000-000000000000'::uuid");
-    let tasks = include_str!("../../src/audience/enrichment/list_tasks.sql");
-    let all = include_str!("../../src/audience/verifications/list.sql");
-    let of_status = include_str!("../../src/audience/verifications/list_by_status.sql");
-    let of_address = include_str!("../../src/audience/verifications/list_by_email.sql");
-    for (sql, params, index, looked_up) in [
-        (tasks, vec![job, "null::text", "null::uuid", "21"], "enrichment_tasks_pkey", vec!["job_id"]),
-        (tasks, vec![job, "null::text", middle, "21"], "enrichment_tasks_pkey", vec!["job_id", "contact_id"]),
-        (tasks, vec![job, "'failed'", "null::uuid", "21"], "enrichment_tasks_status_idx", vec!["job_id", "status"]),
-        (
-            tasks,
-            vec![job, "'failed'", middle, "21"],
-            "enrichment_tasks_status_idx",
-            vec!["job_id", "status", "contact_id"],
-        ),
-        (all, vec!["null::text", "21"], "email_verifications_pkey", vec![]),
-        (all, vec!["'person5@people.test'", "21"], "email_verifications_pkey", vec!["email_lower"]),
-        (of_status, vec!["'invalid'", "null::text", "21"], "email_verifications_status_idx", vec!["status"]),
-        (
-            of_status,
-            // Nearly everybody: the next of all addresses are the next of these.
-            vec!["'valid'", "'person5@'", "21"],
-            "email_verifications_",
-            vec!["email_lower"],
-        ),
-        (
-            of_address,
-            vec!["'person5@people.test'", "'valid'", "null::text", "21"],
-            "email_verifications_",
-            vec!["email_lower"],
-        ),
-    ] {
-        let question = (1..=params.len())
-            .rev()
-            .fold(sql.to_owned(), |sql, n| sql.replace(&format!("${n}"), &format!("({})", params[n - 1])));
-        let plan = explain(&tx, &question).await;
-        assert!(
-            plan.contains(index) && !plan.contains("Seq Scan") && !plan.contains("Sort"),
-            "{index}:\n{question}\n{plan}"
-        );
-        let found_by = condition(&plan, "Index Cond");
-        for column in [&["organization_id"], looked_up.as_slice()].concat() {
-            assert!(found_by.contains(column), "{column} is not looked up:\n{question}\n{plan}");
-        }
-    }
-}
-
-async fn crowded() -> Scene {
+pub(super) async fn crowded() -> Scene {
     let scene = Scene::new().await;
     scene.contacts(ROWS).await;
     let (other, _) = scene.another_organization("other").await;
@@ -354,61 +219,12 @@ async fn fill(scene: &Scene, organization: OrganizationId, count: usize) {
         .await;
 }
 
-async fn explain(tx: &Tx, question: &str) -> String {
+pub(super) async fn explain(tx: &Tx, question: &str) -> String {
     let rows = tx.query(&format!("explain (costs off) {question}"), &[]).await.unwrap();
     rows.iter().map(|row| row.get::<_, &str>(0)).collect::<Vec<_>>().join("\n")
 }
 
 /// The lines of the plan that begin with `kind`.
-fn condition(plan: &str, kind: &str) -> String {
+pub(super) fn condition(plan: &str, kind: &str) -> String {
     plan.lines().filter(|line| line.trim_start().starts_with(kind)).collect::<Vec<_>>().join("\n")
-}
-
-/// Of a page nobody is read but those whom it shows and the entries of the index on the way to them, in the index's order.
-#[tokio::test]
-async fn duplicates_are_read_from_indexes_in_their_order() {
-    let scene = crowded().await;
-    for sql in [
-        "insert into persons (organization_id, id) select organization_id, md5('p' || email)::uuid from contacts",
-        "update contacts set person_id = md5('p' || email)::uuid, first_name = 'Ada', last_name = md5(email), company = 'Acme'",
-        // One in ten has a mailbox with a tag, and one in a hundred is somebody else as well.
-        "update contacts set email = replace(email, '@', '+x@') where id::text like '%7'",
-        "update contacts set first_name = 'Ada', last_name = 'Lovelace' where id::text like '%77'",
-        "analyze contacts",
-        "analyze persons",
-    ] {
-        scene.run(sql, &[]).await;
-    }
-    let tx = scene.db.app().begin(scene.organization).await.unwrap();
-    for (walk, read, place, indexes) in [
-        (
-            include_str!("../../src/audience/duplicates/walk_person.sql"),
-            include_str!("../../src/audience/duplicates/read_person.sql"),
-            "'70000000-0000-0000-0000-000000000000'",
-            &["contacts_person_idx"][..],
-        ),
-        (
-            include_str!("../../src/audience/duplicates/walk_mailbox.sql"),
-            include_str!("../../src/audience/duplicates/read_mailbox.sql"),
-            "'person5'",
-            &["contacts_address_base_idx", "contacts_email_key"],
-        ),
-        (
-            include_str!("../../src/audience/duplicates/walk_name_and_company.sql"),
-            include_str!("../../src/audience/duplicates/read_name_and_company.sql"),
-            "'1234567890'",
-            &["contacts_namesake_idx"],
-        ),
-    ] {
-        let keys = format!("array[{place}]");
-        for (sql, first, second) in [(walk, "null", "1000"), (walk, place, "1000"), (read, keys.as_str(), "21")] {
-            let question = sql.replace("$1", first).replace("$2", second).replace("$3", "21");
-            let plan = explain(&tx, &question).await;
-            assert!(
-                !plan.contains("Seq Scan on contacts") && !plan.contains("Sort Key: contacts"),
-                "{question}\n{plan}"
-            );
-            assert!(indexes.iter().all(|index| plan.contains(index)), "{question}\n{plan}");
-        }
-    }
 }

@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use serde_json::json;
+use shared::ListId;
 use shared::audience::enrichment::{Continuation, RunStatus};
+use shared::audience::suppressions::Confirmation;
 use shared::audience::verifications::checking::{self, MailHost, Means};
 use shared::audience::verifications::lists::{self, AddressList, Mode};
 use shared::audience::verifications::{Status, jobs};
@@ -92,6 +94,66 @@ async fn a_verdict_stays_where_nobody_can_tell_any_more() {
     let id = desk.verify(true).await;
     desk.run_verification(id).await;
     assert!(known().await.starts_with("passed invalid "), "{}", known().await);
+}
+
+/// What an organization learns of an address after it was checked, whoever tells it.
+#[tokio::test]
+async fn a_verification_follows_what_is_suppressed_and_lifted() {
+    let desk = Desk::new(4).await;
+    desk.set("verification", "provider", provider()).await;
+    desk.asker.answer("people.test", 200, json!({"result": "ok"}));
+    let id = desk.verify(false).await;
+    assert_eq!(desk.run_verification(id).await.valid, 4);
+    let suppress = async |given: serde_json::Value| {
+        let tx = desk.tx().await;
+        let (suppression, _) = suppressions::create(&tx, serde_json::from_value(given).unwrap()).await.unwrap();
+        tx.commit().await.unwrap();
+        suppression.id
+    };
+    let lift = async |id| {
+        let tx = desk.tx().await;
+        suppressions::lift(&tx, &desk.keys, id, Confirmation::Given).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    let first = suppress(json!({"email": "person1@people.test"})).await;
+    // What one campaign or list does not write to says nothing of the mailbox; that a mail to it has bounced does.
+    let list = ListId::fresh();
+    let sql = "insert into lists (organization_id, id, name) values ($1, $2, 'List')";
+    desk.scene.run(sql, &[&desk.scene.organization, &list]).await;
+    let of_list = suppress(json!({"email": "person2@people.test", "list_id": list})).await;
+    suppress(json!({"email": "person3@people.test", "list_id": list, "reason": "hard_bounce"})).await;
+    assert_eq!(
+        desk.verified().await,
+        [
+            "person1@people.test invalid suppressed",
+            "person2@people.test valid -",
+            "person3@people.test invalid hard_bounce",
+            "person4@people.test valid -",
+        ]
+    );
+    // The graver reason counts, as it does for the suppression.
+    assert_eq!(suppress(json!({"email": "PERSON1@people.test", "reason": "hard_bounce"})).await, first);
+    assert_eq!(desk.verified().await[0], "person1@people.test invalid hard_bounce");
+    // One of two that are lifted changes nothing.
+    let of_person_1 = suppress(json!({"email": "person1@people.test", "list_id": list, "reason": "hard_bounce"})).await;
+    lift(of_person_1).await;
+    lift(of_list).await;
+    assert_eq!(desk.verified().await[..2], ["person1@people.test invalid hard_bounce", "person2@people.test valid -"]);
+    lift(first).await;
+    assert_eq!(desk.verified().await[0], "person1@people.test unverified suppression_lifted");
+    // Which is asked again, however lately it was checked; the others are not.
+    desk.asker.drain();
+    let id = desk.verify(false).await;
+    let job = desk.run_verification(id).await;
+    assert_eq!((job.valid, job.skipped, desk.asker.drain().len()), (1, 3, 1));
+    assert_eq!(desk.verified().await[0], "person1@people.test valid -");
+    // What has failed besides still has.
+    let sql = "update email_verifications set disposable = 'failed', status = 'invalid', reason = 'disposable_domain' where email_lower = $1";
+    desk.scene.run(sql, &[&"person4@people.test"]).await;
+    let fourth = suppress(json!({"email": "person4@people.test", "reason": "complaint"})).await;
+    assert_eq!(desk.verified().await[3], "person4@people.test invalid suppressed");
+    lift(fourth).await;
+    assert_eq!(desk.verified().await[3], "person4@people.test invalid disposable_domain");
 }
 
 #[tokio::test]

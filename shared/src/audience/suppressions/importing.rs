@@ -2,8 +2,10 @@
 //!
 //! What can't be read is told line by line, and the rest is suppressed. The same list twice does nothing the second time.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -130,8 +132,7 @@ impl Lines {
     ///
     /// Errors: [`Error::Invalid`] for a file that has no text in it, or a header without a column of addresses.
     pub fn from_csv(bytes: &[u8]) -> Result<Self> {
-        let text = std::str::from_utf8(bytes).map_err(|_| Error::invalid("", "not_utf8", "the list is not UTF-8"))?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let text = &*text(bytes)?;
         let mut reader = csv::ReaderBuilder::new()
             .delimiter(delimiter(text))
             .has_headers(false)
@@ -167,6 +168,17 @@ impl Lines {
         }
         Ok(Self(lines))
     }
+}
+
+/// What a list says: in the encoding that its mark names, else in UTF-8, else as spreadsheets of old write it.
+fn text(bytes: &[u8]) -> Result<Cow<'_, str>> {
+    let marked = Encoding::for_bom(bytes).map(|(encoding, _)| encoding);
+    let guessed = || if std::str::from_utf8(bytes).is_ok() { UTF_8 } else { WINDOWS_1252 };
+    let (text, encoding, is_broken) = marked.unwrap_or_else(guessed).decode(bytes);
+    if is_broken {
+        return Err(Error::invalid("", "wrong_encoding", format!("the list is not all {} text", encoding.name())));
+    }
+    Ok(text)
 }
 
 /// Suppresses the addresses of a list, in one transaction.

@@ -8,7 +8,9 @@ select *
    and ($7::uuid is null or campaign_id = $7)
    and ($8::uuid is null or list_id = $8)
    and ($9::text is null
-        or case when campaign_id is not null then 'campaign' when list_id is not null then 'list' else 'organization' end = $9)
+        or $9 = 'campaign' and campaign_id is not null
+        or $9 = 'list' and list_id is not null
+        or $9 = 'organization' and campaign_id is null and list_id is null)
    and ($10::timestamptz is null or created_at >= $10)
    and ($11::timestamptz is null or created_at < $11)
  order by id desc

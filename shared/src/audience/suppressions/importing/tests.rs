@@ -54,7 +54,22 @@ fn a_header_names_the_columns_in_the_words_of_other_systems() {
     );
     let no_address = Lines::from_csv(b"reason,note\nmanual,x\n").unwrap_err();
     assert!(matches!(&no_address, Error::Invalid(errors) if errors[0].code == "no_address_column"));
-    assert!(matches!(Lines::from_csv(b"\xff\xfe@people.test"), Err(Error::Invalid(_))));
+}
+
+#[test]
+fn a_list_is_read_in_the_encoding_that_spreadsheets_write_it_in() {
+    let list = "email;note\nada@people.test;Zoë\n";
+    let utf_16 = |list: &str| list.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    for bytes in
+        [list.as_bytes().to_vec(), utf_16(&format!("\u{feff}{list}")), b"email;note\nada@people.test;Zo\xeb\n".to_vec()]
+    {
+        let lines = Lines::from_csv(&bytes).unwrap().0;
+        let read: Vec<_> =
+            lines.iter().map(|(line, given)| (*line, given.email.as_deref(), given.note.as_deref())).collect();
+        assert_eq!(read, [(2, Some("ada@people.test"), Some("Zoë"))]);
+    }
+    let halved = Lines::from_csv(b"\xff\xfea\0@").unwrap_err();
+    assert!(matches!(&halved, Error::Invalid(errors) if errors[0].code == "wrong_encoding"), "{halved:?}");
 }
 
 #[test]
@@ -126,7 +141,7 @@ proptest! {
             1 => Whom::Forgotten(hash),
             _ => Whom::Domain("people.test".to_owned()),
         };
-        let exported = to_csv(&[Suppression {
+        let (exported, _) = to_csv(&[Suppression {
             id: SuppressionId::fresh(),
             email: whom.address().map(str::to_owned),
             email_hash: whom.hash().map(ToString::to_string),
