@@ -1,5 +1,7 @@
 //! The environment that template.yaml gives a function, read once when it starts.
 
+use std::time::Duration;
+
 use shared::db::{Config, Stage, Tls};
 use shared::delivery::tokens::KeyRing;
 use shared::platform::webhooks::Reach;
@@ -12,6 +14,8 @@ pub struct Environment {
     /// How to reach AWS.
     pub aws: aws::Aws,
     stage: Stage,
+    /// How long somebody waits for a statement of this function, where somebody does.
+    patience: Option<Duration>,
 }
 
 impl Environment {
@@ -19,7 +23,13 @@ impl Environment {
     #[must_use]
     pub fn load() -> Self {
         let stage = if optional("LOCAL_STACK").is_some() { Stage::Local } else { Stage::Deployed };
-        Self { aws: aws::Aws::load(), stage }
+        Self { aws: aws::Aws::load(), stage, patience: None }
+    }
+
+    /// The same for a function that somebody waits for no longer than this.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience: Some(patience), ..self }
     }
 
     /// Whether this is the local stack.
@@ -39,7 +49,11 @@ impl Environment {
 
     /// The database, as the role whose secret this function may read.
     pub async fn database(&self) -> Result<Database> {
-        Database::new(&self.database_config().await?)
+        let database = Database::new(&self.database_config().await?)?;
+        Ok(match self.patience {
+            Some(patience) => database.with_patience(patience),
+            None => database,
+        })
     }
 
     /// The keys of the tokens in mails.

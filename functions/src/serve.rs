@@ -1,5 +1,7 @@
 //! How a binary becomes a Lambda function: one runtime thread, one log line an invocation.
 
+use std::time::Duration;
+
 use axum::Router;
 use lambda_runtime::tracing::subscriber::filter::LevelFilter;
 use lambda_runtime::tracing::subscriber::fmt;
@@ -11,13 +13,16 @@ use shared::error::describe;
 use crate::environment::{Environment, optional};
 use crate::http;
 
+/// How long an API function waits for one statement: the gateway waits for 30 seconds, and the function is ended after 29.
+const PATIENCE: Duration = Duration::from_secs(25);
+
 /// Serves an API function: `build` makes its router from the environment.
 pub fn api<F>(build: F) -> Result<(), lambda_http::Error>
 where
     F: AsyncFnOnce(&Environment) -> shared::Result<Router>,
 {
     block_on(async {
-        let environment = Environment::load();
+        let environment = Environment::load().with_patience(PATIENCE);
         let router = http::finish(build(&environment).await?);
         lambda_http::run(router).await
     })

@@ -75,6 +75,8 @@ pub struct Config {
 pub struct Database {
     pool: Pool,
     stage: Stage,
+    /// How long the server works on one statement.
+    patience: Option<Duration>,
 }
 
 impl Database {
@@ -101,7 +103,14 @@ impl Database {
             }))
             .build()
             .map_err(Error::internal)?;
-        Ok(Self { pool, stage: config.stage })
+        Ok(Self { pool, stage: config.stage, patience: None })
+    }
+
+    /// Has the server give up a statement that takes longer than `patience`: whoever asks by an API does not wait for longer, and an
+    /// invocation that was ended tells the server nothing. It answers as unavailable then.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience: Some(patience), ..self }
     }
 
     /// Lets so many transactions be open at once, for a function that works in several at the same time.
@@ -140,7 +149,7 @@ impl Database {
     ) -> Result<(Tx, Vec<Row>)> {
         let tenants = Tenants::One(organization);
         let mut tx = self.unopened(&tenants).await?;
-        let (first, second) = (tenants.begin(), format!("COMMIT; {}", tenants.begin()));
+        let (first, second) = (tenants.begin(self.patience), format!("COMMIT; {}", tenants.begin(self.patience)));
         let (params, types): (Vec<_>, Vec<_>) = params.iter().map(|(param, r#type)| (*param, r#type.clone())).unzip();
         let client = tx.client()?;
         // Before all that is sent together: every request of a warm function begins with this statement.
@@ -171,7 +180,7 @@ impl Database {
         let mut tx = self.unopened(&tenants).await?;
         let client = tx.client()?;
         let statements = prepare_each(client, statements).await?;
-        let begin = tenants.begin();
+        let begin = tenants.begin(self.patience);
         let (opened, rows) = tokio::join!(client.simple_query(&begin), send_each(client, &statements));
         tx.now = read_clock(&opened?, self.stage)?;
         Ok((tx, rows?))
@@ -179,7 +188,7 @@ impl Database {
 
     async fn open(&self, tenants: Tenants<'_>, first: Option<FirstStatement<'_>>) -> Result<(Tx, Vec<Row>)> {
         let mut tx = self.unopened(&tenants).await?;
-        let begin = tenants.begin();
+        let begin = tenants.begin(self.patience);
         let (opened, rows) = match first {
             None => (tx.client()?.simple_query(&begin).await, Ok(Vec::new())),
             Some((sql, params)) => {
@@ -254,7 +263,7 @@ impl Tenants<'_> {
     }
 
     /// The opening message. What is put into the text are uuids, whose form leaves no room for anything else.
-    fn begin(&self) -> String {
+    fn begin(&self, patience: Option<Duration>) -> String {
         // A single organization is a batch of one as well, for the roles that work on batches.
         let (one, batch) = match self {
             Self::One(organization) => (organization.to_string(), organization.to_string()),
@@ -263,10 +272,13 @@ impl Tenants<'_> {
                 (String::new(), ids.join(","))
             }
         };
+        let patience = patience.map_or_else(String::new, |patience| {
+            format!(", set_config('statement_timeout', '{}', true)", patience.as_millis())
+        });
         format!(
             "BEGIN; SELECT set_config('app.organization_ids', '{batch}', true), \
              extract(epoch from clock_now())::text, extract(epoch from now())::text, \
-             set_config('app.organization_id', '{one}', true)"
+             set_config('app.organization_id', '{one}', true){patience}"
         )
     }
 }

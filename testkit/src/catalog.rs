@@ -150,10 +150,6 @@ pub const FUNCTIONS_ACROSS_TENANTS: &[(&str, &str)] = &[
         "ids of organizations, for maintenance, which has no other way to know its tenants",
     ),
     (
-        "reopen_verifications",
-        "nothing: leaves open what is known of the addresses whose suppressions are lifted, in the tenants of these",
-    ),
-    (
         "organizations_with_webhook_events_before",
         "ids of organizations, for maintenance, which has no other way to know its tenants",
     ),

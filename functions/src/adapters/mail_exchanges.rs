@@ -13,6 +13,7 @@ use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::RData;
 use shared::audience::verifications::checking::{MailHost, MailHosts};
+use shared::platform::webhooks::is_local_name;
 use shared::{Error, Result};
 
 /// How long one server is waited for, and how often it is asked.
@@ -56,6 +57,10 @@ impl MailExchanges {
     }
 
     async fn ask(&self, domain: &str) -> MailHost {
+        // What a network of our own has names for is nobody else's to know.
+        if is_local_name(domain) {
+            return MailHost::Absent;
+        }
         let name = format!("{domain}.");
         match self.resolver.mx_lookup(name.as_str()).await {
             Ok(found) => {

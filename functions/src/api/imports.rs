@@ -218,8 +218,9 @@ async fn find(caller: Caller, Id(id): Id<ImportId>) -> ApiResult<Json<Import>> {
 
 /// What the import would make of its file, before it is started.
 async fn preview(State(state): State<Imports>, caller: Caller, Id(id): Id<ImportId>) -> ApiResult<Json<Preview>> {
-    let preview = imports::preview(&caller.tx, &*state.store, id).await?;
-    caller.commit().await?;
+    let waiting = caller.wait().await?;
+    let preview = imports::preview(&state.db, waiting.organization(), &*state.store, id).await?;
+    waiting.go_on(&state.db).await?.commit().await?;
     Ok(Json(preview))
 }
 

@@ -79,7 +79,7 @@ async fn check(
     let waiting = caller.wait().await?;
     let found = checking::check_one(&db, waiting.organization(), means, &address.email).await?;
     let caller = waiting.go_on(&db).await?;
-    let verification = found.keep(&caller.tx).await?;
+    let verification = found.keep(&caller.tx, &keys).await?;
     let details = json!({"status": verification.status});
     caller.record("verification.made", caller.organization().0, &details).await?;
     caller.commit().await?;

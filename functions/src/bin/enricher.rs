@@ -7,7 +7,7 @@ use functions::adapters::mail_exchanges::MailExchanges;
 use functions::adapters::object_store::S3Store;
 use functions::adapters::sqs::SqsQueue;
 use functions::environment::{optional, required};
-use functions::events::enricher::{Enricher, handle};
+use functions::events::enricher::{Enricher, RETRY, handle};
 use functions::events::hints;
 
 fn main() -> Result<(), lambda_runtime::Error> {
@@ -27,7 +27,7 @@ fn main() -> Result<(), lambda_runtime::Error> {
             Ok((enricher, queue))
         },
         async |(enricher, queue), event| {
-            hints::follow(&**queue, event, async |event| handle(enricher, event).await).await
+            hints::follow(&**queue, RETRY, event, async |event| handle(enricher, event).await).await
         },
     )
 }

@@ -6,7 +6,7 @@ use functions::adapters::object_store::S3Store;
 use functions::adapters::sqs::SqsQueue;
 use functions::environment::required;
 use functions::events::hints;
-use functions::events::importer::handle;
+use functions::events::importer::{RETRY, handle};
 use shared::audience::imports::Pace;
 use shared::audience::imports::importing::Importer;
 
@@ -23,7 +23,7 @@ fn main() -> Result<(), lambda_runtime::Error> {
             Ok((importer, queue))
         },
         async |(importer, queue), event| {
-            hints::follow(&**queue, event, async |event| handle(importer, event).await).await
+            hints::follow(&**queue, RETRY, event, async |event| handle(importer, event).await).await
         },
     )
 }

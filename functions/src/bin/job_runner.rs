@@ -6,7 +6,7 @@ use functions::adapters::object_store::S3Store;
 use functions::adapters::sqs::SqsQueue;
 use functions::environment::required;
 use functions::events::hints;
-use functions::events::job_runner::{JobRunner, handle};
+use functions::events::job_runner::{JobRunner, RETRY, handle};
 
 fn main() -> Result<(), lambda_runtime::Error> {
     functions::serve::events(
@@ -15,6 +15,8 @@ fn main() -> Result<(), lambda_runtime::Error> {
             let archives = S3Store::new(&environment.aws, required("UPLOADS_BUCKET")?);
             Ok((JobRunner::new(environment.database().await?, queue.clone(), Arc::new(archives)), queue))
         },
-        async |(runner, queue), event| hints::follow(&**queue, event, async |event| handle(runner, event).await).await,
+        async |(runner, queue), event| {
+            hints::follow(&**queue, RETRY, event, async |event| handle(runner, event).await).await
+        },
     )
 }

@@ -21,6 +21,8 @@ use crate::adapters::sqs::EnrichmentHint;
 
 /// No chunk is begun after this long: what is left of the function's 120 s is enough for the one under way.
 const BUDGET: Duration = Duration::from_secs(30);
+/// A hint that failed comes again when the lease of its chunk is over, three minutes after it was taken.
+pub const RETRY: Duration = Duration::from_secs(200);
 
 /// What the function holds while it is warm.
 pub struct Enricher {

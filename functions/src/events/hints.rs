@@ -2,7 +2,8 @@
 //!
 //! A queue keeps a message hidden for six times as long as its function may run, so that nobody gets it while it is still worked on.
 //! Whoever has failed and can still say so does not need that: a connection that was lost is there again in a moment. Who was
-//! killed says nothing, and the queue's own time holds.
+//! killed says nothing, and the queue's own time holds. What has failed five times lies in the dead letters some ten minutes
+//! sooner for it; maintenance brings such work again all the same.
 
 use std::time::Duration;
 
@@ -17,16 +18,18 @@ pub trait Hidden: Send + Sync {
     fn show_after<'a>(&'a self, receipt_handle: &'a str, delay: Duration) -> BoxFuture<'a, Result<()>>;
 }
 
-/// Follows the hints of an event; where that fails they come again after half a minute, the second time after two, and from then on
-/// when the queue brings them.
+/// Follows the hints of an event; where that fails they come again after this `delay`, the second time after twice as long, and from
+/// then on when the queue brings them. Work that a lost connection or a lease still holds is somebody else's to a hint that comes
+/// too early, which is the end of that hint: the delay is longer than either.
 ///
 /// Errors: those of `follow`, so that the queue brings the event again, and after five times to the dead letters.
 pub async fn follow<Q: Hidden + ?Sized>(
     queue: &Q,
+    delay: Duration,
     event: SqsEvent,
     follow: impl AsyncFnOnce(SqsEvent) -> Result<()>,
 ) -> Result<()> {
-    let shown: Vec<(String, Duration)> = event.records.iter().filter_map(soon).collect();
+    let shown: Vec<(String, Duration)> = event.records.iter().filter_map(|message| soon(message, delay)).collect();
     let followed = follow(event).await;
     if followed.is_err() {
         join_all(shown.iter().map(async |(receipt_handle, delay)| {
@@ -40,14 +43,9 @@ pub async fn follow<Q: Hidden + ?Sized>(
 }
 
 /// The receipt handle of a message, and how soon it is to be tried again; none once it has failed too often for that.
-fn soon(message: &SqsMessage) -> Option<(String, Duration)> {
-    let receives = message.attributes.get("ApproximateReceiveCount")?;
-    let delay = match receives.parse() {
-        Ok(1_u32) => Duration::from_secs(30),
-        Ok(2) => Duration::from_secs(120),
-        _ => return None,
-    };
-    Some((message.receipt_handle.clone()?, delay))
+fn soon(message: &SqsMessage, delay: Duration) -> Option<(String, Duration)> {
+    let receives: u32 = message.attributes.get("ApproximateReceiveCount")?.parse().ok()?;
+    matches!(receives, 1 | 2).then_some((message.receipt_handle.clone()?, delay * receives))
 }
 
 #[cfg(test)]
@@ -58,6 +56,8 @@ mod tests {
     use shared::Error;
 
     use super::*;
+
+    const DELAY: Duration = Duration::from_secs(75);
 
     /// A queue that remembers what it was told, and takes nothing where it is out.
     #[derive(Default)]
@@ -93,19 +93,20 @@ mod tests {
     async fn a_hint_that_fails_is_brought_soon_twice_and_then_in_its_time() {
         let queue = Told::default();
         let event = received(&["1", "2", "3", "4", "none"]);
-        let failed = follow(&queue, event, async |_| Err(Error::internal("the database is out"))).await;
+        let failed = follow(&queue, DELAY, event, async |_| Err(Error::internal("the database is out"))).await;
         assert!(failed.is_err());
         let shown = queue.shown.into_inner().unwrap();
-        assert_eq!(shown, [("receipt 1".to_owned(), 30), ("receipt 2".to_owned(), 120)]);
+        assert_eq!(shown, [("receipt 1".to_owned(), 75), ("receipt 2".to_owned(), 150)]);
     }
 
     #[tokio::test]
     async fn what_was_followed_is_not_shown_again_and_a_queue_that_is_out_hides_no_error() {
         let queue = Told::default();
-        follow(&queue, received(&["1"]), async |_| Ok(())).await.unwrap();
+        follow(&queue, DELAY, received(&["1"]), async |_| Ok(())).await.unwrap();
         assert!(queue.shown.lock().unwrap().is_empty());
         let queue = Told { is_out: true, ..queue };
-        let failed = follow(&queue, received(&["1"]), async |_| Err(Error::internal("the database is out"))).await;
+        let failed =
+            follow(&queue, DELAY, received(&["1"]), async |_| Err(Error::internal("the database is out"))).await;
         assert!(describe(&failed.unwrap_err()).contains("the database is out"));
     }
 }

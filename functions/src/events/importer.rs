@@ -12,6 +12,8 @@ use crate::adapters::sqs::ImportHint;
 /// After this an import queues itself for the rest, long before the function's timeout of three minutes; what the last
 /// chunk takes is a small part of the difference.
 const WORK: Duration = Duration::from_secs(60);
+/// A hint that failed comes again when a connection that was lost holds nothing any more: a minute after its last statement.
+pub const RETRY: Duration = Duration::from_secs(75);
 
 /// Goes on with the imports that the event names; the event source brings one at a time.
 ///

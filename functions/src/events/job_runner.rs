@@ -21,6 +21,8 @@ use crate::adapters::sqs::JobHint;
 
 /// No chunk is begun after this long: what is left of the function's 60 s is enough for the one under way.
 const BUDGET: Duration = Duration::from_secs(30);
+/// A hint that failed comes again when a connection that was lost holds nothing any more: a minute after its last statement.
+pub const RETRY: Duration = Duration::from_secs(75);
 
 /// What the function needs: the database, the queue for its own continuation, and where archives are put together.
 pub struct JobRunner {

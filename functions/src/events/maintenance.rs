@@ -77,7 +77,6 @@ pub async fn handle(maintenance: &Maintenance, _event: serde_json::Value) -> Res
     let swept = sweeping::sweep(db, begin + LONGEST_RUN).await;
     let told = webhooks::sweeping::sweep(db, begin + LONGEST_RUN).await;
     let counted = rate_limits::sweeping::sweep(db, begin + LONGEST_RUN).await;
-    let emptied = emptying::empty(db, begin + LONGEST_RUN).await;
     let jobs = jobs::sweeping::sweep(db, queue.as_ref()).await;
     let learning = enrichment::sweeping::sweep(db, enrichment_queue.as_ref(), begin + LONGEST_RUN).await;
     let imports = imports::sweeping::sweep(db, import_queue.as_ref()).await;
@@ -86,6 +85,7 @@ pub async fn handle(maintenance: &Maintenance, _event: serde_json::Value) -> Res
     // Their organizations are among those that are deleted then.
     let abandoned = sign_ups::sweeping::sweep(db, begin + LONGEST_RUN).await;
     // The longest work, for which nobody waits, has what is left of the time.
+    let emptied = emptying::empty(db, begin + LONGEST_RUN).await;
     let deleted = deleting::finish(db, store.as_ref(), begin + LONGEST_RUN).await;
     tracing::info!(
         ?folded,

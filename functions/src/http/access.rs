@@ -237,7 +237,7 @@ pub const ROUTES: &[Route] = &[
     row("POST", "/v1/contacts/exports", MEMBER, "contacts:write", "Writes contacts into a CSV file, by a job."),
     row("GET", "/v1/contacts/exports/{job_id}", MEMBER, "contacts:read", "One export with its progress, and the link to its file."),
     row("POST", "/v1/contacts/{id}/erase", ADMIN, "contacts:write", "Erases a person, and keeps what is needed never to write to them again."),
-    row("GET", "/v1/contacts/{id}/export", MEMBER, "contacts:read", "Everything that is stored about a person."),
+    row("GET", "/v1/contacts/{id}/export", ADMIN, "contacts:read", "Everything that is stored about a person."),
     row("POST", "/v1/contacts/{id}/merge", MEMBER, "contacts:write", "Merges other contacts into this one."),
     row("POST", "/v1/contacts/{id}/tags", MEMBER, "contacts:write", "Gives a contact tags."),
     row("DELETE", "/v1/contacts/{id}/tags/{tag_id}", MEMBER, "contacts:write", "Takes a tag from a contact."),

@@ -8,6 +8,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 use shared::Error;
 pub use shared::fields::{given, patched};
 
@@ -56,7 +57,7 @@ where
 pub enum JsonOrCsv<T> {
     /// `application/json`.
     Json(T),
-    /// `text/csv`, as it came.
+    /// `text/csv` or `application/octet-stream`, as it came. The gateway carries the first as text, and so loses what is no UTF-8.
     Csv(Bytes),
 }
 
@@ -72,9 +73,11 @@ where
         let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let body = Bytes::from_request(request, state).await?;
         match media_type.as_str() {
-            "text/csv" => Ok(Self::Csv(body)),
+            "text/csv" | "application/octet-stream" => Ok(Self::Csv(body)),
             "application/json" => Ok(Self::Json(axum::Json::from_bytes(&body)?.0)),
-            _ => Err(ApiError::unsupported_media_type("send the list as text/csv or application/json")),
+            _ => Err(ApiError::unsupported_media_type(
+                "send the list as text/csv, application/octet-stream or application/json",
+            )),
         }
     }
 }
@@ -83,6 +86,7 @@ impl<T: JsonSchema> Input for JsonOrCsv<T> {
     fn describe(operation: &mut Operation<'_>) {
         operation.body("application/json", Operation::read_schema::<T>());
         operation.body("text/csv", text());
+        operation.body("application/octet-stream", json!({"type": "string", "format": "binary"}));
     }
 }
 

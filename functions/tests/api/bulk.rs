@@ -199,3 +199,18 @@ async fn what_is_gone_ends_the_job_and_what_is_not_there_is_refused() {
     assert_eq!(refused.text("/errors/0/field"), "selection");
     assert!(refused.text("/errors/0/message").contains("exactly one of contact_ids"), "{}", refused.body);
 }
+
+#[tokio::test]
+async fn an_organization_has_some_jobs_under_way_and_no_more() {
+    let desk = Desk::new().await;
+    desk.app.scene.contacts(1).await;
+    let tag = desk.tag("Hot").await;
+    let ask = json!({"act": {"kind": "tag", "tag_id": tag}, "selection": {"everybody": true}});
+    let others = "insert into jobs (organization_id, id, kind, subject_id)
+                  select $1, gen_random_uuid(), 'contact_export', gen_random_uuid() from generate_series(1, 20)";
+    desk.app.scene.run(others, &[&desk.app.scene.organization]).await;
+    assert_eq!(desk.post("/v1/contacts/bulk", ask.clone()).await.expect(409).text("/code"), "too_many_jobs");
+    let one_ends = "update jobs set state = 'completed', completed_at = now() where id = (select id from jobs limit 1)";
+    desk.app.scene.run(one_ends, &[]).await;
+    desk.post("/v1/contacts/bulk", ask).await.expect(202);
+}

@@ -97,6 +97,12 @@ async fn a_file_goes_from_the_first_request_to_the_contacts() {
     let missing = start().await.expect(409);
     assert_eq!(missing.text("/code"), "file_missing");
     desk.store.upload(&key, "Adresse;Plan\nada@people.test;pro\nADA@people.test;\nnobody;x\nbob@people.test;a;b\n");
+    // Others that are under way keep it waiting, so that nobody's imports stand in front of everybody else's.
+    let others = "insert into import_batches (organization_id, id, file_name, object_key, status)
+                  select $1, gen_random_uuid(), 'other.csv', 'other', 'processing' from generate_series(1, 5)";
+    desk.app.scene.run(others, &[&desk.app.scene.organization]).await;
+    assert_eq!(start().await.expect(409).text("/code"), "too_many_imports");
+    desk.app.scene.run("delete from import_batches where object_key = 'other'", &[]).await;
     let started = start().await.expect(202);
     assert_eq!((started.text("/status"), started.text("/started_at")), ("processing", "2026-03-04T10:00:00.000Z"));
     assert_eq!(start().await.expect(409).text("/code"), "already_started");

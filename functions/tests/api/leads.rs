@@ -500,6 +500,9 @@ async fn what_is_wrong_is_named_and_nothing_is_kept() {
         ("consent", json!("no"), "required"),
         ("consent", json!(false), "required"),
         ("name", json!(long), "too_long"),
+        ("name", json!("https://evil.example/refund"), "link"),
+        ("name", json!("Dear customer, see WWW.evil.example"), "link"),
+        ("name", json!("see evil.example/refund"), "link"),
         ("name", json!("a\r\nbcc: b"), "control_character"),
         ("name", json!(["a"]), "wrong_type"),
         ("timezone", json!("Mars/Olympus"), "unknown_timezone"),
@@ -533,7 +536,7 @@ async fn what_is_wrong_is_named_and_nothing_is_kept() {
     page.send_as("application/x-www-form-urlencoded", twice, Some(ORIGIN)).await.expect(422);
     assert_eq!((page.contacts().await, page.number("select count(*) from leads").await), (0, 0));
     let [accepted, refused, ..] = page.counts().await;
-    assert_eq!((accepted, refused), (0, 24));
+    assert_eq!((accepted, refused), (0, 27));
     assert_eq!(
         page.number("select day_used::bigint from lead_form_usage").await,
         0,

@@ -174,3 +174,31 @@ async fn a_contact_is_merged_with_others_that_are_there() {
     merge(&desk, &winner, &[]).await.expect(422);
     assert_eq!(desk.app.scene.number("select count(*) from contacts", &[]).await, 3);
 }
+
+/// Of whoever took others in, and those others in turn, nothing is left that could be written to.
+#[tokio::test]
+async fn whoever_is_erased_goes_with_all_that_was_merged_into_them() {
+    let desk = Desk::new().await;
+    let mut ids = Vec::new();
+    for name in ["first", "second", "winner", "again"] {
+        ids.push(make(&desk, json!({"email": format!("{name}@merged.test")})).await);
+    }
+    let [first, second, winner, again] = [&ids[0], &ids[1], &ids[2], &ids[3]];
+    merge(&desk, second, &[first]).await.expect(200);
+    merge(&desk, winner, &[second]).await.expect(200);
+    merge(&desk, winner, &[again]).await.expect(200);
+    // One of the addresses is a contact of its own again.
+    let back = make(&desk, json!({"email": "again@merged.test"})).await;
+    desk.post(&format!("/v1/contacts/{winner}/erase"), json!({})).await.expect(200);
+    for id in [first, second, winner, again] {
+        desk.send(Method::GET, &format!("/v1/contacts/{id}"), None).await.expect(404);
+        desk.post(&format!("/v1/contacts/deleted/{id}/restore"), json!({})).await.expect(404);
+    }
+    assert_eq!(desk.get(&format!("/v1/contacts/{back}")).await["email"], "again@merged.test");
+    let scene = &desk.app.scene;
+    assert_eq!(scene.number("select count(*) from deleted_contacts", &[]).await, 0);
+    // The three addresses that nobody has any more are suppressed, and only recognized.
+    let suppressed = "select count(*) from suppressions where email_lower is null and email_hash is not null";
+    assert_eq!(scene.number(suppressed, &[]).await, 3);
+    assert_eq!(scene.number("select count(*) from suppressions where email_lower is not null", &[]).await, 0);
+}

@@ -6,7 +6,7 @@
 mod chunks;
 mod columns;
 mod converting;
-mod encodings;
+pub(super) mod encodings;
 mod error_files;
 mod formats;
 pub mod importing;
@@ -42,7 +42,7 @@ use merging::Origin;
 use crate::error::violated_constraint;
 use crate::fields::Fields;
 use crate::timestamps::{millis, millis_or_null};
-use crate::{Error, ImportId, ListId, OrganizationId, Result, TagId, Tx};
+use crate::{Database, Error, ImportId, ListId, OrganizationId, Result, TagId, Tx};
 
 /// How long the URL of an error file is good.
 pub const DOWNLOAD_WINDOW: Duration = Duration::from_secs(15 * 60);
@@ -253,6 +253,10 @@ pub async fn find(tx: &Tx, id: ImportId) -> Result<Import> {
     from_row(&find_row(tx, id).await?)
 }
 
+/// Imports of an organization that are under way at a time: two of them work on it at once, and the others stand in front of everybody
+/// else's.
+const UNDER_WAY_MAXIMUM: i64 = 5;
+
 /// The newest imports, at most `limit`, older than `before`.
 pub async fn list(tx: &Tx, before: Option<ImportId>, limit: i64) -> Result<Vec<Import>> {
     tx.query(include_str!("imports/list.sql"), &[&before, &limit]).await?.iter().map(from_row).collect()
@@ -276,12 +280,20 @@ pub async fn list_errors(tx: &Tx, id: ImportId, after: Option<i64>, limit: i64) 
         .collect()
 }
 
-/// What an import would make of the file that has been uploaded, by its beginning and the mapping that was asked for.
+/// What an import would make of the file that has been uploaded, by its beginning and the mapping that was asked for. In transactions of
+/// its own: none is open while the file is read.
 ///
 /// Errors: [`Error::NotFound`], [`Error::Conflict`] (`file_missing`), [`Error::Unavailable`] when the store is. What is wrong
 /// with the file itself stands in the preview.
-pub async fn preview(tx: &Tx, store: &dyn ObjectStore, id: ImportId) -> Result<Preview> {
-    let row = find_row(tx, id).await?;
+pub async fn preview(
+    db: &Database,
+    organization: OrganizationId,
+    store: &dyn ObjectStore,
+    id: ImportId,
+) -> Result<Preview> {
+    let tx = db.begin(organization).await?;
+    let row = find_row(&tx, id).await?;
+    tx.commit().await?;
     let requested = requested_mapping(&row)?;
     let key: String = row.try_get("object_key")?;
     let Some(ObjectHead { size, etag }) = store.head(&key).await? else { return Err(file_missing()) };
@@ -294,7 +306,9 @@ pub async fn preview(tx: &Tx, store: &dyn ObjectStore, id: ImportId) -> Result<P
         // Nobody has been met yet by a run that has not begun.
         let (list, run_started_at) = (row.try_get("list_id")?, DateTime::<Utc>::MAX_UTC);
         let origin = Origin { import: id, list, tags: &tags, existing, run_started_at };
-        let foreseen = merging::foresee(tx, origin, &rows).await?;
+        let tx = db.begin(organization).await?;
+        let foreseen = merging::foresee(&tx, origin, &rows).await?;
+        tx.commit().await?;
         for row in &mut preview.rows {
             row.outcome = row.outcome.or_else(|| foreseen.get(&row.line).copied());
         }
@@ -330,8 +344,8 @@ pub async fn error_file(tx: &Tx, store: &dyn ObjectStore, id: ImportId) -> Resul
 /// It is queued before it is committed: a hint that comes early waits for the commit, and one whose start is rolled back
 /// finds nothing to do, whereas a committed start without a hint would never begin.
 ///
-/// Errors: [`Error::NotFound`], [`Error::Conflict`] (`already_started`, `file_missing`), [`Error::Invalid`] (`file_empty`,
-/// `file_too_large`), [`Error::Unavailable`] when the store or the queue is.
+/// Errors: [`Error::NotFound`], [`Error::Conflict`] (`already_started`, `too_many_imports`, `file_missing`), [`Error::Invalid`]
+/// (`file_empty`, `file_too_large`), [`Error::Unavailable`] when the store or the queue is.
 pub async fn start(
     tx: &Tx,
     store: &dyn ObjectStore,
@@ -342,6 +356,12 @@ pub async fn start(
     let row = find_row(tx, id).await?;
     if !matches!(row.try_get("status")?, "pending" | "failed") {
         return Err(already_started());
+    }
+    if tx.query_one(include_str!("imports/count_under_way.sql"), &[]).await?.try_get::<_, i64>("imports")?
+        >= UNDER_WAY_MAXIMUM
+    {
+        let message = format!("{UNDER_WAY_MAXIMUM} imports are under way; start it when one of them has ended");
+        return Err(Error::conflict("too_many_imports", message));
     }
     if uploads::under_way(&row)?.is_some() {
         return Err(Error::conflict("upload_unfinished", "the parts of the file have not been put together"));

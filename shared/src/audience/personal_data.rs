@@ -1,13 +1,13 @@
 //! What is stored about a person, whatever table it is in: read ([`export`]) and taken out ([`erase`]).
 //!
-//! A person is a contact and the address that it has: mails to the address count as theirs, also those whose contact is
-//! gone or another one. A contact that lies in the bin is a person like any other. What is free text is theirs where it names the address. A test scans every column of every tenant
+//! A person is a contact and the address that it has, with those of contacts that were merged into it: mails to the address count as
+//! theirs, also those whose contact is gone or another one. A contact that lies in the bin is a person like any other. What is free text is theirs where it names the address. A test scans every column of every tenant
 //! table for what is left of an erased person, so whoever adds a table that may know a person adds it here.
 
 mod erasing;
 mod exporting;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio_postgres::types::ToSql;
 
@@ -28,7 +28,9 @@ const TEXTS: usize = 50;
 struct Person {
     contact: ContactId,
     email_lower: String,
-    /// A regular expression of PostgreSQL for a text that names the address.
+    /// Other addresses of the person: those of contacts that were merged into this one.
+    others: Vec<String>,
+    /// A regular expression of PostgreSQL for a text that names one of the addresses.
     naming: String,
     /// Every message to the contact or to the address, by id.
     messages: Vec<MessageId>,
@@ -44,10 +46,21 @@ impl Person {
         let email_lower = find_address(tx, contact).await?;
         let rows = tx.query(include_str!("personal_data/find_deleted.sql"), &[&contact, &email_lower]).await?;
         let deleted: Vec<ContactId> = rows.iter().map(|row| Ok(row.try_get("id")?)).collect::<Result<_>>()?;
+        let mut others = BTreeSet::new();
+        for row in &rows {
+            others.extend(row.try_get::<_, Option<String>>("address")?);
+        }
+        let others = Vec::from_iter(others);
         let params: [&(dyn ToSql + Sync); 3] = [&contact, &email_lower, &deleted];
         let rows = tx.query(include_str!("personal_data/find_messages.sql"), &params).await?;
         let messages = rows.iter().map(|row| Ok(row.try_get("id")?)).collect::<Result<_>>()?;
-        Ok(Self { contact, naming: naming(&email_lower), email_lower, messages, deleted })
+        let any: Vec<String> = others.iter().chain([&email_lower]).map(|address| naming(address)).collect();
+        Ok(Self { contact, naming: any.join("|"), email_lower, others, messages, deleted })
+    }
+
+    /// Every address of the person.
+    fn addresses(&self) -> Vec<&str> {
+        self.others.iter().chain([&self.email_lower]).map(String::as_str).collect()
     }
 
     /// The tracked links that are the person's own: those in their mails that neither the step says for everybody nor any
@@ -95,5 +108,5 @@ fn naming(email_lower: &str) -> String {
             c => naming.extend(['\\', c]),
         }
     }
-    naming + r"(?![a-z0-9-]|\.[a-z0-9])"
+    format!("(?:{naming}{})", r"(?![a-z0-9-]|\.[a-z0-9])")
 }

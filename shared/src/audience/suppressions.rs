@@ -18,6 +18,7 @@ pub use self::exporting::to_csv;
 pub use self::importing::{Given, Imported, LineError, Lines, import};
 use super::email_address;
 use super::personal_data;
+use super::verifications;
 use crate::delivery::gates::{self, Gate};
 use crate::delivery::stopping::{self, Scope, Stop};
 use crate::delivery::tokens::{AddressHash, KeyRing};
@@ -438,6 +439,9 @@ pub async fn lift(tx: &Tx, keys: &KeyRing, id: SuppressionId, confirmation: Conf
     }
     if let (Some(email), None, None) = (&lifted.email, lifted.campaign_id, lifted.list_id) {
         tx.execute(include_str!("suppressions/reopen_contacts.sql"), &[email, &hashes(tx, keys, email)?]).await?;
+    }
+    if let Some(email) = &lifted.email {
+        verifications::reopen(tx, keys, email).await?;
     }
     Ok(lifted)
 }

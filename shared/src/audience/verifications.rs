@@ -15,8 +15,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
-use self::checking::Finding;
+use self::checking::{Finding, Own};
 use super::email_address::EmailAddress;
+use crate::delivery::tokens::KeyRing;
 use crate::{Error, Result, Tx};
 
 /// How a check has ended.
@@ -187,16 +188,23 @@ pub async fn summary(tx: &Tx) -> Result<Summary> {
     Ok(Summary { valid: of(Status::Valid), invalid: of(Status::Invalid), unverified: of(Status::Unverified) })
 }
 
-/// Keeps what was found out about addresses that contacts have. Of others nothing is kept: whoever was erased meanwhile does not
-/// come back by what was asked about them before.
-pub(crate) async fn keep(tx: &Tx, findings: &[Finding]) -> Result<()> {
+/// Keeps what was found out about addresses that contacts have, with what the organization has learned of them meanwhile, and returns
+/// that. Of others nothing is kept: whoever was erased meanwhile does not come back by what was asked about them before.
+pub(crate) async fn keep(tx: &Tx, keys: &KeyRing, mut findings: Vec<Finding>) -> Result<Vec<Finding>> {
     if findings.is_empty() {
-        return Ok(());
+        return Ok(findings);
+    }
+    let emails: Vec<String> = findings.iter().map(|finding| finding.email.lower()).collect();
+    // The contacts are held in the order of their ids first, against whoever is erasing one at this moment, and whoever suppresses one:
+    // that is read behind it.
+    tx.query(include_str!("verifications/hold_contacts.sql"), &[&emails]).await?;
+    let own = Own::read(tx, keys, &emails).await?;
+    for (finding, email) in findings.iter_mut().zip(&emails) {
+        finding.heed(own.get(email).copied().unwrap_or_default());
     }
     let of = |check: fn(&Checks) -> Check| -> Vec<&'static str> {
         findings.iter().map(|finding| check(&finding.checks).name()).collect()
     };
-    let emails: Vec<String> = findings.iter().map(|finding| finding.email.lower()).collect();
     let statuses: Vec<&str> = findings.iter().map(|finding| finding.checks.status().name()).collect();
     let reasons: Vec<Option<&str>> = findings.iter().map(|finding| finding.reason).collect();
     let params: [&(dyn tokio_postgres::types::ToSql + Sync); 10] = [
@@ -211,9 +219,16 @@ pub(crate) async fn keep(tx: &Tx, findings: &[Finding]) -> Result<()> {
         &reasons,
         &tx.now(),
     ];
-    // The contacts are held in the order of their ids first, against whoever is erasing one at this moment.
-    tx.query(include_str!("verifications/hold_contacts.sql"), &[&emails]).await?;
     tx.execute(include_str!("verifications/keep.sql"), &params).await?;
+    Ok(findings)
+}
+
+/// Follows a suppression of an address that was lifted: nobody knows whether it is valid until it is checked again, unless something
+/// else that the organization knows is left. The caller has locked its contact.
+pub(super) async fn reopen(tx: &Tx, keys: &KeyRing, email_lower: &str) -> Result<()> {
+    let own = Own::read(tx, keys, &[email_lower.to_owned()]).await?;
+    let reason = own.get(email_lower).copied().unwrap_or_default().reason();
+    tx.execute(include_str!("verifications/reopen.sql"), &[&email_lower, &reason]).await?;
     Ok(())
 }
 

@@ -60,6 +60,7 @@ migrations![
     "0039_reviewed_audience",
     "0040_leads_of_forms",
     "0041_verifications_follow",
+    "0042_rare_rows",
 ];
 
 /// The roles that functions log in as. None owns anything or passes row-level security.

@@ -98,6 +98,9 @@ fn kind_name<S: serde::Serializer>(kind: &JobKind, serializer: S) -> Result<S::O
     serializer.serialize_str(kind.name())
 }
 
+/// Jobs of an organization that may wait or run at a time before it can ask for another.
+pub const UNFINISHED_MAXIMUM: i64 = 20;
+
 /// Where jobs wait for the function that runs them. A hint: the row is the truth.
 pub trait JobQueue: Send + Sync {
     /// Asks for the next chunk of a job.
@@ -119,7 +122,15 @@ pub async fn create(tx: &Tx, kind: JobKind, subject: Uuid, total: Option<i64>) -
 }
 
 /// Creates a job of its own for what was asked, beside others of its kind: its subject is itself.
+///
+/// Errors: [`Error::Conflict`] (`too_many_jobs`), so that nobody's jobs stand in front of everybody else's.
 pub async fn create_for(tx: &Tx, kind: JobKind, input: &Value, total: Option<i64>) -> Result<Job> {
+    if tx.query_one(include_str!("jobs/count_unfinished.sql"), &[]).await?.try_get::<_, i64>("jobs")?
+        >= UNFINISHED_MAXIMUM
+    {
+        let message = format!("{UNFINISHED_MAXIMUM} jobs are under way; ask again when one of them has ended");
+        return Err(Error::conflict("too_many_jobs", message));
+    }
     let id = JobId::fresh();
     let params: [&(dyn ToSql + Sync); 5] = [&tx.organization()?, &id, &kind.name(), input, &total];
     from_row(&tx.query_one(include_str!("jobs/insert_for.sql"), &params).await?)

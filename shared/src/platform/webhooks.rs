@@ -18,4 +18,4 @@ pub mod sweeping;
 mod targets;
 
 pub use self::event_types::EventType;
-pub use self::targets::{BadTarget, Reach, Target};
+pub use self::targets::{BadTarget, Reach, Target, is_local_name};

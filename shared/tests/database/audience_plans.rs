@@ -227,21 +227,27 @@ async fn suppressions_are_listed_by_indexes_whatever_the_filter() {
     let sql = include_str!("../../src/audience/suppressions/list.sql");
     let tx = scene.db.app().begin(scene.organization).await.unwrap();
     let middle = "'80000000-0000-0000-0000-000000000000'::uuid";
-    for (given, index) in [
-        (vec![], "suppressions_pkey"),
-        (vec![(1, middle)], "suppressions_pkey"),
-        (vec![(3, "'unsubscribe'")], "suppressions_"),
-        (vec![(3, "'complaint'")], "suppressions_reason_idx"),
-        (vec![(3, "'complaint'"), (1, middle)], "suppressions_reason_idx"),
-        (vec![(4, "'person777@people.test'"), (5, "array[sha256('x')]")], "suppressions_email_key"),
-        (vec![(6, "'domain3.test'")], "suppressions_domain_idx"),
-        (vec![(7, &campaign)], "suppressions_campaign_idx"),
-        (vec![(8, &list)], "suppressions_list_idx"),
-        (vec![(9, "'organization'")], "suppressions_pkey"),
-        (vec![(9, "'campaign'")], "suppressions_campaign_idx"),
-        (vec![(9, "'list'")], "suppressions_list_idx"),
-        (vec![(10, "'2026-02-28 23:55Z'"), (11, "'2026-02-28 23:58Z'")], "suppressions_created_at_idx"),
-        (vec![(11, "'2001-01-01Z'")], "suppressions_created_at_idx"),
+    // What is given, the index, and what it looks up.
+    for (given, index, looked_up) in [
+        (vec![], "suppressions_pkey", ""),
+        (vec![(1, middle)], "suppressions_pkey", "id <"),
+        // Nearly all: the next of all are the next of these.
+        (vec![(3, "'unsubscribe'")], "suppressions_pkey", ""),
+        (vec![(3, "'complaint'")], "suppressions_reason_idx", "reason = "),
+        (vec![(3, "'complaint'"), (1, middle)], "suppressions_reason_idx", "id <"),
+        (vec![(4, "'person777@people.test'"), (5, "array[sha256('x')]")], "suppressions_email_key", "email_lower = "),
+        (vec![(6, "'domain3.test'")], "suppressions_domain_idx", "domain = "),
+        (vec![(7, &campaign)], "suppressions_campaign_idx", "campaign_id = "),
+        (vec![(8, &list)], "suppressions_list_idx", "list_id = "),
+        (vec![(9, "'organization'")], "suppressions_pkey", ""),
+        (vec![(9, "'campaign'")], "suppressions_campaign_idx", ""),
+        (vec![(9, "'list'")], "suppressions_list_idx", ""),
+        (
+            vec![(10, "'2026-02-28 23:55Z'"), (11, "'2026-02-28 23:58Z'")],
+            "suppressions_created_at_idx",
+            "created_at >=",
+        ),
+        (vec![(11, "'2001-01-01Z'")], "suppressions_created_at_idx", "created_at <"),
     ] {
         let mut params = ["null"; 11];
         params[1] = "21";
@@ -251,7 +257,8 @@ async fn suppressions_are_listed_by_indexes_whatever_the_filter() {
         let question = filled(sql, &params);
         let plan = explain(&tx, &question).await;
         assert!(plan.contains(index) && !plan.contains("Seq Scan"), "{index}:\n{question}\n{plan}");
-        assert!(condition(&plan, "Index Cond").contains("organization_id = "), "{question}\n{plan}");
+        let found_by = condition(&plan, "Index Cond");
+        assert!(found_by.contains("organization_id = ") && found_by.contains(looked_up), "{question}\n{plan}");
     }
 }
 
@@ -339,4 +346,23 @@ async fn pages_of_lists_tags_imports_forms_and_jobs_are_read_from_indexes() {
             "{question}\n{plan}"
         );
     }
+}
+
+/// What the trigger asks of each who leaves the bin, as the owner.
+#[tokio::test]
+async fn whether_another_in_the_bin_has_a_person_is_found_by_an_index() {
+    let scene = crowded().await;
+    let fill = "insert into deleted_contacts (organization_id, id, email_lower, snapshot, reason, deleted_at)
+                select organization_id, id, email_lower, jsonb_build_object('contact', jsonb_build_object('person_id', id)), 'deleted', now()
+                  from contacts";
+    scene.run(fill, &[]).await;
+    scene.run("analyze deleted_contacts", &[]).await;
+    let tx = scene.db.as_role("owner").begin(scene.organization).await.unwrap();
+    let question = format!(
+        "select from deleted_contacts d where d.organization_id = '{}' and d.snapshot #>> '{{contact,person_id}}' = 'x'",
+        scene.organization
+    );
+    let plan = explain(&tx, &question).await;
+    assert!(plan.contains("deleted_contacts_person_idx") && !plan.contains("Seq Scan"), "{plan}");
+    assert!(condition(&plan, "Index Cond").contains("person_id"), "{plan}");
 }

@@ -1,9 +1,11 @@
 //! A transaction knows its tenant from its first statement on, and one that is dropped leaves nothing behind.
 
 use std::future::Future;
+use std::time::Duration;
 
 use shared::db::Stage;
 use shared::{ContactId, Database, Error, OrganizationId, Tx};
+use testkit::Scene;
 use testkit::scene::wednesday_morning;
 use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
@@ -279,9 +281,7 @@ async fn a_shifted_clock_is_refused_when_deployed_and_told_locally() {
 
 /// Fails instead of waiting for ever, as on a connection whose statement is held up.
 async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(std::time::Duration::from_secs(60), future)
-        .await
-        .expect("the pool has handed the connection on")
+    tokio::time::timeout(Duration::from_secs(60), future).await.expect("the pool has handed the connection on")
 }
 
 /// Polls `future` until `reached` has come to pass, then drops it unfinished.
@@ -323,4 +323,22 @@ async fn count_of_contacts(tx: &Tx) -> i64 {
 
 async fn lists(all: &Everything, name: &str) -> i64 {
     all.read(&format!("select count(*) from lists where name = '{name}'")).await
+}
+
+/// Nobody waits for what the server goes on with, and it does not go on.
+#[tokio::test]
+async fn a_statement_that_takes_longer_than_anybody_waits_is_given_up() {
+    let scene = Scene::new().await;
+    let db = scene.db.app().with_patience(Duration::from_millis(50));
+    let tx = db.begin(scene.organization).await.unwrap();
+    let given_up = tx.query("select pg_sleep(60)", &[]).await.unwrap_err();
+    assert!(matches!(given_up, Error::Unavailable(_)), "{given_up:?}");
+    drop(tx);
+    // It holds for the transactions that are opened in other ways as well, and for no connection beyond them.
+    let (tx, _) = db.begin_after(scene.organization, "select 1", &[]).await.unwrap();
+    let set = "select current_setting('statement_timeout')";
+    assert_eq!(tx.query_one(set, &[]).await.unwrap().get::<_, &str>(0), "50ms");
+    tx.commit().await.unwrap();
+    let tx = scene.db.app().begin(scene.organization).await.unwrap();
+    assert_eq!(tx.query_one(set, &[]).await.unwrap().get::<_, &str>(0), "0");
 }

@@ -26,7 +26,7 @@ async fn outcomes(desk: &Desk, new: NewImport) -> Vec<Option<Foreseen>> {
     let organization = desk.scene.organization;
     let id = desk.upload(organization, new, FILE).await;
     let tx = desk.db.begin(organization).await.unwrap();
-    let preview = imports::preview(&tx, &*desk.store, id).await.unwrap();
+    let preview = imports::preview(&desk.scene.db.app(), desk.scene.organization, &*desk.store, id).await.unwrap();
     tx.commit().await.unwrap();
     preview.rows.into_iter().map(|row| row.outcome).collect()
 }

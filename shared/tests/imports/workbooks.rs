@@ -48,7 +48,7 @@ async fn preview(desk: &Desk, sheet: Option<&str>, file: &[u8]) -> Preview {
     let new = NewImport { sheet: sheet.map(str::to_owned), ..plain() };
     let id = desk.upload(desk.scene.organization, new, file).await;
     let tx = desk.db.begin(desk.scene.organization).await.unwrap();
-    let preview = imports::preview(&tx, &*desk.store, id).await.unwrap();
+    let preview = imports::preview(&desk.scene.db.app(), desk.scene.organization, &*desk.store, id).await.unwrap();
     tx.commit().await.unwrap();
     preview
 }

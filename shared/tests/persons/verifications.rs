@@ -147,6 +147,13 @@ async fn a_verification_follows_what_is_suppressed_and_lifted() {
     let job = desk.run_verification(id).await;
     assert_eq!((job.valid, job.skipped, desk.asker.drain().len()), (1, 3, 1));
     assert_eq!(desk.verified().await[0], "person1@people.test valid -");
+    // A verdict stays where nobody can tell any more, and has no reason then.
+    desk.asker.answer("people.test", 500, json!({}));
+    let second = suppress(json!({"email": "person2@people.test"})).await;
+    lift(second).await;
+    let id = desk.verify(false).await;
+    assert_eq!(desk.run_verification(id).await.skipped, 3);
+    assert_eq!(desk.verified().await[1], "person2@people.test valid -");
     // What has failed besides still has.
     let sql = "update email_verifications set disposable = 'failed', status = 'invalid', reason = 'disposable_domain' where email_lower = $1";
     desk.scene.run(sql, &[&"person4@people.test"]).await;
@@ -154,6 +161,87 @@ async fn a_verification_follows_what_is_suppressed_and_lifted() {
     assert_eq!(desk.verified().await[3], "person4@people.test invalid suppressed");
     lift(fourth).await;
     assert_eq!(desk.verified().await[3], "person4@people.test invalid disposable_domain");
+}
+
+/// Nothing is opened of an address that something else still suppresses, and forgetting one lifts nothing.
+#[tokio::test]
+async fn lifting_one_of_several_suppressions_opens_no_verification() {
+    let desk = Desk::new(3).await;
+    let suppress = async |given: serde_json::Value| {
+        let tx = desk.tx().await;
+        let (suppression, _) = suppressions::create(&tx, serde_json::from_value(given).unwrap()).await.unwrap();
+        tx.commit().await.unwrap();
+        suppression.id
+    };
+    let forget = async |id| {
+        let tx = desk.tx().await;
+        suppressions::forget(&tx, &desk.keys, id).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    let id = desk.verify(false).await;
+    desk.run_verification(id).await;
+    let mut named = Vec::new();
+    for n in 1..=3 {
+        named.push(suppress(json!({"email": format!("person{n}@people.test")})).await);
+    }
+    // The first is forgotten, suppressed by its name again, and forgotten again.
+    forget(named[0]).await;
+    named[0] = suppress(json!({"email": "person1@people.test"})).await;
+    forget(named[0]).await;
+    // The second is known by its hash as well, and the third bounced long ago.
+    forget(named[1]).await;
+    named[1] = suppress(json!({"email": "person2@people.test"})).await;
+    desk.scene.run("update contacts set status = 'bounced' where email = 'person3@people.test'", &[]).await;
+    let list = ListId::fresh();
+    let sql = "insert into lists (organization_id, id, name) values ($1, $2, 'List')";
+    desk.scene.run(sql, &[&desk.scene.organization, &list]).await;
+    let of_list = suppress(json!({"email": "person3@people.test", "list_id": list, "reason": "hard_bounce"})).await;
+    for id in [named[1], of_list] {
+        let tx = desk.tx().await;
+        suppressions::lift(&tx, &desk.keys, id, Confirmation::Given).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    assert_eq!(
+        desk.verified().await,
+        [
+            "person1@people.test invalid suppressed",
+            "person2@people.test invalid suppressed",
+            "person3@people.test invalid hard_bounce",
+        ]
+    );
+    // Nor where its domain is suppressed.
+    suppress(json!({"domain": "people.test"})).await;
+    desk.scene.run("update contacts set status = 'active'", &[]).await;
+    let tx = desk.tx().await;
+    suppressions::lift(&tx, &desk.keys, named[2], Confirmation::Given).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(desk.verified().await[2], "person3@people.test invalid suppressed");
+}
+
+/// What was told while others were asked counts, not what was known before.
+#[tokio::test]
+async fn who_bounces_while_an_address_is_checked_is_not_valid_afterwards() {
+    let desk = Desk::new(2).await;
+    desk.set("verification", "provider", provider()).await;
+    desk.asker.answer("people.test", 200, json!({"result": "ok"}));
+    let bounce = "insert into suppressions (organization_id, id, email_lower, reason)
+                  select organization_id, gen_random_uuid(), email_lower, 'hard_bounce' from contacts where email like 'person1@%'
+                      on conflict do nothing";
+    let id = desk.verify(false).await;
+    desk.verification_chunk_by(id, &Meanwhile(&desk, bounce)).await.unwrap();
+    assert_eq!(desk.verified().await, ["person1@people.test invalid hard_bounce", "person2@people.test valid -"]);
+    let job = desk.run_verification(id).await;
+    assert_eq!((job.valid, job.invalid), (1, 1));
+    // And whose suppression is lifted meanwhile is to be asked about: the other one is asked while it is.
+    desk.scene.run("update contacts set status = 'active'", &[]).await;
+    let id = desk.verify(true).await;
+    desk.verification_chunk_by(id, &Meanwhile(&desk, "delete from suppressions")).await.unwrap();
+    assert_eq!(
+        desk.verified().await,
+        ["person1@people.test unverified suppression_lifted", "person2@people.test valid -"]
+    );
+    let job = desk.run_verification(id).await;
+    assert_eq!((job.valid, job.unverified), (1, 1));
 }
 
 #[tokio::test]
@@ -211,7 +299,7 @@ async fn nothing_is_kept_of_whoever_was_erased_while_they_were_asked_about() {
     let found = checking::check_one(&db, organization, desk.means(), "person1@people.test").await.unwrap();
     let tx = desk.tx().await;
     // It is recognized by its hash, and told; and not kept.
-    assert_eq!(found.keep(&tx).await.unwrap().reason.as_deref(), Some("suppressed"));
+    assert_eq!(found.keep(&tx, &desk.keys).await.unwrap().reason.as_deref(), Some("suppressed"));
     tx.commit().await.unwrap();
     assert_eq!(desk.verified().await, [""; 0]);
 }
@@ -230,7 +318,7 @@ async fn no_transaction_is_open_while_dns_and_providers_are_asked() {
         let means = Means { asker: &asker, ..desk.means() };
         let found = checking::check_one(&db, organization, means, "ada@people.test").await.unwrap();
         let tx = desk.tx().await;
-        assert_eq!(found.keep(&tx).await.unwrap().status, Status::Valid);
+        assert_eq!(found.keep(&tx, &desk.keys).await.unwrap().status, Status::Valid);
         tx.commit().await.unwrap();
         let id = desk.verify(true).await;
         desk.verification_chunk_by(id, &asker).await.unwrap();

@@ -23,7 +23,7 @@ const UNASSIGNED: [u8; 5] = [0x81, 0x8d, 0x8f, 0x90, 0x9d];
 
 /// An encoding that files are read in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encoding {
+pub(in crate::audience) enum Encoding {
     Utf8,
     Utf16Le,
     Utf16Be,
@@ -34,7 +34,7 @@ impl Encoding {
     const ALL: [Self; 4] = [Self::Utf8, Self::Utf16Le, Self::Utf16Be, Self::Windows1252];
 
     /// Its name in the registry of IANA, in lower case.
-    pub(super) fn name(self) -> &'static str {
+    pub(in crate::audience) fn name(self) -> &'static str {
         match self {
             Self::Utf8 => "utf-8",
             Self::Utf16Le => "utf-16le",
@@ -43,12 +43,12 @@ impl Encoding {
         }
     }
 
-    pub(super) fn from_name(name: &str) -> Option<Self> {
+    pub(in crate::audience) fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|encoding| encoding.name() == name)
     }
 
     /// The encoding of a file that began with ASCII alone, by the first row that has more.
-    pub(super) fn of_first_row(row: &[u8]) -> Option<Self> {
+    pub(in crate::audience) fn of_first_row(row: &[u8]) -> Option<Self> {
         if row.is_ascii() {
             return None;
         }
@@ -56,7 +56,7 @@ impl Encoding {
     }
 
     /// The text of a field, or why it is none.
-    pub(super) fn text(self, field: &[u8]) -> Result<Cow<'_, str>, NotText> {
+    pub(in crate::audience) fn text(self, field: &[u8]) -> Result<Cow<'_, str>, NotText> {
         match self {
             Self::Windows1252 if field.is_ascii() => {}
             Self::Windows1252 if field.iter().any(|byte| UNASSIGNED.contains(byte)) => {
@@ -76,7 +76,7 @@ impl Encoding {
     }
 
     /// The text of a row to show, with a replacement for whatever is none.
-    pub(super) fn shown(self, row: &[u8]) -> Cow<'_, str> {
+    pub(in crate::audience) fn shown(self, row: &[u8]) -> Cow<'_, str> {
         match self.text(row) {
             Ok(text) => text,
             Err(_) => String::from_utf8_lossy(row),
@@ -84,7 +84,7 @@ impl Encoding {
     }
 
     /// How many bytes of the file these bytes of the parser were.
-    pub(super) fn length(self, bytes: &[u8]) -> u64 {
+    pub(in crate::audience) fn length(self, bytes: &[u8]) -> u64 {
         match self {
             Self::Utf8 | Self::Windows1252 => bytes.len() as u64,
             Self::Utf16Le | Self::Utf16Be => bytes
@@ -103,10 +103,10 @@ impl Encoding {
 
 /// Why bytes are not text of the file's encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct NotText {
-    pub(super) code: &'static str,
+pub(in crate::audience) struct NotText {
+    pub(in crate::audience) code: &'static str,
     /// The predicate of a sentence about the field.
-    pub(super) what: &'static str,
+    pub(in crate::audience) what: &'static str,
 }
 
 /// The encoding of a file that begins with `sample`, and the length of its byte order mark. `None` while there is ASCII
@@ -114,7 +114,7 @@ pub(super) struct NotText {
 ///
 /// Bytes that are not UTF-8 make a file Windows-1252, unless most of its characters beyond ASCII are UTF-8: then the others
 /// are what is wrong with it.
-pub(super) fn detect(sample: &[u8]) -> (Option<Encoding>, usize) {
+pub(in crate::audience) fn detect(sample: &[u8]) -> (Option<Encoding>, usize) {
     for (mark, encoding) in
         [(UTF8_MARK, Encoding::Utf8), (UTF16LE_MARK, Encoding::Utf16Le), (UTF16BE_MARK, Encoding::Utf16Be)]
     {
@@ -159,7 +159,7 @@ fn units_of(bytes: &[u8]) -> impl Iterator<Item = [u8; 2]> {
 }
 
 /// Brings the pieces of a file into what the parser reads.
-pub(super) struct Transcoder {
+pub(in crate::audience) struct Transcoder {
     encoding: Encoding,
     /// The beginning of a character whose rest is in the next piece.
     carry: Vec<u8>,
@@ -167,12 +167,12 @@ pub(super) struct Transcoder {
 
 impl Transcoder {
     /// Begins where a character begins.
-    pub(super) fn new(encoding: Encoding) -> Self {
+    pub(in crate::audience) fn new(encoding: Encoding) -> Self {
         Self { encoding, carry: Vec::new() }
     }
 
     /// The next piece. `last` says that none follows.
-    pub(super) fn read<'a>(&mut self, piece: &'a [u8], last: bool) -> Cow<'a, [u8]> {
+    pub(in crate::audience) fn read<'a>(&mut self, piece: &'a [u8], last: bool) -> Cow<'a, [u8]> {
         let unit = match self.encoding {
             Encoding::Utf8 | Encoding::Windows1252 => return Cow::Borrowed(piece),
             Encoding::Utf16Le => u16::from_le_bytes,

@@ -226,8 +226,9 @@ impl Text<'_> {
             EmailAddress::parse(text.trim()).is_ok()
         };
         let columns = Columns::find(row.fields(), self.encoding, requested);
-        let no_email = columns.as_ref().is_err_and(|error| error.code == "no_email_column");
-        if no_email && row.fields().any(is_address) {
+        // Nor is an address told as the name of a column.
+        let is_wrong = columns.as_ref().is_err_and(|error| matches!(error.code, "no_email_column" | "unknown_column"));
+        if is_wrong && row.fields().any(is_address) {
             let message = "the file's first row holds an address instead of column names; write a header above it";
             return Err(FileError::new("no_header", message));
         }

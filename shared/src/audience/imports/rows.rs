@@ -187,7 +187,10 @@ fn read(columns: &Columns, encoding: Encoding, row: &RowView<'_>) -> Result<Pers
 /// The text without white space around it and without an export's guard, without a copy where the file's own bytes serve.
 fn plain<'a>(text: &Cow<'a, str>) -> Cow<'a, str> {
     match text {
-        Cow::Borrowed(text) => Cow::Borrowed(unguarded(text.trim()).trim()),
+        Cow::Borrowed(text) => match unguarded(text.trim()) {
+            Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+            Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+        },
         Cow::Owned(text) => Cow::Owned(unguarded(text.trim()).trim().to_owned()),
     }
 }

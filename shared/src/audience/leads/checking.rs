@@ -86,6 +86,13 @@ impl OpenForm {
     }
 }
 
+/// Whether programs that show mail make a link of a part of the text: a scheme, `www.`, or the name of a host with a path.
+fn has_link(text: &str) -> bool {
+    let text = text.to_lowercase();
+    let is_path = |word: &str| word.split_once('/').is_some_and(|(host, _)| host.trim_end_matches('.').contains('.'));
+    text.contains("://") || text.contains("www.") || text.split_whitespace().any(is_path)
+}
+
 fn says_yes(value: &Value) -> bool {
     match value {
         Value::Bool(agrees) => *agrees,
@@ -118,7 +125,17 @@ impl Reading<'_> {
         if name == "timezone" {
             return self.fields.timezone(name, Some(text.trim())).map(|zone| zone.name().to_owned());
         }
-        self.fields.line(name, Some(text), LINE_MAXIMUM)
+        let line = self.fields.line(name, Some(text), LINE_MAXIMUM);
+        self.without_link(name, text);
+        line
+    }
+
+    /// Refuses a link where nobody has asked for one. Strangers fill forms, and what they write stands in mails from the organization's own
+    /// domain, to whomever they name.
+    fn without_link(&mut self, name: &str, text: &str) {
+        if has_link(text) {
+            self.fields.refuse(name, "link", "this field has no link");
+        }
     }
 
     fn page_url(&mut self, value: &Value) -> Option<String> {
@@ -171,6 +188,10 @@ impl Reading<'_> {
         }
         if value.as_str().is_some_and(|text| text.chars().count() > TEXT_MAXIMUM) {
             self.fields.refuse(name, "too_long", "a field has 2000 characters at most");
+        }
+        // A field that the form has by its name may be about a page; one that whoever sends it has made up is not.
+        if let Some(text) = value.as_str().filter(|_| !self.form.has(name)) {
+            self.without_link(name, text);
         }
         if let Some(value) = self.plain(name, &value) {
             self.custom.insert(key.to_owned(), value);

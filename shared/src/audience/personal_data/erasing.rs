@@ -81,6 +81,11 @@ pub async fn erase(tx: &Tx, keys: &KeyRing, contact: ContactId) -> Result<Erased
     let tracked_links = tx.execute(include_str!("erasing/delete_links.sql"), &[&links]).await?;
     let Person { email_lower, naming, messages, .. } = &person;
     let of_messages: [&(dyn ToSql + Sync); 1] = [messages];
+    // Before what is known of the address, which follows it.
+    let mut forgotten = suppressions::erase(tx, keys, email_lower, messages).await?;
+    for other in &person.others {
+        forgotten.count += suppressions::erase(tx, keys, other, &[]).await?.count;
+    }
     let (persons, email_verifications) = erase_what_was_learned(tx, keys, &person).await?;
     let message_events = tx.execute(include_str!("erasing/empty_events.sql"), &of_messages).await?;
     tx.execute(include_str!("erasing/drop_system_mails.sql"), &[messages, &Stop::Removed.code().name()]).await?;
@@ -90,7 +95,6 @@ pub async fn erase(tx: &Tx, keys: &KeyRing, contact: ContactId) -> Result<Erased
     let answers = tx.query(include_str!("erasing/drop_answers.sql"), &[&contact.to_string(), naming]).await?;
     let segments = tx.execute(include_str!("erasing/rename_in_segments.sql"), &[naming]).await?;
     let (webhook_events, workflow_runs) = erase_webhooks(tx, &person).await?;
-    let forgotten = suppressions::erase(tx, keys, email_lower, messages).await?;
     contacts::remove(tx, contact).await?;
     let deleted_contacts = tx.execute(include_str!("erasing/delete_deleted.sql"), &[&person.deleted]).await?;
     limits::release(tx, &slots).await?;
@@ -117,11 +121,12 @@ pub async fn erase(tx: &Tx, keys: &KeyRing, contact: ContactId) -> Result<Erased
 
 /// Deletes what was learned about a person and found out about their addresses; returns how many persons and addresses that are.
 async fn erase_what_was_learned(tx: &Tx, keys: &KeyRing, person: &Person) -> Result<(u64, u64)> {
-    let Person { contact, email_lower, messages, deleted, .. } = person;
+    let Person { contact, messages, deleted, .. } = person;
+    let addresses = person.addresses();
     let persons = tx.execute(include_str!("erasing/delete_person.sql"), &[contact, deleted]).await?;
     let of_addresses = include_str!("erasing/delete_verifications.sql");
-    let email_verifications = tx.execute(of_addresses, &[email_lower, messages]).await?;
-    let hashes = keys.answer_hashes(email_lower);
+    let email_verifications = tx.execute(of_addresses, &[&addresses, messages]).await?;
+    let hashes: Vec<_> = addresses.iter().flat_map(|address| keys.answer_hashes(address)).collect();
     tx.query(include_str!("erasing/forget_answers.sql"), &[&hashes]).await?;
     Ok((persons, email_verifications))
 }
@@ -143,9 +148,9 @@ async fn hold(tx: &Tx, contact: ContactId) -> Result<()> {
 /// Empties what was told or is to be told of a person, what was answered, and the runs that it has started; returns how many
 /// events and runs that are.
 async fn erase_webhooks(tx: &Tx, person: &Person) -> Result<(u64, u64)> {
-    let Person { contact, naming, messages, .. } = person;
-    let messages: Vec<String> = messages.iter().map(ToString::to_string).collect();
-    let ids: Vec<String> = messages.iter().cloned().chain([contact.to_string()]).collect();
+    let Person { contact, naming, messages, deleted, .. } = person;
+    let messages = messages.iter().map(ToString::to_string);
+    let ids: Vec<String> = messages.chain([contact].into_iter().chain(deleted).map(ToString::to_string)).collect();
     let rows = tx.query(include_str!("erasing/empty_webhook_events.sql"), &[&ids, naming]).await?;
     let events: Vec<WebhookEventId> = rows.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<_>>()?;
     tx.execute(include_str!("erasing/empty_webhook_deliveries.sql"), &[&events, naming]).await?;

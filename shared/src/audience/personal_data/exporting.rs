@@ -179,7 +179,7 @@ async fn read(
     links: &[LinkId],
     after: Place,
 ) -> Result<Vec<Row>> {
-    let Person { contact, email_lower, naming, messages, deleted } = person;
+    let Person { contact, email_lower, naming, messages, deleted, .. } = person;
     let Place { section, id, line, .. } = after;
     match section {
         Section::Contacts => tx.query(include_str!("exporting/contacts.sql"), &[&id, &ROWS, contact]).await,

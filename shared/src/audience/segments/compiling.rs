@@ -486,14 +486,23 @@ impl Question {
         Self { normal: Normal::Leaf { test: Test::List(Some(vec![list.0])), holds: true } }
     }
 
-    /// Everybody of whom the address, the company or a part of the name begins with each of these words, or with all of them together, as
-    /// companies do that have a name of several.
+    /// Everybody of whom the address, the company or a part of the name begins with each of these words; or the company or a name with all of
+    /// them together, as those do that are of several words.
     #[must_use]
     pub fn words(words: &[String]) -> Self {
         let word = |word: &str| Normal::Leaf { test: Test::Word(word.to_ascii_lowercase()), holds: true };
         let each = Normal::All(words.iter().map(|its| word(its)).collect());
-        let normal = if words.len() > 1 { Normal::Any(vec![each, word(&words.join(" "))]) } else { each };
-        Self { normal }
+        if words.len() < 2 {
+            return Self { normal: each };
+        }
+        let phrase = words.join(" ").to_ascii_lowercase();
+        let begins = |column| {
+            let comparison = Comparison { column, relation: Relation::BeginsWith(phrase.clone()) };
+            Normal::Leaf { test: Test::Contact(comparison), holds: true }
+        };
+        let of_several_words =
+            ["c.company_lower", "c.first_name_lower", "c.last_name_lower", "c.name_lower"].map(begins);
+        Self { normal: Normal::Any([each].into_iter().chain(of_several_words).collect()) }
     }
 
     /// Those whom both mean.

@@ -2,15 +2,14 @@
 //!
 //! What can't be read is told line by line, and the rest is suppressed. The same list twice does nothing the second time.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Entry, Known, NOTE_MAXIMUM, Reason, Whom, suppress};
 use crate::audience::email_address::EmailAddress;
+use crate::audience::imports::encodings::{self, Encoding, Transcoder};
 use crate::delivery::tokens::{AddressHash, KeyRing};
 use crate::fields::Fields;
 use crate::spreadsheets::unguarded;
@@ -132,7 +131,7 @@ impl Lines {
     ///
     /// Errors: [`Error::Invalid`] for a file that has no text in it, or a header without a column of addresses.
     pub fn from_csv(bytes: &[u8]) -> Result<Self> {
-        let text = &*text(bytes)?;
+        let text = &text(bytes)?;
         let mut reader = csv::ReaderBuilder::new()
             .delimiter(delimiter(text))
             .has_headers(false)
@@ -170,15 +169,19 @@ impl Lines {
     }
 }
 
-/// What a list says: in the encoding that its mark names, else in UTF-8, else as spreadsheets of old write it.
-fn text(bytes: &[u8]) -> Result<Cow<'_, str>> {
-    let marked = Encoding::for_bom(bytes).map(|(encoding, _)| encoding);
-    let guessed = || if std::str::from_utf8(bytes).is_ok() { UTF_8 } else { WINDOWS_1252 };
-    let (text, encoding, is_broken) = marked.unwrap_or_else(guessed).decode(bytes);
-    if is_broken {
-        return Err(Error::invalid("", "wrong_encoding", format!("the list is not all {} text", encoding.name())));
+/// What a list says, in the encodings that files of contacts may have.
+fn text(bytes: &[u8]) -> Result<String> {
+    let (encoding, mark) = encodings::detect(bytes);
+    let encoding = encoding.or_else(|| Encoding::of_first_row(bytes)).unwrap_or(Encoding::Utf8);
+    let body = Transcoder::new(encoding).read(&bytes[mark..], true);
+    let text =
+        encoding.text(&body).map_err(|wrong| Error::invalid("", wrong.code, format!("the list {}", wrong.what)))?;
+    // Whoever carries a body as text puts this in place of bytes that are no UTF-8.
+    if text.contains(char::REPLACEMENT_CHARACTER) {
+        let message = "the list has lost characters on its way: send it as UTF-8, or as application/octet-stream";
+        return Err(Error::invalid("", "wrong_encoding", message));
     }
-    Ok(text)
+    Ok(text.into_owned())
 }
 
 /// Suppresses the addresses of a list, in one transaction.
@@ -278,7 +281,7 @@ fn line(record: &csv::StringRecord, columns: &[Option<Column>]) -> Given {
             Some(Column::Reason) => &mut given.reason,
             Some(Column::Note) => &mut given.note,
         };
-        field.get_or_insert_with(|| unguarded(cell).to_owned());
+        field.get_or_insert_with(|| unguarded(cell).into_owned());
     }
     given
 }

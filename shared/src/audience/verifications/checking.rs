@@ -9,6 +9,7 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream;
 use tokio::time::Instant;
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::lists::Known;
@@ -77,14 +78,50 @@ struct Facts {
     email: EmailAddress,
     is_disposable: bool,
     is_role: bool,
-    is_suppressed: bool,
-    has_bounced: bool,
+    own: Own,
 }
 
 impl Facts {
     /// Whether the address is invalid whatever DNS says: a provider is not paid for that.
     fn is_invalid(&self) -> bool {
-        self.is_disposable || self.is_role || self.is_suppressed || self.has_bounced
+        self.is_disposable || self.is_role || self.own.reason().is_some()
+    }
+}
+
+/// What an organization knows of an address by itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Own {
+    is_suppressed: bool,
+    has_bounced: bool,
+}
+
+impl Own {
+    /// Why the address is blacklisted, if it is.
+    pub(super) fn reason(self) -> Option<&'static str> {
+        match self {
+            Self { has_bounced: true, .. } => Some("hard_bounce"),
+            Self { is_suppressed: true, .. } => Some("suppressed"),
+            Self { .. } => None,
+        }
+    }
+
+    /// What is known of these addresses, which are in lower case; of those that are not told of, nothing is.
+    pub(super) async fn read(tx: &Tx, keys: &KeyRing, lower: &[String]) -> Result<BTreeMap<String, Self>> {
+        let (mut of, mut hash_keys, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
+        for email in lower {
+            for hash in keys.address_hashes(tx.organization()?.0, email) {
+                of.push(email.as_str());
+                hash_keys.push(i16::from(hash.key));
+                hashes.push(hash.hash.to_vec());
+            }
+        }
+        let params: [&(dyn ToSql + Sync); 4] = [&lower, &of, &hash_keys, &hashes];
+        let rows = tx.query(include_str!("checking/read_own.sql"), &params).await?;
+        let read = |row: &Row| {
+            let own = Self { is_suppressed: row.try_get("is_suppressed")?, has_bounced: row.try_get("has_bounced")? };
+            Ok((row.try_get("email")?, own))
+        };
+        rows.iter().map(read).collect()
     }
 }
 
@@ -95,26 +132,13 @@ pub async fn prepare(tx: &Tx, keys: &KeyRing, emails: Vec<EmailAddress>) -> Resu
     let provider = MailboxProvider::read(&provider).map_err(Error::internal)?;
     let known = Known::read(tx, &emails).await?;
     let lower: Vec<String> = emails.iter().map(EmailAddress::lower).collect();
-    let (mut of, mut hash_keys, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
-    for email in &lower {
-        for hash in keys.address_hashes(tx.organization()?.0, email) {
-            of.push(email.as_str());
-            hash_keys.push(i16::from(hash.key));
-            hashes.push(hash.hash.to_vec());
-        }
-    }
-    let params: [&(dyn ToSql + Sync); 4] = [&lower, &of, &hash_keys, &hashes];
-    let mut told: BTreeMap<String, (bool, bool)> = BTreeMap::new();
-    for row in tx.query(include_str!("checking/read_facts.sql"), &params).await? {
-        told.insert(row.try_get("email")?, (row.try_get("is_suppressed")?, row.try_get("has_bounced")?));
-    }
+    let own = Own::read(tx, keys, &lower).await?;
     let facts: Vec<Facts> = emails
         .into_iter()
         .zip(lower)
         .map(|(email, lower)| {
-            let (is_suppressed, has_bounced) = told.get(&lower).copied().unwrap_or_default();
             let (is_disposable, is_role) = (known.is_disposable(&email), known.is_role(&email));
-            Facts { email, is_disposable, is_role, is_suppressed, has_bounced }
+            Facts { email, is_disposable, is_role, own: own.get(&lower).copied().unwrap_or_default() }
         })
         .collect();
     Ok(Prepared { facts, provider, budget: Budget::read(&settings)? })
@@ -206,21 +230,38 @@ fn conclude(facts: Facts, deliverable: Check, reason: Option<&'static str>) -> F
         disposable: Check::fails_if(facts.is_disposable),
         role_based: Check::fails_if(facts.is_role),
         deliverable,
-        blacklisted: Check::fails_if(facts.is_suppressed || facts.has_bounced),
+        blacklisted: Check::fails_if(facts.own.reason().is_some()),
     };
-    let reason = if facts.has_bounced {
-        Some("hard_bounce")
-    } else if facts.is_suppressed {
-        Some("suppressed")
-    } else if facts.is_disposable {
-        Some("disposable_domain")
-    } else if facts.is_role {
-        Some("role_address")
-    } else {
-        reason
-    };
+    let reason = facts.own.reason().or(listed(&checks)).or(reason);
     Finding { email: facts.email, checks, reason }
 }
+
+/// On which list an address is.
+fn listed(checks: &Checks) -> Option<&'static str> {
+    match checks {
+        Checks { disposable: Check::Failed, .. } => Some("disposable_domain"),
+        Checks { role_based: Check::Failed, .. } => Some("role_address"),
+        Checks { .. } => None,
+    }
+}
+
+impl Finding {
+    /// Puts what the organization knows by now in place of what it knew before others were asked.
+    pub(super) fn heed(&mut self, own: Own) {
+        let was_blacklisted = self.checks.blacklisted == Check::Failed;
+        if let Some(reason) = own.reason() {
+            self.checks.blacklisted = Check::Failed;
+            self.reason = Some(reason);
+        } else if was_blacklisted {
+            // Nobody was asked about the mailbox.
+            self.checks.blacklisted = Check::Unknown;
+            self.reason = listed(&self.checks).or(Some(LIFTED));
+        }
+    }
+}
+
+/// Of an address that was suppressed until its suppression was lifted: it is to be checked again.
+const LIFTED: &str = "suppression_lifted";
 
 /// Of a mailbox that the provider could not be asked about: it is asked about again the next time.
 const UNAVAILABLE: (Check, Option<&str>) = (Check::Pending, Some("provider_unavailable"));
@@ -289,12 +330,9 @@ pub async fn check_one(db: &Database, organization: OrganizationId, means: Means
 
 impl Found {
     /// Keeps it where a contact has the address, and tells what is known then: a verdict from before may stay.
-    pub async fn keep(self, tx: &Tx) -> Result<Verification> {
-        let Self { verification, finding } = self;
-        if finding.is_none() {
-            return Ok(verification);
-        }
-        keep(tx, finding.as_slice()).await?;
+    pub async fn keep(self, tx: &Tx, keys: &KeyRing) -> Result<Verification> {
+        let Self { verification, finding: Some(finding) } = self else { return Ok(self.verification) };
+        keep(tx, keys, vec![finding]).await?;
         let filter = Filter { email: Some(verification.email.clone()), status: None };
         Ok(list(tx, &filter, None, 1).await?.pop().unwrap_or(verification))
     }

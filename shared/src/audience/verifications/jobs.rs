@@ -29,7 +29,8 @@ const CHUNK: i64 = 50;
 /// How long DNS and the provider are waited for together: a host that has not answered until then is not known, and a
 /// provider is asked again by the next job.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long a chunk is its worker's: longer than all of it takes, and over before its hint is delivered again.
+/// How long a chunk is its worker's: longer than all of it takes, and over before its hint is delivered again, also where the worker
+/// has failed and says so.
 const LEASE: Duration = Duration::from_secs(3 * 60);
 /// How long a provider is left alone that was busy.
 const BUSY_WAIT: Duration = Duration::from_secs(30);
@@ -148,7 +149,7 @@ pub async fn run_chunk(
     // Where nobody is left to be asked about, the job ends at once.
     let rest = if is_last { Duration::ZERO } else { rest(&findings) };
     let tx = db.begin(organization).await?;
-    keep(&tx, &findings).await?;
+    let findings = keep(&tx, means.keys, findings).await?;
     let of = |status: Status| -> i64 {
         let count = findings.iter().filter(|finding: &&Finding| finding.checks.status() == status).count();
         i64::try_from(count).unwrap_or(i64::MAX)

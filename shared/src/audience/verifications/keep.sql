@@ -17,7 +17,12 @@ select $1, f.email, f.syntax, f.disposable, f.role_based, f.deliverable, f.black
                            = ('passed', 'passed', 'passed', 'passed')
                        then 'valid'
                    else excluded.status end,
-              case when known.stays and excluded.status <> 'invalid' then v.reason else excluded.reason end,
+              -- Why a mailbox was refused may be hidden by what was suppressed since.
+              case when not known.stays or excluded.status = 'invalid' then excluded.reason
+                   when known.deliverable = 'failed' and v.reason in ('suppressed', 'hard_bounce') then excluded.reason
+                   when known.deliverable = 'failed' then v.reason
+                   when excluded.blacklisted = 'passed' then null
+                   else excluded.reason end,
               case when known.stays then v.checked_at else excluded.checked_at end
          from (select stays, case when stays then v.deliverable else excluded.deliverable end
                  from (select excluded.deliverable in ('pending', 'unknown') and v.deliverable in ('passed', 'failed'))

@@ -170,7 +170,7 @@ impl Host {
 }
 
 /// Names that lead into a network of one's own (RFC 6761, RFC 6762, RFC 8375, ICANN's .internal); those of one label do as well.
-fn is_local_name(name: &str) -> bool {
+pub fn is_local_name(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     !name.contains('.')
         || [".localhost", ".local", ".internal", ".home.arpa", ".onion"].iter().any(|suffix| name.ends_with(suffix))

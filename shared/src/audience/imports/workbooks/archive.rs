@@ -14,6 +14,8 @@ use super::super::FileError;
 
 /// Bytes of all parts that are read, inflated.
 pub(in super::super) const EXPANDED_MAXIMUM: u64 = 500 << 20;
+/// Bytes of a part that says which others there are, inflated.
+const SMALL_MAXIMUM: u64 = 16 << 20;
 /// Parts of an archive at most. A workbook with a hundred sheets has a few hundred.
 const PARTS_MAXIMUM: usize = 10_000;
 /// Bytes of their names, taken together.
@@ -75,7 +77,19 @@ impl Archive {
     ///
     /// Errors: one that can't be read, because it is encrypted, deflated in another way or too large.
     pub(super) fn part(&self, name: &str) -> Result<Option<Part<'_>>, FileError> {
+        self.part_up_to(name, EXPANDED_MAXIMUM)
+    }
+
+    /// The same of a part that says how others hang together: one that is long is not what a spreadsheet program writes.
+    pub(super) fn small_part(&self, name: &str) -> Result<Option<Part<'_>>, FileError> {
+        self.part_up_to(name, SMALL_MAXIMUM)
+    }
+
+    fn part_up_to(&self, name: &str, maximum: u64) -> Result<Option<Part<'_>>, FileError> {
         let Some(entry) = self.parts.get(&normal(name)) else { return Ok(None) };
+        if entry.size > maximum && maximum < EXPANDED_MAXIMUM {
+            return Err(too_large("a part of the workbook that names others has more than 16 MiB"));
+        }
         if entry.flags & 1 != 0 {
             return Err(encrypted());
         }
@@ -83,9 +97,10 @@ impl Archive {
             return Err(expands_too_far());
         }
         let deflated = content(&self.bytes, entry).ok_or_else(damaged)?;
+        // What is beyond the bound is not read, and so the check sum is wrong.
         let content: Box<dyn Read + '_> = match entry.method {
-            0 => Box::new(deflated),
-            8 => Box::new(DeflateDecoder::new(deflated)),
+            0 => Box::new(deflated.take(maximum)),
+            8 => Box::new(DeflateDecoder::new(deflated).take(maximum)),
             _ => return Err(damaged()),
         };
         let inflated = Inflated { content, left: &self.left, crc: Hasher::new(), expected: entry.crc };

@@ -92,7 +92,7 @@ fn no_sheet(wanted: Option<&str>, sheets: &[Sheet]) -> FileError {
 }
 
 fn sheets(archive: &Archive, workbook: &str) -> Result<(Vec<Sheet>, bool), FileError> {
-    let Some(part) = archive.part(workbook)? else { return Err(damaged()) };
+    let Some(part) = archive.small_part(workbook)? else { return Err(damaged()) };
     let (mut xml, mut sheets, mut from_1904) = (Xml::new(part), Vec::new(), false);
     loop {
         match xml.next()? {
@@ -100,18 +100,19 @@ fn sheets(archive: &Archive, workbook: &str) -> Result<(Vec<Sheet>, bool), FileE
                 "workbookPr" => {
                     from_1904 = attribute(&start, "date1904").is_some_and(|is| matches!(&*is, "1" | "true" | "on"));
                 }
-                "sheet" => sheets.push(Sheet {
-                    name: attribute(&start, "name").unwrap_or_default().into_owned(),
-                    relation: attribute(&start, "id").unwrap_or_default().into_owned(),
-                    is_hidden: attribute(&start, "state").is_some_and(|state| state != "visible"),
-                }),
+                "sheet" => {
+                    let name = attribute(&start, "name").unwrap_or_default().into_owned();
+                    if name.contains(char::is_control) {
+                        return Err(damaged());
+                    }
+                    let relation = attribute(&start, "id").unwrap_or_default().into_owned();
+                    let is_hidden = attribute(&start, "state").is_some_and(|state| state != "visible");
+                    sheets.push(Sheet { name, relation, is_hidden });
+                }
                 _ => {}
             },
             Token::Over => return Ok((sheets, from_1904)),
             Token::End(_) | Token::Text(_) | Token::Other => {}
-        }
-        if sheets.last().is_some_and(|sheet: &Sheet| sheet.name.contains(char::is_control)) {
-            return Err(damaged());
         }
         if sheets.len() > SHEETS_MAXIMUM {
             return Err(too_large(format!("the workbook has more than {SHEETS_MAXIMUM} sheets")));
@@ -123,7 +124,7 @@ impl Relations {
     /// Reads what the parts in `folder` refer to; nothing where there is no such part.
     fn read(archive: &Archive, name: &str, folder: &str) -> Result<Self, FileError> {
         let mut relations = Self::default();
-        let Some(part) = archive.part(name)? else { return Ok(relations) };
+        let Some(part) = archive.small_part(name)? else { return Ok(relations) };
         let mut xml = Xml::new(part);
         loop {
             match xml.next()? {

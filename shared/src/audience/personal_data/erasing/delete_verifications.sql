@@ -1,4 +1,4 @@
 -- Also of addresses that the person's messages ($2) went to.
 delete from email_verifications
- where email_lower = $1
+ where email_lower = any ($1::text[])
     or email_lower in (select recipient_lower from messages where id = any ($2::uuid[]));

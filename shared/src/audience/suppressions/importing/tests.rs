@@ -68,8 +68,24 @@ fn a_list_is_read_in_the_encoding_that_spreadsheets_write_it_in() {
             lines.iter().map(|(line, given)| (*line, given.email.as_deref(), given.note.as_deref())).collect();
         assert_eq!(read, [(2, Some("ada@people.test"), Some("Zoë"))]);
     }
-    let halved = Lines::from_csv(b"\xff\xfea\0@").unwrap_err();
-    assert!(matches!(&halved, Error::Invalid(errors) if errors[0].code == "wrong_encoding"), "{halved:?}");
+    // Half a character, one byte that is none among others that are, and what a gateway makes of bytes that are no text to it.
+    for (bytes, code) in [
+        (&b"\xff\xfea\0@"[..], "wrong_encoding"),
+        (
+            "Zoë,Zoë,Zoë,Zo\u{eb}@people.test\n"
+                .as_bytes()
+                .iter()
+                .copied()
+                .chain(*b"\xeb\n")
+                .collect::<Vec<_>>()
+                .as_slice(),
+            "not_utf8",
+        ),
+        ("ada@people.test,Zo\u{fffd}".as_bytes(), "wrong_encoding"),
+    ] {
+        let refused = Lines::from_csv(bytes).unwrap_err();
+        assert!(matches!(&refused, Error::Invalid(errors) if errors[0].code == code), "{refused:?}");
+    }
 }
 
 #[test]

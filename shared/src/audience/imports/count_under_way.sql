@@ -1,0 +1,1 @@
+select count(*) as imports from import_batches where status = 'processing';

@@ -1,0 +1,1 @@
+select count(*) as jobs from jobs where state in ('pending', 'running');
