@@ -120,8 +120,8 @@ impl FakeObjectStore {
 }
 
 impl ObjectStore for FakeObjectStore {
-    fn presign_put<'a>(&'a self, key: &'a str, valid: Duration) -> BoxFuture<'a, Result<PresignedPut>> {
-        let url = format!("https://uploads.example.test/{key}?expires={}", valid.as_secs());
+    fn presign_put<'a>(&'a self, key: &'a str, size: u64, valid: Duration) -> BoxFuture<'a, Result<PresignedPut>> {
+        let url = format!("https://uploads.example.test/{key}?size={size}&expires={}", valid.as_secs());
         Box::pin(async move { Ok(PresignedPut { url, headers: BTreeMap::new() }) })
     }
 
@@ -183,10 +183,11 @@ impl ObjectStore for FakeObjectStore {
         key: &'a str,
         upload: &'a str,
         number: i32,
+        size: u64,
         valid: Duration,
     ) -> BoxFuture<'a, Result<PresignedPut>> {
-        let expires = valid.as_secs();
-        let url = format!("https://uploads.example.test/{key}?upload={upload}&part={number}&expires={expires}");
+        let query = format!("upload={upload}&part={number}&size={size}&expires={}", valid.as_secs());
+        let url = format!("https://uploads.example.test/{key}?{query}");
         Box::pin(async move { Ok(PresignedPut { url, headers: BTreeMap::new() }) })
     }
 

@@ -55,11 +55,11 @@ impl S3Store {
 }
 
 impl ObjectStore for S3Store {
-    fn presign_put<'a>(&'a self, key: &'a str, valid: Duration) -> BoxFuture<'a, Result<PresignedPut>> {
+    fn presign_put<'a>(&'a self, key: &'a str, size: u64, valid: Duration) -> BoxFuture<'a, Result<PresignedPut>> {
         Box::pin(async move {
             let config = PresigningConfig::expires_in(valid).map_err(Error::internal)?;
-            let request = self.client.put_object().bucket(&self.bucket).key(key).presigned(config).await;
-            Ok(presigned(&request.map_err(Error::internal)?))
+            let request = self.client.put_object().bucket(&self.bucket).key(key).content_length(length(size)?);
+            Ok(presigned(&request.presigned(config).await.map_err(Error::internal)?))
         })
     }
 
@@ -137,13 +137,14 @@ impl ObjectStore for S3Store {
         key: &'a str,
         upload: &'a str,
         number: i32,
+        size: u64,
         valid: Duration,
     ) -> BoxFuture<'a, Result<PresignedPut>> {
         Box::pin(async move {
             let config = PresigningConfig::expires_in(valid).map_err(Error::internal)?;
             let request = self.client.upload_part().bucket(&self.bucket).key(key).upload_id(upload);
-            let request = request.part_number(number).presigned(config).await;
-            Ok(presigned(&request.map_err(Error::internal)?))
+            let request = request.part_number(number).content_length(length(size)?);
+            Ok(presigned(&request.presigned(config).await.map_err(Error::internal)?))
         })
     }
 
@@ -189,8 +190,15 @@ impl ObjectStore for S3Store {
     }
 }
 
+fn length(size: u64) -> Result<i64> {
+    i64::try_from(size).map_err(Error::internal)
+}
+
+/// The request for a client, without the length of its body: that is signed, and told by every client of HTTP itself. A browser
+/// lets nobody else tell it.
 fn presigned(request: &PresignedRequest) -> PresignedPut {
-    let headers = request.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let headers = request.headers().filter(|(name, _)| !name.eq_ignore_ascii_case("content-length"));
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     PresignedPut { url: request.uri().to_owned(), headers }
 }
 

@@ -57,7 +57,7 @@ struct CreateBody {
     list_id: Option<ListId>,
     column_mapping: Option<BTreeMap<String, Option<String>>>,
     sheet: Option<String>,
-    size: Option<u64>,
+    size: u64,
     #[serde(default)]
     tag_ids: Vec<TagId>,
     #[serde(default)]

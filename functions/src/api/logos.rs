@@ -62,6 +62,14 @@ struct PutView {
     expires_at: DateTime<Utc>,
 }
 
+/// What is uploaded.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct CreateBody {
+    /// Bytes of the file.
+    size: u64,
+}
+
 /// Which upload becomes the logo.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -74,8 +82,9 @@ async fn create(
     caller: Caller,
     State(store): State<Arc<dyn RemovingStore>>,
     Id(id): Id<OrganizationId>,
+    Body(body): Body<CreateBody>,
 ) -> ApiResult<Created<UploadView>> {
-    let Upload { id: upload_id, put } = logos::begin(&caller.tx, store.as_ref(), id).await?;
+    let Upload { id: upload_id, put } = logos::begin(&caller.tx, store.as_ref(), id, body.size).await?;
     let expires_at = caller.now() + TimeDelta::from_std(UPLOAD_WINDOW).map_err(Error::internal)?;
     caller.record("organization.logo_upload_signed", id.0, &json!({"upload_id": upload_id})).await?;
     caller.commit().await?;

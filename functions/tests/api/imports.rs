@@ -58,7 +58,7 @@ impl Desk {
     }
 
     async fn uploaded_bytes(&self, file: &[u8]) -> String {
-        let created = self.post("/v1/imports", Some(json!({"file_name": "people.csv"}))).await.expect(201);
+        let created = self.post("/v1/imports", Some(json!({"file_name": "people.csv", "size": 100}))).await.expect(201);
         let id = created.text("/id").to_owned();
         self.store.upload(&format!("uploads/{}/{id}", self.app.scene.organization), file);
         id
@@ -88,7 +88,7 @@ async fn a_file_goes_from_the_first_request_to_the_contacts() {
     assert_eq!(created.headers["location"], format!("/v1/imports/{id}"));
     assert_eq!(
         created.body["upload"],
-        json!({"method": "PUT", "url": format!("https://uploads.example.test/{key}?expires=900"), "headers": {},
+        json!({"method": "PUT", "url": format!("https://uploads.example.test/{key}?size=1048576&expires=900"), "headers": {},
                "expires_at": "2026-03-04T10:15:00.000Z"})
     );
 
@@ -140,7 +140,7 @@ async fn a_preview_shows_what_the_import_would_make_of_the_file() {
     let desk = Desk::new().await;
     let preview =
         async |id: String| desk.app.sample(desk.router(), "imports/preview", &[("IMPORT_ID", id.as_str())]).await;
-    let created = desk.post("/v1/imports", Some(json!({"file_name": "people.csv"}))).await.expect(201);
+    let created = desk.post("/v1/imports", Some(json!({"file_name": "people.csv", "size": 100}))).await.expect(201);
     let missing = preview(created.text("/id").to_owned()).await.expect(409);
     assert_eq!(missing.text("/code"), "file_missing");
 
@@ -200,7 +200,7 @@ async fn a_preview_of_a_file_that_cannot_be_imported_says_why_and_shows_what_can
         assert_eq!(shown["columns"].as_array().unwrap().len(), columns);
     }
     // The mapping that the import was made with counts, and only the beginning of a large file is read.
-    let body = json!({"file_name": "people.csv", "column_mapping": {"Contact": "email", "Plan": null}});
+    let body = json!({"file_name": "people.csv", "size": 100, "column_mapping": {"Contact": "email", "Plan": null}});
     let id = desk.post("/v1/imports", Some(body)).await.expect(201).text("/id").to_owned();
     let key = format!("uploads/{}/{id}", desk.app.scene.organization);
     desk.store.upload_repeated(&key, "Contact;Plan\n", "ada@people.test;pro\n", 400 << 20);
@@ -250,7 +250,7 @@ async fn a_large_file_is_uploaded_in_parts_which_may_be_put_again_and_in_any_ord
     let upload = &created.body["upload"];
     assert_eq!((&upload["part_size"], &upload["expires_at"]), (&json!(part), &json!("2026-03-04T11:00:00.000Z")));
     assert_eq!(upload["parts"].as_array().unwrap().len(), 5);
-    assert!(upload["parts"][4]["url"].as_str().unwrap().ends_with("&part=5&expires=3600"));
+    assert!(upload["parts"][4]["url"].as_str().unwrap().ends_with("&part=5&size=50&expires=3600"));
     let name = desk.store.uploads().remove(0);
     let complete = async || desk.app.sample(desk.router(), "imports/complete", &fill).await;
     let none = complete().await.expect(409);
@@ -321,12 +321,11 @@ async fn an_upload_in_parts_is_given_up_with_its_import() {
         let refused = desk.app.sample(desk.router(), &format!("imports/{sample}"), &fill).await.expect(409);
         assert_eq!(refused.text("/code"), code);
     }
-    // A small file, and one of which nothing is known, go up at once.
-    for body in [json!({"file_name": "a.csv", "size": 10}), json!({"file_name": "a.csv"})] {
-        let created = desk.post("/v1/imports", Some(body)).await.expect(201);
-        let again = desk.post(&format!("/v1/imports/{}/upload", created.text("/id")), None).await.expect(201);
-        assert_eq!(again.body, created.body);
-    }
+    // A small file goes up at once.
+    let created = desk.post("/v1/imports", Some(json!({"file_name": "a.csv", "size": 10}))).await.expect(201);
+    assert!(created.text("/upload/url").contains("?size=10&"), "{}", created.body);
+    let again = desk.post(&format!("/v1/imports/{}/upload", created.text("/id")), None).await.expect(201);
+    assert_eq!(again.body, created.body);
 }
 
 #[tokio::test]
@@ -348,20 +347,29 @@ async fn imports_are_listed_in_pages_and_a_cursor_belongs_to_its_list() {
 #[tokio::test]
 async fn what_is_wrong_with_a_request_is_named() {
     let desk = Desk::new().await;
-    let name = |name: &str| json!({"file_name": name});
+    let name = |name: &str| json!({"file_name": name, "size": 10});
     let long = "x".repeat(256);
     let cases = [
         (name(" "), "file_name", "required"),
         (name("a\nb"), "file_name", "control_character"),
         (name(&long), "file_name", "too_long"),
-        (json!({"file_name": "a", "list_id": ListId::fresh()}), "list_id", "not_found"),
-        (json!({"file_name": "a", "column_mapping": {"A": "status"}}), "column_mapping.A", "unknown_target"),
-        (json!({"file_name": "a", "column_mapping": {"A": "email", "B": "email"}}), "column_mapping.B", "target_taken"),
+        (json!({"file_name": "a"}), "", "invalid"),
+        (json!({"file_name": "a", "size": 10, "list_id": ListId::fresh()}), "list_id", "not_found"),
+        (
+            json!({"file_name": "a", "size": 10, "column_mapping": {"A": "status"}}),
+            "column_mapping.A",
+            "unknown_target",
+        ),
+        (
+            json!({"file_name": "a", "size": 10, "column_mapping": {"A": "email", "B": "email"}}),
+            "column_mapping.B",
+            "target_taken",
+        ),
         (json!({"file_name": "a", "size": 0}), "size", "file_empty"),
         (json!({"file_name": "a", "size": (1_u64 << 30) + 1}), "size", "file_too_large"),
-        (json!({"file_name": "a", "sheet": ""}), "sheet", "required"),
-        (json!({"file_name": "a", "tag_ids": [ListId::fresh()]}), "tag_ids", "not_found"),
-        (json!({"file_name": "a", "organization_id": ListId::fresh()}), "", "invalid"),
+        (json!({"file_name": "a", "size": 10, "sheet": ""}), "sheet", "required"),
+        (json!({"file_name": "a", "size": 10, "tag_ids": [ListId::fresh()]}), "tag_ids", "not_found"),
+        (json!({"file_name": "a", "size": 10, "organization_id": ListId::fresh()}), "", "invalid"),
     ];
     for (body, field, code) in cases {
         let refused = desk.post("/v1/imports", Some(body)).await.expect(422);
@@ -412,7 +420,7 @@ async fn another_organizations_import_is_not_found_and_without_a_key_nothing_is(
         desk.app.send_as(desk.router(), method.clone(), path, None, Some(&key)).await.expect(404);
     }
     let list = desk.list().await;
-    let body = json!({"file_name": "a.csv", "list_id": list});
+    let body = json!({"file_name": "a.csv", "size": 100, "list_id": list});
     let refused =
         desk.app.send_as(desk.router(), Method::POST, "/v1/imports", Some(body), Some(&key)).await.expect(422);
     assert_eq!(refused.text("/errors/0/field"), "list_id");

@@ -22,6 +22,7 @@ async fn a_logo_is_uploaded_by_a_signed_url_and_served_to_everybody() {
     let place = app.sample(logos(&app, &store), "organizations/logo_create", &fill).await.expect(201);
     assert_eq!(place.text("/upload/method"), "PUT");
     let upload = place.text("/upload_id").to_owned();
+    assert!(place.text("/upload/url").contains("?size=2048&"), "{}", place.body);
     let set = [fill[0], ("UPLOAD_ID", upload.as_str())];
     let missing = app.sample(logos(&app, &store), "organizations/logo_set", &set).await.expect(409);
     assert_eq!(missing.text("/code"), "file_missing");
@@ -67,13 +68,17 @@ async fn what_is_no_logo_is_refused_and_another_organization_has_none_of_ours() 
     let upload = shared::ids::fresh();
     store.upload(&format!("uploads/{id}/logo-{upload}"), "<svg onload=\"alert(1)\"/>");
     let path = format!("/v1/organizations/{id}/logo");
+    for (size, code) in [(0, "file_empty"), (512 * 1024 + 1, "too_large")] {
+        let refused = app.send(logos(&app, &store), Method::POST, &path, Some(json!({"size": size}))).await.expect(422);
+        assert_eq!((refused.text("/errors/0/field"), refused.text("/errors/0/code")), ("size", code));
+    }
     let body = Some(json!({"upload_id": upload}));
     let refused = app.send(logos(&app, &store), Method::PUT, &path, body.clone()).await.expect(422);
     assert_eq!(refused.text("/errors/0/code"), "unknown_format");
     let (other, _) = app.scene.another_organization("other").await;
     let path = format!("/v1/organizations/{other}/logo");
     app.send(logos(&app, &store), Method::PUT, &path, body).await.expect(404);
-    app.send(logos(&app, &store), Method::POST, &path, None).await.expect(404);
+    app.send(logos(&app, &store), Method::POST, &path, Some(json!({"size": 100}))).await.expect(404);
     app.send(logos(&app, &store), Method::DELETE, &path, None).await.expect(404);
     for path in ["/logos/nobody/logo.png".to_owned(), format!("/logos/{id}/logo.png"), format!("/logos/{other}/..")] {
         app.send_as(logos(&app, &store), Method::GET, &path, None, None).await.expect(404);

@@ -20,7 +20,7 @@ async fn the_people_of_a_workbook_become_contacts_and_its_mistakes_a_file() {
     ];
     let workbook = Workbook::new().sheet("People", &rows.concat()).bytes();
     let list = stack.post("/v1/lists", json!({"name": name}), 201).await;
-    let new = json!({"file_name": "people.xlsx", "list_id": list["id"], "unmapped": "custom"});
+    let new = json!({"file_name": "people.xlsx", "size": workbook.len(), "list_id": list["id"], "unmapped": "custom"});
     let made = stack.post("/v1/imports", new, 201).await;
     stack.put(&made["upload"], workbook).await;
     let path = format!("/v1/imports/{}", made["id"].as_str().unwrap());

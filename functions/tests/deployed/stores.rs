@@ -82,7 +82,9 @@ async fn a_file_that_is_put_in_parts_is_there_when_it_is_completed_and_never_whe
     let store = bucket(&stack).await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let put = async |key: &str, upload: &str, number: i32, bytes: Vec<u8>| {
-        let part = store.presign_part(key, upload, number, VALID).await.unwrap();
+        let part = store.presign_part(key, upload, number, bytes.len() as u64, VALID).await.unwrap();
+        // No more and no less than was told.
+        assert!(part.url.contains("X-Amz-SignedHeaders=content-length%3Bhost"), "{}", part.url);
         let request = part.headers.iter().fold(http.put(&part.url), |put, (name, value)| put.header(name, value));
         request.body(bytes).send().await.unwrap().status().as_u16()
     };

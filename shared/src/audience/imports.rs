@@ -180,8 +180,8 @@ pub struct NewImport {
     pub column_mapping: Option<ColumnMapping>,
     /// The sheet of a workbook to read, if not the first that people see.
     pub sheet: Option<String>,
-    /// Bytes of the file, if they are known. A large one is uploaded in parts then.
-    pub size: Option<u64>,
+    /// Bytes of the file. A large one is uploaded in parts.
+    pub size: u64,
     /// Tags for everybody in the file.
     pub tag_ids: Vec<TagId>,
     /// What becomes of contacts that are there already.
@@ -204,12 +204,12 @@ pub async fn create(tx: &Tx, store: &dyn ObjectStore, mut new: NewImport) -> Res
         fields.refuse("tag_ids", "too_many", format!("an import gives {TAGS_MAXIMUM} tags at most"));
     }
     fields.finish()?;
-    new.size.map_or(Ok(()), uploads::check_size)?;
+    uploads::check_size(new.size)?;
     let (organization, id) = (tx.organization()?, ImportId::fresh());
     let object_key = format!("uploads/{organization}/{id}");
     let mapping = new.column_mapping.map(|mapping| mapping.to_json());
     let upload = uploads::begin(store, &object_key, new.size).await?;
-    let upload_bytes = upload.as_ref().and(new.size).map(i64::try_from).transpose().map_err(Error::internal)?;
+    let upload_bytes = i64::try_from(new.size).map_err(Error::internal)?;
     let inserted = tx
         .query_one(
             include_str!("imports/insert.sql"),

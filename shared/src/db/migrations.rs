@@ -61,6 +61,7 @@ migrations![
     "0040_leads_of_forms",
     "0041_verifications_follow",
     "0042_rare_rows",
+    "0043_custom_value_statistics",
 ];
 
 /// The roles that functions log in as. None owns anything or passes row-level security.

@@ -176,7 +176,7 @@ async fn import(
     rows: usize,
 ) -> (imports::Import, Vec<(i64, String)>) {
     let (store, queue) = (Arc::new(FakeObjectStore::default()), Arc::new(FakeImportQueue::default()));
-    let new = NewImport { file_name: "people.csv".to_owned(), list_id: list, ..NewImport::default() };
+    let new = NewImport { file_name: "people.csv".to_owned(), size: 100, list_id: list, ..NewImport::default() };
     let id = office.act(async |tx| imports::create(tx, &*store, new).await).await.unwrap().0.id;
     store.upload(&format!("uploads/{}/{id}", office.scene.organization), file);
     office.act(async |tx| imports::start(tx, &*store, &*queue, id, None).await).await.unwrap();

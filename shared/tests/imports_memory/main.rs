@@ -40,8 +40,13 @@ impl Desk {
         let tx = db.begin(self.scene.organization).await.unwrap();
         let mapping =
             ColumnMapping::parse([("email".to_owned(), Some("email".to_owned()))].into_iter().collect()).unwrap();
-        let new =
-            NewImport { file_name: "hostile.csv".to_owned(), column_mapping: Some(mapping), ..NewImport::default() };
+        let new = NewImport {
+            file_name: "hostile.csv".to_owned(),
+            // Put at once, whatever it has: this store takes it.
+            size: 1,
+            column_mapping: Some(mapping),
+            ..NewImport::default()
+        };
         let (import, _) = imports::create(&tx, &*self.store, new).await.unwrap();
         tx.commit().await.unwrap();
         let key = format!("uploads/{}/{}", self.scene.organization, import.id);

@@ -17,7 +17,7 @@ async fn a_logo_is_uploaded_checked_served_replaced_and_removed() {
     let organization = people.scene.organization;
     let db = people.scene.db.app();
     let tx = people.tx().await;
-    let first = logos::begin(&tx, &store, organization).await.unwrap();
+    let first = logos::begin(&tx, &store, organization, 100).await.unwrap();
     assert_eq!(conflict(logos::take(&tx, &store, organization, first.id).await), "file_missing");
     upload(&store, &first, PNG);
     let (taken, before) = logos::take(&tx, &store, organization, first.id).await.unwrap();
@@ -36,7 +36,7 @@ async fn a_logo_is_uploaded_checked_served_replaced_and_removed() {
     assert!(matches!(logos::read(&db, &store, another, &name).await, Err(Error::NotFound("logo"))));
 
     let tx = people.tx().await;
-    let second = logos::begin(&tx, &store, organization).await.unwrap();
+    let second = logos::begin(&tx, &store, organization, 100).await.unwrap();
     upload(&store, &second, [0xff, 0xd8, 0xff, 0xe0]);
     let (taken, before) = logos::take(&tx, &store, organization, second.id).await.unwrap();
     tx.commit().await.unwrap();
@@ -57,7 +57,7 @@ async fn what_is_no_image_or_too_large_never_becomes_a_logo() {
     let (people, store) = (People::new().await, FakeObjectStore::default());
     let organization = people.scene.organization;
     let tx = people.tx().await;
-    let place = logos::begin(&tx, &store, organization).await.unwrap();
+    let place = logos::begin(&tx, &store, organization, 100).await.unwrap();
     for bytes in [&b""[..], b"<svg xmlns=\"http://www.w3.org/2000/svg\" onload=\"alert(1)\"/>", b"GIF89a", b"<html>"] {
         upload(&store, &place, bytes);
         let refused = logos::take(&tx, &store, organization, place.id).await;
@@ -76,7 +76,7 @@ async fn what_is_no_image_or_too_large_never_becomes_a_logo() {
     let theirs = people.scene.db.app().begin(another).await.unwrap();
     let missing = logos::take(&theirs, &store, another, place.id).await;
     assert_eq!(conflict(missing), "file_missing");
-    let foreign = logos::begin(&theirs, &store, organization).await;
+    let foreign = logos::begin(&theirs, &store, organization, 100).await;
     assert!(matches!(foreign.map(|_| ()), Err(Error::NotFound("organization"))));
     assert!(organizations::current(&theirs).await.unwrap().branding.logo_path.is_none());
 }

@@ -1,10 +1,11 @@
 //! How the statements are found: by indexes, as martlet_app gets them, in an organization that is large enough for the planner to
 //! see what it costs to read a table through.
 
+use serde_json::Value;
 use shared::audience::segments;
 use shared::audience::segments::compiling::{Form, Question};
 use shared::audience::segments::selecting::{self, Asked, PageOf};
-use shared::{CampaignId, OrganizationId, Tx};
+use shared::{CampaignId, ContactId, OrganizationId, Tx};
 use testkit::TestDb;
 use testkit::generator::{Options, generate};
 use tokio_postgres::types::Type;
@@ -92,6 +93,16 @@ async fn explain(tx: &Tx, asked: &Asked<'_>) -> String {
     rows.iter().map(|row| row.get::<_, &str>(0)).collect::<Vec<_>>().join("\n")
 }
 
+/// The plans of a page for which the newest are in vain, so that all who are meant are asked for in the end.
+async fn page_plans(tx: &Tx, question: &Question) -> Vec<String> {
+    let (mut page, mut plans) = (PageOf::new(question, None, 21), Vec::new());
+    while let Some(asked) = page.asked(question) {
+        plans.push(explain(tx, &asked).await);
+        page.took(&[]).unwrap();
+    }
+    plans
+}
+
 /// The large tables that a plan reads through.
 fn read_through(plan: &str) -> Vec<&str> {
     let lines = plan.lines().filter(|line| line.contains("Seq Scan on "));
@@ -110,9 +121,13 @@ async fn ask(tx: &Tx, text: &str) -> Question {
 }
 
 async fn large_organization() -> (TestDb, OrganizationId) {
+    organization_of(CONTACTS).await
+}
+
+async fn organization_of(contacts: u32) -> (TestDb, OrganizationId) {
     let db = TestDb::new().await;
     let mut owner = db.owner().await;
-    let options = Options { contacts: CONTACTS, seed: 5 };
+    let options = Options { contacts, seed: 5 };
     let organization = generate(&mut owner, options, |_| {}).await.unwrap();
     (db, organization)
 }
@@ -125,26 +140,23 @@ async fn no_page_filter_search_or_count_of_few_reads_a_large_table_through() {
     let mut wrong = Vec::new();
     for (text, index) in RARE {
         let question = ask(&tx, text).await;
-        let mut page = PageOf::new(None, 21);
-        let pages = selecting::paging(&question, &mut page);
-        for asked in &pages {
-            let plan = explain(&tx, asked).await;
-            if !read_through(&plan).is_empty() {
+        let plans = page_plans(&tx, &question).await;
+        for plan in &plans {
+            if !read_through(plan).is_empty() {
                 wrong.push(format!("a page of {text}:\n{plan}"));
             }
         }
-        let all = explain(&tx, pages.last().unwrap()).await;
+        let all = plans.last().unwrap();
         let count = explain(&tx, &selecting::counting(&question)).await;
         if !all.contains(index) || !count.contains(index) || !read_through(&count).is_empty() {
             wrong.push(format!("{text} is not found by {index}:\n{all}\n{count}"));
         }
-        let outside = [&all, &count].into_iter().any(|plan| !plan.contains("organization_id = "));
+        let outside = [all, &count].into_iter().any(|plan| !plan.contains("organization_id = "));
         assert!(!outside, "{text} looks up no organization:\n{all}\n{count}");
     }
     for text in OF_OTHER_TABLES {
         let question = ask(&tx, text).await;
-        let mut page = PageOf::new(None, 21);
-        let all = explain(&tx, selecting::paging(&question, &mut page).last().unwrap()).await;
+        let all = page_plans(&tx, &question).await.pop().unwrap();
         let count = explain(&tx, &selecting::counting(&question)).await;
         // A page reads the contacts that it shows.
         let reads = [&all, &count].map(|plan| plan.matches(" on contacts c").count());
@@ -154,9 +166,8 @@ async fn no_page_filter_search_or_count_of_few_reads_a_large_table_through() {
     }
     for text in FREQUENT {
         let question = ask(&tx, text).await;
-        let mut page = PageOf::new(None, 21);
-        let newest = explain(&tx, &selecting::paging(&question, &mut page)[0]).await;
-        if !read_through(&newest).is_empty() || newest.contains("Sort Key") {
+        let newest = &page_plans(&tx, &question).await[0];
+        if !read_through(newest).is_empty() || newest.contains("Sort Key") {
             wrong.push(format!("the first page of {text}:\n{newest}"));
         }
         let rows = selecting::page(&tx, &question, None, 21).await.unwrap();
@@ -164,15 +175,73 @@ async fn no_page_filter_search_or_count_of_few_reads_a_large_table_through() {
     }
     for words in [vec!["zebedee"], vec!["zoe", "ashton"], vec!["acme", "systems", "19800"]] {
         let question = Question::words(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
-        let mut page = PageOf::new(None, 21);
-        for asked in selecting::paging(&question, &mut page) {
-            let plan = explain(&tx, &asked).await;
+        for plan in page_plans(&tx, &question).await {
             if !read_through(&plan).is_empty() {
                 wrong.push(format!("a search for {words:?}:\n{plan}"));
             }
         }
     }
     assert!(wrong.is_empty(), "{} of the plans:\n{}", wrong.len(), wrong.join("\n\n"));
+}
+
+/// However a page is read: by the newest, by those behind them, by all who are meant, or by two or three of these.
+#[tokio::test]
+async fn pages_show_everybody_who_is_meant_once_and_the_newest_first() {
+    let (db, organization) = organization_of(16_000).await;
+    let tx = db.app().begin(organization).await.unwrap();
+    let mut steps = [0; 4];
+    for text in [
+        "country = \"IS\"",
+        "country = \"IS\" and tag = \"Newsletter\"",
+        "list = \"Everybody\" and country = \"IS\"",
+        "tag = \"Newsletter\" and custom.plan = \"enterprise\"",
+        "custom.plan = \"enterprise\" and custom.seats > 100",
+        "clicked(\"Campaign 2\") or replied(90d)",
+        "company begins with \"acme\" and status = \"contacted\"",
+        "tag = \"Board\"",
+        "email begins with \"zoe.ash\"",
+    ] {
+        let question = ask(&tx, text).await;
+        let (mut before, mut shown): (Option<ContactId>, Vec<ContactId>) = (None, Vec::new());
+        loop {
+            let (mut page, mut asked, mut found) = (PageOf::new(&question, before, 20), 0, 0);
+            while let Some(statement) = page.asked(&question) {
+                let rows = tx.query_once(&statement.sql, &statement.parameters()).await.unwrap();
+                page.took(&rows).unwrap();
+                (asked, found) = (asked + 1, found + rows.len());
+            }
+            steps[asked] += 1;
+            let contacts = selecting::page(&tx, &question, before, 20).await.unwrap();
+            assert_eq!(contacts.len(), found, "{text}");
+            shown.extend(contacts.iter().map(|contact| contact.id));
+            before = shown.last().copied();
+            if contacts.len() < 20 {
+                break;
+            }
+        }
+        let last: ContactId = "ffffffff-ffff-ffff-ffff-ffffffffffff".parse().unwrap();
+        let mut meant = selecting::read_ids(&tx, &question, None, last, 1_000_000).await.unwrap();
+        meant.reverse();
+        assert!(!meant.is_empty(), "{text}");
+        assert_eq!(shown, meant, "{text}");
+    }
+    assert!(steps[1..].iter().all(|pages| *pages > 0), "not every way was gone: {steps:?}");
+}
+
+/// The planner knows how many have a value of a custom field, and not only how many values there are of all fields.
+#[tokio::test]
+async fn how_many_have_a_value_of_a_custom_field_is_estimated() {
+    let (db, organization) = organization_of(8_000).await;
+    let tx = db.app().begin(organization).await.unwrap();
+    for text in ["custom.vip = true", "custom.plan = \"enterprise\"", "custom.plan in (\"free\", \"team\")"] {
+        let question = ask(&tx, text).await;
+        let counting = selecting::counting(&question);
+        let sql = format!("explain (analyze, format json) {}", counting.sql);
+        let plan: Value = tx.query_once(&sql, &counting.parameters()).await.unwrap()[0].get(0);
+        let scan = plan.pointer("/0/Plan/Plans/0").unwrap();
+        let [estimated, found] = ["Plan Rows", "Actual Rows"].map(|name| scan[name].as_f64().unwrap());
+        assert!(found > 100.0 && (0.5..2.0).contains(&(estimated / found)), "{text}: {plan:#}");
+    }
 }
 
 /// Preflight's warning about addresses that were found invalid: of few people of many, of few invalid ones of many.

@@ -190,7 +190,8 @@ impl Stage<'_> {
         let list = id(&post(api, "/v1/lists", &json!({"name": "CRM export"})).await?["id"])?;
         // Every other column is found by its header.
         let mapping = json!({crm_export::COMPANY_HEADER: "company"});
-        let request = json!({"file_name": "crm-export.csv", "list_id": list, "column_mapping": mapping});
+        let size = export.bytes.len();
+        let request = json!({"file_name": "crm-export.csv", "size": size, "list_id": list, "column_mapping": mapping});
         let import = post(api, "/v1/imports", &request).await?;
         upload(&import["upload"], &export.bytes).await?;
         let path = format!("/v1/imports/{}", id(&import["id"])?);

@@ -42,8 +42,9 @@ pub struct StoredPart {
 
 /// A store of objects by key.
 pub trait ObjectStore: Send + Sync {
-    /// Signs a request that puts an object under `key`, good for `valid` from now on.
-    fn presign_put<'a>(&'a self, key: &'a str, valid: Duration) -> BoxFuture<'a, Result<PresignedPut>>;
+    /// Signs a request that puts an object of `size` bytes under `key`, and none of another size, good for `valid` from now
+    /// on.
+    fn presign_put<'a>(&'a self, key: &'a str, size: u64, valid: Duration) -> BoxFuture<'a, Result<PresignedPut>>;
 
     /// Signs a URL from which a browser downloads the object under `key` as a CSV file named `file_name`, good for `valid`
     /// from now on.
@@ -77,12 +78,13 @@ pub trait ObjectStore: Send + Sync {
         bytes: Vec<u8>,
     ) -> BoxFuture<'a, Result<Option<String>>>;
 
-    /// Signs a request that puts such a part, good for `valid` from now on.
+    /// Signs a request that puts such a part, of `size` bytes and no other size, good for `valid` from now on.
     fn presign_part<'a>(
         &'a self,
         key: &'a str,
         upload: &'a str,
         number: i32,
+        size: u64,
         valid: Duration,
     ) -> BoxFuture<'a, Result<PresignedPut>>;
 

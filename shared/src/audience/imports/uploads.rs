@@ -13,7 +13,7 @@ use crate::{Error, ImportId, Result, Tx};
 pub const UPLOAD_WINDOW: Duration = Duration::from_secs(15 * 60);
 /// How long the requests of parts are good; they can be signed anew.
 pub const PARTS_WINDOW: Duration = Duration::from_secs(60 * 60);
-/// Bytes of a file that is uploaded at once, unless nothing is said of its size.
+/// Bytes of a file that is uploaded at once.
 const WHOLE_MAXIMUM: u64 = 64 << 20;
 /// Bytes of each part but the last, so that the largest file has 64.
 const PART_SIZE: u64 = 16 << 20;
@@ -44,24 +44,23 @@ pub(super) fn check_size(size: u64) -> Result<()> {
 }
 
 /// Begins an upload in parts where the file is large. Its name, if it has one.
-pub(super) async fn begin(store: &dyn ObjectStore, key: &str, size: Option<u64>) -> Result<Option<String>> {
-    match size.filter(|size| *size > WHOLE_MAXIMUM) {
-        Some(_) => store.begin_upload(key).await.map(Some),
-        None => Ok(None),
-    }
+pub(super) async fn begin(store: &dyn ObjectStore, key: &str, size: u64) -> Result<Option<String>> {
+    if size > WHOLE_MAXIMUM { store.begin_upload(key).await.map(Some) } else { Ok(None) }
 }
 
 /// Signs the requests that put the file of an import, or what is missing of it.
 pub(super) async fn sign(store: &dyn ObjectStore, row: &Row) -> Result<Upload> {
     let key: &str = row.try_get("object_key")?;
+    // An import without one was made when nobody had to tell it.
+    let size = size(row)?.ok_or_else(upload_gone)?;
     let Some((upload, size)) = under_way(row)? else {
-        return store.presign_put(key, UPLOAD_WINDOW).await.map(Upload::Whole);
+        return store.presign_put(key, size, UPLOAD_WINDOW).await.map(Upload::Whole);
     };
     let stored = store.list_parts(key, upload).await?.ok_or_else(upload_gone)?;
     let mut parts = Vec::new();
     for (number, length) in (1..).zip(lengths(size)) {
         if !stored.iter().any(|part| part.number == number && part.size == length) {
-            parts.push((number, store.presign_part(key, upload, number, PARTS_WINDOW).await?));
+            parts.push((number, store.presign_part(key, upload, number, length, PARTS_WINDOW).await?));
         }
     }
     Ok(Upload::Parts { size: PART_SIZE, parts })
@@ -126,9 +125,13 @@ async fn lock(tx: &Tx, id: ImportId) -> Result<Row> {
 
 /// The name of an upload in parts, and the bytes that it will have.
 pub(super) fn under_way(row: &Row) -> Result<Option<(&str, u64)>> {
-    let (upload, bytes): (Option<&str>, Option<i64>) = (row.try_get("upload_id")?, row.try_get("upload_bytes")?);
-    let bytes = bytes.map(u64::try_from).transpose().map_err(Error::internal)?;
-    Ok(upload.zip(bytes))
+    Ok(row.try_get::<_, Option<&str>>("upload_id")?.zip(size(row)?))
+}
+
+/// Bytes that the file will have.
+fn size(row: &Row) -> Result<Option<u64>> {
+    let bytes: Option<i64> = row.try_get("upload_bytes")?;
+    bytes.map(u64::try_from).transpose().map_err(Error::internal)
 }
 
 fn upload_gone() -> Error {

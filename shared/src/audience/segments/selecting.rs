@@ -2,13 +2,13 @@
 //!
 //! Every statement is planned for the values that it is asked with. A page shows the newest contacts first, by their ids. Whoever
 //! is one of many is soon met among the newest, and whoever is one of few is soon found by an index; but a planner that takes few
-//! for many would walk through everybody until the page is full. So a page is read in two steps: of the newest [`WINDOW`] contacts
-//! (of a list or a tag, where everybody who is meant is on it) those who are meant; and only where these do not fill the page,
-//! all who are meant, of whom there are few then, unless all of them are old.
+//! for many would walk through everybody until the page is full. So a page is read in steps: of the newest [`WINDOW`] contacts
+//! (of a list or a tag, where everybody who is meant is on it) those who are meant; where these are a good part of the page,
+//! those of the next [`FURTHER`]; and only where these do not fill it either, all who are meant, of whom there are few then,
+//! unless all of them are old. Each step goes on behind the last whom the one before found.
 
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
-use uuid::Uuid;
 
 use super::compiling::{Condition, Form, OrderedBy, Question, ROWS};
 use crate::audience::contacts::{self, Contact};
@@ -16,6 +16,8 @@ use crate::{CampaignId, ContactId, Error, Result, Tx};
 
 /// Contacts that a page looks at one by one: some milliseconds, and enough to fill a page with what one in a hundred is.
 pub const WINDOW: i64 = 2_500;
+/// Contacts that it looks at further where these were nearly enough.
+pub const FURTHER: i64 = 3 * WINDOW;
 
 /// A parameter of a statement around a condition.
 pub(crate) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
@@ -71,60 +73,94 @@ pub async fn count(tx: &Tx, question: &Question) -> Result<i64> {
     Ok(row.try_get("people")?)
 }
 
-/// Which page.
-#[derive(Debug, Clone, Copy)]
+/// A page on its way: whom it is still to find, and how.
+#[derive(Debug, Clone)]
 pub struct PageOf {
     before: Option<ContactId>,
+    /// Contacts that are missing.
     limit: i64,
     window: i64,
-    /// The list or tag whose members are looked at, where there is one.
-    within: Uuid,
+    ordered_by: Option<OrderedBy>,
+    step: Step,
+}
+
+/// What a page is read by next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// The newest, one by one.
+    Newest,
+    /// Those behind them.
+    Further,
+    /// All who are meant.
+    All,
+    Done,
 }
 
 impl PageOf {
     /// Those older than `before`, at most `limit`.
     #[must_use]
-    pub fn new(before: Option<ContactId>, limit: i64) -> Self {
-        Self { before, limit, window: WINDOW, within: Uuid::nil() }
+    pub fn new(question: &Question, before: Option<ContactId>, limit: i64) -> Self {
+        // Whoever is named by an address is found by it.
+        let step = if question.names_addresses() { Step::All } else { Step::Newest };
+        Self { before, limit, window: WINDOW, ordered_by: question.ordered_by(), step }
     }
-}
 
-/// The statements of [`page`], in their order: the one that looks at the newest is left out where it could only be in vain.
-#[must_use]
-pub fn paging<'a>(question: &Question, page: &'a mut PageOf) -> Vec<Asked<'a>> {
-    let ordered_by = question.ordered_by();
-    if let Some(OrderedBy::List(id) | OrderedBy::Tag(id)) = ordered_by {
-        page.within = id;
+    /// What is to be asked next, unless the page is read.
+    #[must_use]
+    pub fn asked<'a>(&'a self, question: &Question) -> Option<Asked<'a>> {
+        let mut parameters: Vec<Parameter<'a>> = vec![(&self.before, Type::UUID), (&self.limit, Type::INT8)];
+        if self.step == Step::Done {
+            return None;
+        }
+        if self.step == Step::All {
+            return Some(Asked::new(include_str!("selecting/page_of_all.sql"), question, Form::Sets, parameters));
+        }
+        parameters.push((&self.window, Type::INT8));
+        let statement = match &self.ordered_by {
+            None => include_str!("selecting/page_of_newest.sql"),
+            Some(OrderedBy::List(id)) => {
+                parameters.push((id, Type::UUID));
+                include_str!("selecting/page_of_list.sql")
+            }
+            Some(OrderedBy::Tag(id)) => {
+                parameters.push((id, Type::UUID));
+                include_str!("selecting/page_of_tag.sql")
+            }
+        };
+        Some(Asked::new(statement, question, Form::Probes, parameters))
     }
-    let page = &*page;
-    let (before, limit): (Parameter<'_>, Parameter<'_>) = ((&page.before, Type::UUID), (&page.limit, Type::INT8));
-    let mut walked = vec![before.clone(), limit.clone(), (&page.window as &(dyn ToSql + Sync), Type::INT8)];
-    let statement = match ordered_by {
-        None => include_str!("selecting/page_of_newest.sql"),
-        Some(OrderedBy::List(_)) => include_str!("selecting/page_of_list.sql"),
-        Some(OrderedBy::Tag(_)) => include_str!("selecting/page_of_tag.sql"),
-    };
-    if ordered_by.is_some() {
-        walked.push((&page.within, Type::UUID));
+
+    /// Goes on behind what was answered.
+    pub fn took(&mut self, rows: &[Row]) -> Result<()> {
+        let found = i64::try_from(rows.len()).map_err(Error::internal)?;
+        if let Some(last) = rows.last() {
+            self.before = Some(last.try_get("id")?);
+        }
+        self.limit -= found;
+        self.step = match self.step {
+            _ if self.limit <= 0 => Step::Done,
+            // As many again, or twice as many, are probably met within three times as far.
+            Step::Newest if self.limit <= 2 * found => {
+                self.window = FURTHER;
+                Step::Further
+            }
+            Step::Newest | Step::Further => Step::All,
+            Step::All | Step::Done => Step::Done,
+        };
+        Ok(())
     }
-    let all = Asked::new(include_str!("selecting/page_of_all.sql"), question, Form::Sets, vec![before, limit]);
-    if question.names_addresses() {
-        return vec![all];
-    }
-    vec![Asked::new(statement, question, Form::Probes, walked), all]
 }
 
 /// The newest who are meant, at most `limit`, older than `before`.
 pub async fn page(tx: &Tx, question: &Question, before: Option<ContactId>, limit: i64) -> Result<Vec<Contact>> {
-    let mut page = PageOf::new(before, limit);
-    let mut rows = Vec::new();
-    for asked in paging(question, &mut page) {
-        rows = asked.rows(tx).await?;
-        if i64::try_from(rows.len()).map_err(Error::internal)? >= limit {
-            break;
-        }
+    let mut page = PageOf::new(question, before, limit);
+    let mut contacts = Vec::new();
+    while let Some(asked) = page.asked(question) {
+        let rows = asked.rows(tx).await?;
+        page.took(&rows)?;
+        contacts.extend(rows.iter().map(contacts::from_row).collect::<Result<Vec<_>>>()?);
     }
-    rows.iter().map(contacts::from_row).collect()
+    Ok(contacts)
 }
 
 /// The ids of those who are meant, after one id and up to another, ascending, at most `limit`.

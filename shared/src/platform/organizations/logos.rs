@@ -86,13 +86,22 @@ pub struct Upload {
     pub put: PresignedPut,
 }
 
-/// Signs the request that uploads a logo within [`UPLOAD_WINDOW`]. Nothing changes before [`take`].
+/// Signs the request that uploads a logo of `size` bytes within [`UPLOAD_WINDOW`]. Nothing changes before [`take`].
 ///
-/// Errors: [`Error::NotFound`].
-pub async fn begin(tx: &Tx, store: &dyn RemovingStore, organization: OrganizationId) -> Result<Upload> {
+/// Errors: [`Error::NotFound`], [`Error::Invalid`] (`file_empty`, `too_large`).
+pub async fn begin(tx: &Tx, store: &dyn RemovingStore, organization: OrganizationId, size: u64) -> Result<Upload> {
     check(tx, organization)?;
+    match size {
+        0 => return Err(Error::invalid("size", "file_empty", "an empty file is no logo")),
+        size if size > BYTES_MAXIMUM => return Err(too_large("size")),
+        _ => (),
+    }
     let id = crate::ids::fresh();
-    Ok(Upload { id, put: store.presign_put(&upload_key(organization, id), UPLOAD_WINDOW).await? })
+    Ok(Upload { id, put: store.presign_put(&upload_key(organization, id), size, UPLOAD_WINDOW).await? })
+}
+
+fn too_large(field: &'static str) -> Error {
+    Error::invalid(field, "too_large", format!("a logo has {BYTES_MAXIMUM} bytes at most"))
 }
 
 /// Makes what was uploaded the organization's logo, and returns with it the name of the one before, which [`forget`] takes away
@@ -111,7 +120,7 @@ pub async fn take(
     let missing = || Error::conflict("file_missing", "nothing has been uploaded there, or it has expired");
     let ObjectHead { size, etag } = store.head(&key).await?.ok_or_else(missing)?;
     if size > BYTES_MAXIMUM {
-        return Err(Error::invalid("upload_id", "too_large", format!("a logo has {BYTES_MAXIMUM} bytes at most")));
+        return Err(too_large("upload_id"));
     }
     let bytes =
         if size == 0 { Vec::new() } else { store.read_range(&key, &etag, 0..size).await?.ok_or_else(missing)? };
