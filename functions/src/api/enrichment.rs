@@ -75,13 +75,17 @@ async fn cancel(caller: Caller, Id(id): Id<EnrichmentJobId>) -> ApiResult<Json<E
     Ok(Json(job))
 }
 
-/// Lets a cancelled job go on; of one that runs it repeats a hint that was lost.
+/// Lets a cancelled job go on. One that runs is left as it is.
 async fn resume(
     State(queue): State<Queue>,
     caller: Caller,
     Id(id): Id<EnrichmentJobId>,
 ) -> ApiResult<Accepted<EnrichmentJob>> {
-    let job = enrichment::resume(&caller.tx, id).await?;
+    let (job, goes_on) = enrichment::resume(&caller.tx, id).await?;
+    if !goes_on {
+        caller.commit().await?;
+        return Ok(accepted(job));
+    }
     caller.record("enrichment.resumed", id.0, &json!({})).await?;
     hint(&queue, caller, job).await
 }
@@ -103,5 +107,9 @@ async fn hint(queue: &Queue, caller: Caller, job: EnrichmentJob) -> ApiResult<Ac
     let organization = caller.organization();
     caller.commit().await?;
     queue.enqueue(organization, Work::EnrichmentJobId(job.id), Duration::ZERO).await?;
-    Ok(Accepted { path: format!("/v1/enrichment/jobs/{}", job.id), body: job })
+    Ok(accepted(job))
+}
+
+fn accepted(job: EnrichmentJob) -> Accepted<EnrichmentJob> {
+    Accepted { path: format!("/v1/enrichment/jobs/{}", job.id), body: job }
 }

@@ -127,13 +127,17 @@ async fn cancel_job(caller: Caller, Id(id): Id<VerificationJobId>) -> ApiResult<
     Ok(Json(job))
 }
 
-/// Lets a cancelled job go on; of one that runs it repeats a hint that was lost.
+/// Lets a cancelled job go on. One that runs is left as it is.
 async fn resume_job(
     State(queue): State<Queue>,
     caller: Caller,
     Id(id): Id<VerificationJobId>,
 ) -> ApiResult<Accepted<VerificationJob>> {
-    let job = jobs::resume(&caller.tx, id).await?;
+    let (job, goes_on) = jobs::resume(&caller.tx, id).await?;
+    if !goes_on {
+        caller.commit().await?;
+        return Ok(accepted(job));
+    }
     caller.record("verification.resumed", id.0, &json!({})).await?;
     hint(&queue, caller, job).await
 }
@@ -143,5 +147,9 @@ async fn hint(queue: &Queue, caller: Caller, job: VerificationJob) -> ApiResult<
     let organization = caller.organization();
     caller.commit().await?;
     queue.enqueue(organization, Work::VerificationJobId(job.id), Duration::ZERO).await?;
-    Ok(Accepted { path: format!("/v1/verifications/jobs/{}", job.id), body: job })
+    Ok(accepted(job))
+}
+
+fn accepted(job: VerificationJob) -> Accepted<VerificationJob> {
+    Accepted { path: format!("/v1/verifications/jobs/{}", job.id), body: job }
 }

@@ -291,19 +291,21 @@ async fn stop(tx: &Tx, id: EnrichmentJobId, why: Option<&str>) -> Result<()> {
 /// How long after its end a cancelled job may go on, and its tasks are kept for certain.
 pub const TASKS_KEPT: TimeDelta = TimeDelta::days(90);
 
-/// Lets a cancelled job go on where it stood. One that runs is as it was: its hint is to be repeated.
+/// Lets a cancelled job go on where it stood, and tells whether it does so by this: one that runs has its hint, or is brought it
+/// by [`sweeping`].
 ///
 /// Errors: [`Error::NotFound`]; [`Error::Conflict`] for one that is completed, that nobody knows any more whom it is for, that
 /// ended so long ago that its tasks may be gone, or while another runs.
-pub async fn resume(tx: &Tx, id: EnrichmentJobId) -> Result<EnrichmentJob> {
+pub async fn resume(tx: &Tx, id: EnrichmentJobId) -> Result<(EnrichmentJob, bool)> {
     let job = find(tx, id).await?;
     job.status.check_resumable(job.selection.is_some())?;
     let kept_since = tx.now() - TASKS_KEPT;
     if job.ended_at.is_some_and(|ended_at| ended_at < kept_since) {
         return Err(Error::conflict("job_is_too_old", "the job's tasks are not kept any more; begin another one"));
     }
-    tx.execute(include_str!("enrichment/resume.sql"), &[&id, &kept_since]).await.map_err(while_another_runs)?;
-    find(tx, id).await
+    let resumed =
+        tx.execute(include_str!("enrichment/resume.sql"), &[&id, &kept_since]).await.map_err(while_another_runs)?;
+    Ok((find(tx, id).await?, resumed > 0))
 }
 
 fn while_another_runs(error: Error) -> Error {

@@ -16,7 +16,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 use self::checking::Lead;
-use super::contacts::{self, Contact, NewContact};
+use super::contacts::{self, CUSTOM_MAXIMUM, Contact, NewContact};
 use super::lead_forms::{self, LeadKey, UnknownFields};
 use super::{custom_fields, merging, suppressions};
 use crate::delivery::tokens::KeyRing;
@@ -27,6 +27,8 @@ use crate::{CampaignId, ContactId, Database, Error, LeadFormId, LeadId, ListId, 
 const SOURCE: &str = "lead";
 /// Somebody who is made or deleted at the same moment is looked for once more, and then again.
 const ATTEMPTS: usize = 3;
+/// Bytes of JSON up to which strangers fill a contact's custom fields: they leave the organization's own people half of what there is.
+const CUSTOM_MAXIMUM_OF_LEADS: usize = CUSTOM_MAXIMUM / 2;
 
 /// A form that takes submissions.
 #[derive(Debug, Clone)]
@@ -301,7 +303,7 @@ async fn put_contact(tx: &Tx, lead: &Lead) -> Result<ContactId> {
             },
             None => {
                 let mut custom = Map::new();
-                merging::take_custom(&mut custom, &lead.custom)?;
+                merging::take_custom(&mut custom, &lead.custom, CUSTOM_MAXIMUM_OF_LEADS)?;
                 if let Some(contact) = contacts::insert(tx, new_contact(lead, &custom)).await? {
                     return Ok(contact.id);
                 }
@@ -356,7 +358,7 @@ fn fill_fields(contact: &mut Contact, lead: &Lead) -> Result<()> {
             field.clone_from(given);
         }
     }
-    merging::take_custom(&mut contact.custom, &lead.custom)
+    merging::take_custom(&mut contact.custom, &lead.custom, CUSTOM_MAXIMUM_OF_LEADS)
 }
 
 /// Whether the address is suppressed everywhere by its hash alone: it is to be recognized, and not to be known.
@@ -430,5 +432,21 @@ mod tests {
         assert_eq!((&filled.name, &filled.first_name, &filled.last_name), (&None, &None, &known.last_name));
         assert_eq!((&filled.company, &filled.custom), (&known.company, &known.custom));
         assert_eq!(filled.timezone.as_deref(), Some("Europe/Berlin"));
+    }
+
+    #[test]
+    fn strangers_leave_room_in_the_custom_fields_and_take_nothing_that_is_there() {
+        let mut contact = contact();
+        for n in 0..20 {
+            let mut field = Map::new();
+            field.insert(format!("field_{n}"), "x".repeat(1_000).into());
+            fill_fields(&mut contact, &Lead { custom: field, ..lead() }).unwrap();
+        }
+        let length = serde_json::to_vec(&contact.custom).unwrap().len();
+        assert!((CUSTOM_MAXIMUM_OF_LEADS - 1_100..=CUSTOM_MAXIMUM_OF_LEADS).contains(&length), "{length}");
+        contact.custom.insert("own".to_owned(), "x".repeat(2_000).into());
+        let own = contact.custom.clone();
+        fill_fields(&mut contact, &lead()).unwrap();
+        assert_eq!(contact.custom, own);
     }
 }

@@ -104,7 +104,7 @@ async fn take_fields(tx: &Tx, winner: ContactId, others: &[ContactId]) -> Result
         }
         contact.status = further(contact.status, kept["status"].as_str().unwrap_or_default());
         if let Value::Object(custom) = &kept["custom"] {
-            take_custom(&mut contact.custom, custom)?;
+            take_custom(&mut contact.custom, custom, CUSTOM_MAXIMUM)?;
         }
     }
     contacts::write(tx, contact).await?;
@@ -122,14 +122,14 @@ fn further(own: Status, other: &str) -> Status {
     }
 }
 
-/// Takes the custom fields that are not there yet, as far as there is room for them.
-pub(super) fn take_custom(own: &mut Map<String, Value>, others: &Map<String, Value>) -> Result<()> {
+/// Takes the custom fields that are not there yet, as far as all of them have `maximum` bytes of JSON at most.
+pub(super) fn take_custom(own: &mut Map<String, Value>, others: &Map<String, Value>, maximum: usize) -> Result<()> {
     for (key, value) in others {
         if own.contains_key(key) {
             continue;
         }
         own.insert(key.clone(), value.clone());
-        if serde_json::to_vec(&*own).map_err(Error::internal)?.len() > CUSTOM_MAXIMUM {
+        if serde_json::to_vec(&*own).map_err(Error::internal)?.len() > maximum {
             own.remove(key);
         }
     }
@@ -162,7 +162,8 @@ mod tests {
     fn custom_fields_are_taken_where_they_are_missing_and_fit() {
         let object = |value: Value| value.as_object().unwrap().clone();
         let mut own = object(json!({"a": 1}));
-        take_custom(&mut own, &object(json!({"a": 2, "b": "x".repeat(CUSTOM_MAXIMUM), "c": 3}))).unwrap();
+        let others = object(json!({"a": 2, "b": "x".repeat(CUSTOM_MAXIMUM), "c": 3}));
+        take_custom(&mut own, &others, CUSTOM_MAXIMUM).unwrap();
         assert_eq!(own, object(json!({"a": 1, "c": 3})));
     }
 }

@@ -3,11 +3,14 @@
 //! A link belongs to a step and has one URL; a URL with something personal in it is a link of its own. Its id is a hash
 //! of both, so that a letter can name its links before anybody has asked whether they are known.
 
+use std::collections::BTreeMap;
+
 use sha2::{Digest, Sha256};
+use tokio_postgres::types::ToSql;
 use uuid::Builder;
 
 use super::messages::MessageKey;
-use crate::{CampaignId, LinkId, OrganizationId, Result, StepId, Tx};
+use crate::{CampaignId, LinkId, MessageId, OrganizationId, Result, StepId, Tx};
 
 /// Longest URL that is tracked, in bytes: what browsers and proxies carry without trouble. A longer one stays as it is.
 const MAX_URL: usize = 2048;
@@ -84,22 +87,30 @@ fn in_ascii(url: &str) -> Option<String> {
     Some(ascii)
 }
 
-/// Stores the links that nobody has stored before, in one statement.
+/// Stores the links that nobody has stored before, in one statement, and of each which message has it, and which other one.
 ///
 /// The caller holds no locks of the ledger: an insert waits for another transaction's insert of the same link.
-pub(super) async fn insert(tx: &Tx, mut links: Vec<TrackedLink>) -> Result<()> {
-    if links.is_empty() {
+pub(super) async fn insert(tx: &Tx, links: impl Iterator<Item = (TrackedLink, MessageId)>) -> Result<()> {
+    // In the order of their ids, so that two batches with the same links don't wait for each other in a circle.
+    let mut messages: BTreeMap<TrackedLink, (MessageId, Option<MessageId>)> = BTreeMap::new();
+    for (link, message) in links {
+        let (first, other) = messages.entry(link).or_insert((message, None));
+        if *first != message {
+            *other = Some(message);
+        }
+    }
+    if messages.is_empty() {
         return Ok(());
     }
-    // In the order of their ids, so that two batches with the same links don't wait for each other in a circle.
-    links.sort_unstable();
-    links.dedup();
+    let (links, messages): (Vec<TrackedLink>, Vec<_>) = messages.into_iter().unzip();
+    let (messages, others): (Vec<MessageId>, Vec<Option<MessageId>>) = messages.into_iter().unzip();
     let organizations: Vec<OrganizationId> = links.iter().map(|link| link.organization).collect();
     let ids: Vec<LinkId> = links.iter().map(|link| link.id).collect();
     let campaigns: Vec<CampaignId> = links.iter().map(|link| link.campaign).collect();
     let steps: Vec<StepId> = links.iter().map(|link| link.step).collect();
     let urls: Vec<&str> = links.iter().map(|link| link.url.as_str()).collect();
-    tx.execute(include_str!("tracked_links/insert.sql"), &[&organizations, &ids, &campaigns, &steps, &urls]).await?;
+    let parameters: [&(dyn ToSql + Sync); 7] = [&organizations, &ids, &campaigns, &steps, &urls, &messages, &others];
+    tx.execute(include_str!("tracked_links/insert.sql"), &parameters).await?;
     Ok(())
 }
 

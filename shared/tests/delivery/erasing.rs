@@ -585,6 +585,32 @@ async fn export_and_erasure_are_complete() {
     assert_eq!(scene.number(slots, &[&scene.organization]).await, 0);
 }
 
+/// By the messages that are noted, or, where these don't tell, by what is in the mails of the step.
+#[tokio::test]
+async fn a_link_goes_with_the_person_whose_mails_alone_have_it() {
+    let two_of_theirs = "update tracked_links l set other_message_id = m.id
+                           from messages m
+                          where m.recipient = 'Zq7.Lovelace@People.test' and m.id <> l.message_id and l.other_message_id is null";
+    let somebody_else = "update tracked_links set other_message_id = gen_random_uuid() where other_message_id is null";
+    for (change, gone) in [
+        ("", 2),
+        ("update tracked_links set message_id = null, other_message_id = null", 2),
+        (two_of_theirs, 2),
+        // That with the address is theirs whoever has got it.
+        (somebody_else, 1),
+    ] {
+        let person = Person::everywhere().await;
+        let scene = &person.stage.scene;
+        let known = "select count(*) from tracked_links where message_id is not null and other_message_id is null";
+        // The two of this person, and the two of the other one.
+        assert_eq!(scene.number(known, &[]).await, 4);
+        if !change.is_empty() {
+            scene.run(change, &[]).await;
+        }
+        assert_eq!(person.erase().await.tracked_links, gone, "{change}");
+    }
+}
+
 #[tokio::test]
 async fn what_a_workflow_was_started_with_goes_with_the_person_wherever_it_names_them() {
     let person = Person::everywhere().await;

@@ -9,7 +9,7 @@ use shared::delivery::messages::MessageKey;
 use shared::delivery::sending::Answer;
 use shared::delivery::tracking;
 use shared::delivery::visitors::{Manner, Visit, Visitor};
-use shared::{Error, LinkId};
+use shared::{Error, LinkId, MessageId};
 use testkit::scene::wednesday_morning;
 
 use crate::stage::{BROWSER, Stage, person};
@@ -91,6 +91,37 @@ async fn links_of_the_html_part_lead_through_us_and_the_plain_part_says_where_th
     // Once in the footer and once where the template has it.
     assert_eq!(tokens(&html, "href=\"https://mail.example.test/u/").len(), 2, "{html}");
     assert!(!html.contains("href=\"mailto:"), "{html}");
+}
+
+#[tokio::test]
+async fn of_each_link_the_first_message_is_noted_and_the_first_other_one() {
+    let body = "See https://example.com/all and https://example.com/for/{{ email }}.";
+    let stage = ready(4, body).await;
+    let noted = async |url: &str| -> (Option<MessageId>, Option<MessageId>) {
+        let sql = "select message_id, other_message_id from tracked_links where url like '%' || $1";
+        let rows = stage.scene.rows(sql, &[&url]).await;
+        (rows[0].get(0), rows[0].get(1))
+    };
+    // One mail at a time: the second tells that the link is not the first one's own, and the third nothing new.
+    stage.scene.run("update campaign_settings set gap_seconds = 300", &[]).await;
+    let mut sent: Vec<MessageId> = Vec::new();
+    let mut shared = Vec::new();
+    for n in 0..3 {
+        stage.at(wednesday_morning() + Duration::minutes(5 * n)).await;
+        stage.tick().await;
+        stage.deliver_queued().await;
+        let rows = stage
+            .scene
+            .rows("select id, recipient from messages where state = 'sent' and id <> all ($1)", &[&sent])
+            .await;
+        assert_eq!(rows.len(), 1);
+        sent.push(rows[0].get(0));
+        let own = noted(&format!("/for/{}", rows[0].get::<_, &str>(1))).await;
+        assert_eq!(own, (sent.last().copied(), None));
+        shared.push(noted("/all").await);
+    }
+    let first = Some(sent[0]);
+    assert_eq!(shared, [(first, None), (first, Some(sent[1])), (first, Some(sent[1]))]);
 }
 
 #[tokio::test]
@@ -280,7 +311,7 @@ async fn what_was_never_sent_or_is_not_there_records_nothing_and_breaks_nothing(
     let stage = ready(1, "See https://example.com/.").await;
     stage.tick().await;
     let message = stage.messages().await[0];
-    let missing = MessageKey { id: shared::MessageId::fresh(), ..message };
+    let missing = MessageKey { id: MessageId::fresh(), ..message };
     for key in [message, missing] {
         open(&stage, key, &person(1)).await;
         let followed = tracking::follow(&stage.worker("martlet_app"), key, LinkId::fresh(), &person(1)).await;

@@ -198,7 +198,13 @@ async fn a_job_that_is_cancelled_asks_nobody_and_goes_on_where_it_stood() {
     // Whoever was made meanwhile does not belong to it.
     desk.scene.contacts(1).await;
     let tx = desk.tx().await;
-    enrichment::resume(&tx, job).await.unwrap();
+    let mut goes_on = Vec::new();
+    for _ in 0..2 {
+        let (resumed, is_by_this) = enrichment::resume(&tx, job).await.unwrap();
+        assert_eq!(resumed.status, RunStatus::Running);
+        goes_on.push(is_by_this);
+    }
+    assert_eq!(goes_on, [true, false], "one that runs has its hint");
     tx.commit().await.unwrap();
     assert_eq!(desk.run_enrichment(job).await, None);
     assert_eq!(desk.enrichment(job).await.completed, 2);

@@ -5,11 +5,16 @@ select l.id
   join tracked_links l on l.id = k.id
   join steps s on s.id = l.step_id
  where position(k.url in s.body_template) = 0
-   and not exists (select
-                     from messages m
-                    where m.step_id = l.step_id
-                      and m.id <> all ($3::uuid[])
-                      and (position(k.url in m.body) > 0 or position(l.url in m.body) > 0))
+   and case
+           when l.message_id <> all ($3::uuid[]) or l.other_message_id <> all ($3) then false
+           when l.message_id is not null and l.other_message_id is null then true
+           -- Two of the person's mails have it, and a third one may be anybody's; or it is so old that no message of it is known.
+           else not exists (select
+                              from messages m
+                             where m.step_id = l.step_id
+                               and m.id <> all ($3)
+                               and (position(k.url in m.body) > 0 or position(l.url in m.body) > 0))
+       end
    and not exists (select from senders s where position(k.url in s.signature) > 0)
    and not exists (select from organizations o where position(k.url in o.postal_address) > 0)
 union

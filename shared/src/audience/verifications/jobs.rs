@@ -123,15 +123,16 @@ async fn stop(tx: &Tx, id: VerificationJobId, why: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-/// Lets a cancelled job go on where it stood. One that runs is as it was: its hint is to be repeated.
+/// Lets a cancelled job go on where it stood, and tells whether it does so by this: one that runs has its hint, or is brought it
+/// by [`sweeping`](crate::audience::enrichment::sweeping).
 ///
 /// Errors: [`Error::NotFound`]; [`Error::Conflict`] for one that is completed, that nobody knows any more whom it is for, or
 /// while another runs.
-pub async fn resume(tx: &Tx, id: VerificationJobId) -> Result<VerificationJob> {
+pub async fn resume(tx: &Tx, id: VerificationJobId) -> Result<(VerificationJob, bool)> {
     let job = find(tx, id).await?;
     job.status.check_resumable(job.selection.is_some())?;
-    tx.execute(include_str!("jobs/resume.sql"), &[&id]).await.map_err(while_another_runs)?;
-    find(tx, id).await
+    let resumed = tx.execute(include_str!("jobs/resume.sql"), &[&id]).await.map_err(while_another_runs)?;
+    Ok((find(tx, id).await?, resumed > 0))
 }
 
 /// Does the next chunk of a job, and says how it goes on.

@@ -162,8 +162,11 @@ pub(super) fn render(materials: &Materials, letterhead: &Letterhead) -> Vec<Lett
 
 /// Stores the links of the letters, of the whole batch at once. The caller holds no locks of the ledger.
 pub(super) async fn store_links(tx: &Tx, letters: &mut [Letter]) -> Result<()> {
-    let contents = letters.iter_mut().filter_map(|letter| letter.content.as_mut().ok());
-    tracked_links::insert(tx, contents.flat_map(|content| std::mem::take(&mut content.links)).collect()).await
+    let links = letters.iter_mut().flat_map(|letter| {
+        let links = letter.content.as_mut().map(|content| std::mem::take(&mut content.links)).unwrap_or_default();
+        links.into_iter().map(|link| (link, letter.key.id))
+    });
+    tracked_links::insert(tx, links).await
 }
 
 /// The links of a letter that are to lead through us, by their URL in the text.
