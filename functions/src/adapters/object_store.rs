@@ -337,3 +337,32 @@ where
 fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_config::{BehaviorVersion, Region, SdkConfig};
+    use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn uploads_are_signed_with_their_length_which_clients_tell_by_themselves() {
+        let credentials = Credentials::new("key", "secret", None, None, "test");
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-central-1"))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .build();
+        let store = S3Store::new(&Aws { config }, "uploads".to_owned());
+        let valid = Duration::from_secs(60);
+        let whole = store.presign_put("a.csv", 1_000, valid).await.unwrap();
+        let longer = store.presign_put("a.csv", 1_001, valid).await.unwrap();
+        let part = store.presign_part("a.csv", "upload", 2, 1_000, valid).await.unwrap();
+        for put in [&whole, &longer, &part] {
+            assert!(put.url.contains("X-Amz-SignedHeaders=content-length%3Bhost"), "{}", put.url);
+            assert!(put.headers.is_empty(), "{:?}", put.headers);
+        }
+        let signature = |put: &PresignedPut| put.url.split_once("X-Amz-Signature=").unwrap().1.to_owned();
+        assert_ne!(signature(&whole), signature(&longer), "another length has another signature");
+    }
+}

@@ -75,7 +75,7 @@ async fn cancel(caller: Caller, Id(id): Id<EnrichmentJobId>) -> ApiResult<Json<E
     Ok(Json(job))
 }
 
-/// Lets a cancelled job go on. One that runs is left as it is.
+/// Lets a cancelled job go on, or one that stands still. One that runs is left as it is.
 async fn resume(
     State(queue): State<Queue>,
     caller: Caller,

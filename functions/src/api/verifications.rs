@@ -127,7 +127,7 @@ async fn cancel_job(caller: Caller, Id(id): Id<VerificationJobId>) -> ApiResult<
     Ok(Json(job))
 }
 
-/// Lets a cancelled job go on. One that runs is left as it is.
+/// Lets a cancelled job go on, or one that stands still. One that runs is left as it is.
 async fn resume_job(
     State(queue): State<Queue>,
     caller: Caller,

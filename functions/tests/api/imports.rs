@@ -324,8 +324,11 @@ async fn an_upload_in_parts_is_given_up_with_its_import() {
     // A small file goes up at once.
     let created = desk.post("/v1/imports", Some(json!({"file_name": "a.csv", "size": 10}))).await.expect(201);
     assert!(created.text("/upload/url").contains("?size=10&"), "{}", created.body);
-    let again = desk.post(&format!("/v1/imports/{}/upload", created.text("/id")), None).await.expect(201);
-    assert_eq!(again.body, created.body);
+    let sign = async || desk.post(&format!("/v1/imports/{}/upload", created.text("/id")), None).await;
+    assert_eq!(sign().await.expect(201).body, created.body);
+    // One that was made when nobody had to tell a size.
+    desk.app.scene.run("update import_batches set upload_bytes = null", &[]).await;
+    assert_eq!(sign().await.expect(409).text("/code"), "upload_gone");
 }
 
 #[tokio::test]

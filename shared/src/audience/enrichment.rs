@@ -291,8 +291,8 @@ async fn stop(tx: &Tx, id: EnrichmentJobId, why: Option<&str>) -> Result<()> {
 /// How long after its end a cancelled job may go on, and its tasks are kept for certain.
 pub const TASKS_KEPT: TimeDelta = TimeDelta::days(90);
 
-/// Lets a cancelled job go on where it stood, and tells whether it does so by this: one that runs has its hint, or is brought it
-/// by [`sweeping`].
+/// Lets a cancelled job go on where it stood, or one that has stood still for twenty minutes, and tells whether it does: its hint is
+/// to be sent then. One that runs has its hint.
 ///
 /// Errors: [`Error::NotFound`]; [`Error::Conflict`] for one that is completed, that nobody knows any more whom it is for, that
 /// ended so long ago that its tasks may be gone, or while another runs.

@@ -30,8 +30,8 @@ struct Person {
     email_lower: String,
     /// Other addresses of the person: those of contacts that were merged into this one.
     others: Vec<String>,
-    /// A regular expression of PostgreSQL for a text that names one of the addresses.
-    naming: String,
+    /// How a text names one of the addresses.
+    naming: Vec<String>,
     /// Every message to the contact or to the address, by id.
     messages: Vec<MessageId>,
     /// What lies in the bin of the person, by id.
@@ -54,8 +54,8 @@ impl Person {
         let params: [&(dyn ToSql + Sync); 3] = [&contact, &email_lower, &deleted];
         let rows = tx.query(include_str!("personal_data/find_messages.sql"), &params).await?;
         let messages = rows.iter().map(|row| Ok(row.try_get("id")?)).collect::<Result<_>>()?;
-        let any: Vec<String> = others.iter().chain([&email_lower]).map(|address| naming(address)).collect();
-        Ok(Self { contact, naming: any.join("|"), email_lower, others, messages, deleted })
+        let addresses: Vec<&str> = others.iter().chain([&email_lower]).map(String::as_str).collect();
+        Ok(Self { contact, naming: naming(&addresses), email_lower, others, messages, deleted })
     }
 
     /// Every address of the person.
@@ -65,7 +65,9 @@ impl Person {
 
     /// The tracked links that are the person's own: those in their mails that neither the step says for everybody nor any
     /// other mail of it has, and those that name the address.
-    async fn links(&self, tx: &Tx) -> Result<Vec<LinkId>> {
+    ///
+    /// With each the other message that is known to have it.
+    async fn links(&self, tx: &Tx) -> Result<Vec<(LinkId, Option<MessageId>)>> {
         let mut links = BTreeMap::new();
         for messages in self.messages.chunks(TEXTS) {
             for row in tx.query(include_str!("personal_data/read_texts.sql"), &[&messages]).await? {
@@ -80,7 +82,7 @@ impl Person {
         let rows = tx
             .query(include_str!("personal_data/find_links.sql"), &[&ids, &urls, &self.messages, &self.naming])
             .await?;
-        rows.iter().map(|row| Ok(row.try_get("id")?)).collect()
+        rows.iter().map(|row| Ok((row.try_get("id")?, row.try_get("other_message_id")?))).collect()
     }
 }
 
@@ -95,8 +97,21 @@ async fn find_address(tx: &Tx, contact: ContactId) -> Result<String> {
 /// Links below the public URL are never stored, so that none needs to be left out here.
 const NO_URL_OF_OURS: &str = "-";
 
+/// What `names_person` takes: a regular expression for any of the addresses, and for each a pattern of `like` that every text matches
+/// that the expression does.
+fn naming(addresses: &[&str]) -> Vec<String> {
+    let expressions: Vec<String> = addresses.iter().map(|address| expression(address)).collect();
+    [expressions.join("|")].into_iter().chain(addresses.iter().map(|address| pattern(address))).collect()
+}
+
+/// The address with whatever may be written otherwise left open.
+fn pattern(email_lower: &str) -> String {
+    let literal = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-') { c } else { '%' };
+    format!("%{}%", email_lower.chars().map(literal).collect::<String>())
+}
+
 /// What a text matches that names this address and not one that ends or begins like it, also in a URL or in JSON.
-fn naming(email_lower: &str) -> String {
+fn expression(email_lower: &str) -> String {
     let mut naming = "(?<![a-z0-9._%+-])".to_owned();
     for c in email_lower.chars() {
         match c {

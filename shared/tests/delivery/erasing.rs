@@ -591,13 +591,25 @@ async fn a_link_goes_with_the_person_whose_mails_alone_have_it() {
     let two_of_theirs = "update tracked_links l set other_message_id = m.id
                            from messages m
                           where m.recipient = 'Zq7.Lovelace@People.test' and m.id <> l.message_id and l.other_message_id is null";
-    let somebody_else = "update tracked_links set other_message_id = gen_random_uuid() where other_message_id is null";
+    let other = |of_them: &str| {
+        format!(
+            "with other as (update messages set {of_them} where recipient = 'person2@people.test' returning id)
+             update tracked_links l
+                set other_message_id = o.id
+               from (select id from other order by id limit 1) o
+              where l.other_message_id is null and l.message_id <> o.id"
+        )
+    };
     for (change, gone) in [
         ("", 2),
         ("update tracked_links set message_id = null, other_message_id = null", 2),
         (two_of_theirs, 2),
         // That with the address is theirs whoever has got it.
-        (somebody_else, 1),
+        (&other("recipient = recipient"), 1),
+        // Whoever was erased before keeps none, nor does a mail that never went out: that with the company, which both had got,
+        // goes as well.
+        (&other("recipient = 'erased', body = null, state = 'sent'"), 3),
+        (&other("body = null, state = 'cancelled'"), 3),
     ] {
         let person = Person::everywhere().await;
         let scene = &person.stage.scene;

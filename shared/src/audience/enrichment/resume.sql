@@ -1,10 +1,11 @@
--- The tasks of one that ended before $2 may be gone already.
+-- The tasks of one that ended before $2 may be gone already. One that runs notes each hint, of which there is one every quarter of an hour
+-- at least: where none has come for longer, it was lost.
 update enrichment_jobs
    set status = 'running',
        ended_at = null,
        error = null,
        heartbeat_at = now()
  where id = $1
-   and status = 'cancelled'
    and selection is not null
-   and ended_at >= $2;
+   and (status = 'cancelled' and ended_at >= $2
+        or status = 'running' and coalesce(heartbeat_at, created_at) < now() - interval '20 minutes');

@@ -62,7 +62,7 @@ pub struct Erased {
 /// Errors: [`Error::NotFound`].
 pub async fn erase(tx: &Tx, keys: &KeyRing, contact: ContactId) -> Result<Erased> {
     // Jobs come before everything else, as for whoever does a chunk of one.
-    let named = naming(&find_address(tx, contact).await?);
+    let named = naming(&[&find_address(tx, contact).await?]);
     let now = tx.now();
     let jobs = tx.execute(include_str!("erasing/fail_jobs.sql"), &[&named, &FILTER_ERASED, &now]).await?;
     tx.execute(include_str!("erasing/empty_enrichment_jobs.sql"), &[&named, &now]).await?;
@@ -78,7 +78,8 @@ pub async fn erase(tx: &Tx, keys: &KeyRing, contact: ContactId) -> Result<Erased
 
     // Before the texts that they are found by are gone.
     let links = person.links(tx).await?;
-    let tracked_links = tx.execute(include_str!("erasing/delete_links.sql"), &[&links]).await?;
+    let (links, others): (Vec<_>, Vec<_>) = links.into_iter().unzip();
+    let tracked_links = tx.execute(include_str!("erasing/delete_links.sql"), &[&links, &others]).await?;
     let Person { email_lower, naming, messages, .. } = &person;
     let of_messages: [&(dyn ToSql + Sync); 1] = [messages];
     // Before what is known of the address, which follows it.

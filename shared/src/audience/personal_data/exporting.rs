@@ -148,7 +148,11 @@ pub async fn export(tx: &Tx, keys: &KeyRing, contact: ContactId, after: Option<P
             Some(after) if section == after.section => after,
             _ => Place { contact, section, id: Uuid::nil(), line: 0 },
         };
-        let links = if section == Section::TrackedLinks { person.links(tx).await? } else { Vec::new() };
+        let links = if section == Section::TrackedLinks {
+            person.links(tx).await?.into_iter().map(|(id, _)| id).collect()
+        } else {
+            Vec::new()
+        };
         loop {
             let rows = read(tx, &person, &suppressions, &links, place).await?;
             for row in &rows {

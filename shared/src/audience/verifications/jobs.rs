@@ -123,8 +123,8 @@ async fn stop(tx: &Tx, id: VerificationJobId, why: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-/// Lets a cancelled job go on where it stood, and tells whether it does so by this: one that runs has its hint, or is brought it
-/// by [`sweeping`](crate::audience::enrichment::sweeping).
+/// Lets a cancelled job go on where it stood, or one that has stood still for twenty minutes, and tells whether it does: its hint is
+/// to be sent then. One that runs has its hint.
 ///
 /// Errors: [`Error::NotFound`]; [`Error::Conflict`] for one that is completed, that nobody knows any more whom it is for, or
 /// while another runs.

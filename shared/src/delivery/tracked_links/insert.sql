@@ -11,6 +11,13 @@ select k.organization_id, k.id, k.campaign_id, k.step_id, k.url, k.message_id, k
                       and (l.message_id is null
                            or l.other_message_id is not null
                            or (l.message_id = k.message_id and k.other_message_id is null)))
+   -- Of a person who was erased since the letter was written nothing is kept.
+   and not exists (select
+                     from messages m
+                    where m.organization_id = k.organization_id
+                      and m.id = k.message_id
+                      and m.recipient = 'erased'
+                      and k.other_message_id is null)
  order by k.position
     on conflict (organization_id, id) do update
        set other_message_id = case when tracked_links.message_id = excluded.message_id then excluded.other_message_id

@@ -1,3 +1,3 @@
 delete from import_errors
- where raw ~* $1
-    or reason ~* $1;
+ where names_person(raw, $1)
+    or names_person(reason, $1);

@@ -1,4 +1,4 @@
 delete from replies
  where message_id = any ($1::uuid[])
     or contact_id = $2
-    or lower(from_address collate "C") = $3;
+    or from_lower = $3;

@@ -1,4 +1,7 @@
 -- Also of addresses that the person's messages ($2) went to.
 delete from email_verifications
- where email_lower = any ($1::text[])
-    or email_lower in (select recipient_lower from messages where id = any ($2::uuid[]));
+ where email_lower = any (array(select unnest($1::text[])
+                                 union
+                                select recipient_lower
+                                  from messages
+                                 where id = any ($2::uuid[])) collate "C");

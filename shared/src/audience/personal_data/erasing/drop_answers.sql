@@ -4,7 +4,7 @@ with named as materialized (
     select key, answer_code
       from idempotency_keys
      where state = 'answered'
-       and (position($1 in encode(body, 'escape')) > 0 or position($1 in location) > 0 or encode(body, 'escape') ~* $2)
+       and (position($1 in encode(body, 'escape')) > 0 or position($1 in location) > 0 or names_person(encode(body, 'escape'), $2))
      order by key
        for update
 ), refused as (

@@ -4,4 +4,4 @@ update enrichment_jobs
        status = case status when 'running' then 'cancelled' else status end,
        error = case status when 'running' then 'person_erased' else error end,
        ended_at = coalesce(ended_at, $2)
- where selection::text ~* $1;
+ where names_person(selection::text, $1);

@@ -4,11 +4,11 @@ with named as materialized (
     select organization_id, id
       from workflow_runs
      where event_id = any ($1::uuid[])
-        or input::text ~* $2
-        or metrics::text ~* $2
-        or error_data::text ~* $2
-        or execution_id ~* $2
-        or jsonb_path_exists(jsonb_build_array(input, metrics, error_data), '$.** ? (@ == $ids[*])', jsonb_build_object('ids', $3::text[]))
+        or names_person(input::text, $2)
+        or names_person(metrics::text, $2)
+        or names_person(error_data::text, $2)
+        or names_person(execution_id, $2)
+        or concat_ws(' ', input, metrics, error_data) like any (array(select '%' || id || '%' from unnest($3::text[]) as id))
      order by id
        for update
 )
@@ -16,7 +16,7 @@ update workflow_runs r
    set input = '{}',
        metrics = '{}',
        error_data = null,
-       execution_id = case when execution_id ~* $2 then r.id::text else execution_id end,
+       execution_id = case when names_person(execution_id, $2) then r.id::text else execution_id end,
        erased_at = now()
   from named n
  where r.organization_id = n.organization_id

@@ -4,7 +4,7 @@ with named as materialized (
     select organization_id, id
       from webhook_deliveries
      where event_id = any ($1::uuid[])
-        or answer_body ~* $2
+        or names_person(answer_body, $2)
      order by id
        for update
 )

@@ -3,7 +3,7 @@ with named as materialized (
     select organization_id, id
       from webhook_events
      where erased_at is null
-       and (jsonb_path_exists(data, '$.** ? (@ == $ids[*])', jsonb_build_object('ids', $1::text[])) or data::text ~* $2)
+       and (data::text like any (array(select '%' || id || '%' from unnest($1::text[]) as id)) or names_person(data::text, $2))
      order by id
        for update
 )

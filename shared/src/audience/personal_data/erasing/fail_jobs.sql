@@ -3,7 +3,7 @@ with named as materialized (
     select organization_id, id
       from jobs
      where state in ('pending', 'running')
-       and input::text ~* $1
+       and names_person(input::text, $1)
      order by id
        for update
 )

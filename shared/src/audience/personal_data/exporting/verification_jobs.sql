@@ -1,6 +1,6 @@
 select *, id as place_id, 0::bigint as place_line
   from verification_jobs
- where selection::text ~* $3
+ where names_person(selection::text, $3)
    and id > $1
  order by id
  limit $2;

@@ -1,8 +1,10 @@
+-- One that runs notes each hint, of which there is one every quarter of an hour at least: where none has come for longer, it was lost.
 update verification_jobs
    set status = 'running',
        ended_at = null,
        error = null,
        heartbeat_at = now()
  where id = $1
-   and status = 'cancelled'
-   and selection is not null;
+   and selection is not null
+   and (status = 'cancelled'
+        or status = 'running' and coalesce(heartbeat_at, created_at) < now() - interval '20 minutes');
