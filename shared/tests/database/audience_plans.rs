@@ -73,6 +73,67 @@ async fn what_is_asked_of_contacts_is_found_by_indexes() {
     assert!(condition(&plan, "Index Cond").contains("number_value"), "{plan}");
 }
 
+/// What is stored of one person beside much of others, where it is not free text.
+#[tokio::test]
+async fn what_is_stored_of_a_person_is_found_by_indexes() {
+    let scene = crowded().await;
+    let sender = scene.sender(1, 1_000, 0).await;
+    scene.running_campaign(1, &[sender], 1, 1_000).await;
+    for fill in [
+        "insert into persons (organization_id, id) select organization_id, id from contacts where organization_id = $1",
+        "insert into email_verifications (organization_id, email_lower, syntax, disposable, role_based, deliverable, blacklisted, status, checked_at)
+         select organization_id, email_lower, 'passed', 'passed', 'passed', 'passed', 'passed', 'valid', now() from contacts
+          where organization_id = $1",
+        "insert into messages (organization_id, id, kind, dedupe_key, contact_id, recipient, state, send_at, expires_at)
+         select organization_id, id, 'direct', id::text, id, email, 'cancelled', now(), now() from contacts where organization_id = $1",
+        "insert into replies (organization_id, id, message_id, contact_id, mime_message_id, from_address, is_automatic, object_key, received_at)
+         select organization_id, id, id, id, id::text, email, false, id::text, now() from contacts where organization_id = $1",
+        "insert into audit_log (organization_id, id, actor_kind, action, subject_id, details)
+         select organization_id, id, 'system', 'tested', id, case when id::text < '01' then jsonb_build_object('contact_id', id) else '{}' end
+           from contacts where organization_id = $1",
+        "insert into tracked_links (organization_id, id, campaign_id, step_id, url, message_id)
+         select c.organization_id, c.id, s.campaign_id, s.id, 'https://example.test/' || c.id, c.id
+           from contacts c join steps s on s.organization_id = c.organization_id
+          where c.organization_id = $1",
+    ] {
+        scene.run(fill, &[&scene.organization]).await;
+    }
+    scene.run("analyze persons, email_verifications, messages, replies, audit_log, tracked_links, contacts", &[]).await;
+    let tx = scene.db.app().begin(scene.organization).await.unwrap();
+    let (id, ids) = ("'00000000-0000-7000-8000-000000000000'", "array['00000000-0000-7000-8000-000000000000'::uuid]");
+    let links = include_str!("../../src/audience/personal_data/find_links.sql");
+    // Without the half that looks through the text of all links.
+    let links =
+        links.split_once("union\nselect id, other_message_id\n  from tracked_links\n where names_person").unwrap().0;
+    macro_rules! of_person {
+        ($file:literal) => {
+            include_str!(concat!("../../src/audience/personal_data/", $file, ".sql"))
+        };
+    }
+    for (sql, params, index) in [
+        (of_person!("erasing/delete_person"), vec![id, ids], "persons_pkey"),
+        (of_person!("erasing/delete_verifications"), vec!["array['a@people.test']", ids], "email_verifications_pkey"),
+        (
+            of_person!("exporting/email_verifications"),
+            vec![id, "20", "'a@people.test'", ids],
+            "email_verifications_pkey",
+        ),
+        (of_person!("erasing/delete_replies"), vec![ids, id, "'a@people.test'"], "replies_from_idx"),
+        (of_person!("exporting/replies"), vec![id, "20", ids, id, "'a@people.test'"], "replies_from_idx"),
+        (of_person!("exporting/audit_log"), vec![id, "20", ids, id], "audit_log_contact_idx"),
+        (links, vec![ids, "array['https://example.test/']", ids], "tracked_links_message_idx"),
+    ] {
+        let question =
+            (1..=params.len()).rev().fold(sql.to_owned(), |sql, n| sql.replace(&format!("${n}"), params[n - 1]));
+        let plan = explain(&tx, question.trim_end().trim_end_matches(';')).await;
+        assert!(plan.contains(index), "{index} is not used:\n{question}\n{plan}");
+        for table in ["persons", "email_verifications", "messages", "replies", "audit_log", "tracked_links", "contacts"]
+        {
+            assert!(!plan.contains(&format!("Seq Scan on {table}")), "{table} is read through:\n{question}\n{plan}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn tasks_and_verifications_are_listed_by_indexes_whatever_the_filter() {
     let scene = crowded().await;
