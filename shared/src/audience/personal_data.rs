@@ -63,8 +63,9 @@ impl Person {
         self.others.iter().chain([&self.email_lower]).map(String::as_str).collect()
     }
 
-    /// The tracked links that are the person's own: those in their mails that neither the step says for everybody nor any
-    /// other mail of it has, and those that name the address.
+    /// The tracked links that are the person's own: those that only their mails have so far, of which the next other mail makes
+    /// new ones; those in their mails that neither the step says for everybody nor any other mail of it has; and those that name the
+    /// address.
     ///
     /// With each the other message that is known to have it.
     async fn links(&self, tx: &Tx) -> Result<Vec<(LinkId, Option<MessageId>)>> {

@@ -62,7 +62,8 @@ migrations![
     "0041_verifications_follow",
     "0042_rare_rows",
     "0043_custom_value_statistics",
-    "0044_people_found",
+    "0044_messages_of_links",
+    "0045_people_found",
 ];
 
 /// The roles that functions log in as. None owns anything or passes row-level security.

@@ -89,7 +89,7 @@ async fn what_is_stored_of_a_person_is_found_by_indexes() {
         "insert into replies (organization_id, id, message_id, contact_id, mime_message_id, from_address, is_automatic, object_key, received_at)
          select organization_id, id, id, id, id::text, email, false, id::text, now() from contacts where organization_id = $1",
         "insert into audit_log (organization_id, id, actor_kind, action, subject_id, details)
-         select organization_id, id, 'system', 'tested', id, case when id::text < '01' then jsonb_build_object('contact_id', id) else '{}' end
+         select organization_id, id, 'system', 'tested', id, case when right(id::text, 2) = '00' then jsonb_build_object('contact_id', id) else '{}' end
            from contacts where organization_id = $1",
         "insert into tracked_links (organization_id, id, campaign_id, step_id, url, message_id)
          select c.organization_id, c.id, s.campaign_id, s.id, 'https://example.test/' || c.id, c.id
@@ -144,11 +144,11 @@ async fn tasks_and_verifications_are_listed_by_indexes_whatever_the_filter() {
                      v as (insert into email_verifications (organization_id, email_lower, syntax, disposable, role_based, deliverable,
                                                             blacklisted, status, checked_at)
                            select organization_id, email_lower, 'passed', 'passed', 'passed',
-                                  case when id::text < '01' then 'failed' else 'passed' end, 'passed',
-                                  case when id::text < '01' then 'invalid' else 'valid' end, now()
+                                  case when right(id::text, 2) = '00' then 'failed' else 'passed' end, 'passed',
+                                  case when right(id::text, 2) = '00' then 'invalid' else 'valid' end, now()
                              from contacts where organization_id = $1)
                 insert into enrichment_tasks (organization_id, job_id, contact_id, status, due_at, ended_at)
-                select c.organization_id, j.id, c.id, case when c.id::text < '01' then 'failed' else 'completed' end, null, now()
+                select c.organization_id, j.id, c.id, case when right(c.id::text, 2) = '00' then 'failed' else 'completed' end, null, now()
                   from contacts c, j where c.organization_id = $1";
     scene.run(fill, &[&scene.organization]).await;
     scene.run("analyze enrichment_tasks, email_verifications", &[]).await;

@@ -79,7 +79,8 @@ pub async fn erase(tx: &Tx, keys: &KeyRing, contact: ContactId) -> Result<Erased
     // Before the texts that they are found by are gone.
     let links = person.links(tx).await?;
     let (links, others): (Vec<_>, Vec<_>) = links.into_iter().unzip();
-    let tracked_links = tx.execute(include_str!("erasing/delete_links.sql"), &[&links, &others]).await?;
+    let tracked_links =
+        tx.execute(include_str!("erasing/delete_links.sql"), &[&links, &others, &person.naming]).await?;
     let Person { email_lower, naming, messages, .. } = &person;
     let of_messages: [&(dyn ToSql + Sync); 1] = [messages];
     // Before what is known of the address, which follows it.

@@ -11,13 +11,9 @@ select k.organization_id, k.id, k.campaign_id, k.step_id, k.url, k.message_id, k
                       and (l.message_id is null
                            or l.other_message_id is not null
                            or (l.message_id = k.message_id and k.other_message_id is null)))
-   -- Of a person who was erased since the letter was written nothing is kept.
-   and not exists (select
-                     from messages m
-                    where m.organization_id = k.organization_id
-                      and m.id = k.message_id
-                      and m.recipient = 'erased'
-                      and k.other_message_id is null)
+   -- Of a person who has been erased since the letter was read nothing is kept. Looked up by their ids alone, as letters are read.
+   and (k.other_message_id is not null
+        or k.message_id <> all (array(select m.id from messages m where m.id = any ($6::uuid[]) and m.recipient = 'erased')))
  order by k.position
     on conflict (organization_id, id) do update
        set other_message_id = case when tracked_links.message_id = excluded.message_id then excluded.other_message_id
